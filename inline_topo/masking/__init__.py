@@ -1,0 +1,1 @@
+"""What is masked, when, and how: hosts and policy decide, a strategy edits, a codec seals."""

@@ -1,0 +1,244 @@
+"""Codec aes-siv, the default: short tokens that only the holder of the key ring can make or open.
+
+A token is base64url without padding of
+
+    key id (1 byte) | synthetic IV (16 bytes) | ciphertext (as long as the packed content)
+
+sealed by AES-SIV (RFC 5297) with the kind of the token as associated data, so that a token of one
+kind does not open as another. It stands where clients preserve text best:
+
+    URI     sip:<token>@<mask address>            (sips: stays sips:, `;lr` where it routes)
+    Via     SIP/2.0/UDP <mask address>;branch=z9hG4bK<token>
+    Via[1]  its own protocol and parameters, sent-by <mask address>, branch z9hG4bK<token>
+    Call-ID <callid_prefix><token>
+
+The active key of the ring seals; the stable one seals what must not change within a dialog or a
+registration; any key of the ring opens.
+"""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+
+from inline_topo.masking.codecs import compact, siv, via1
+from inline_topo.masking.codecs.base import OpenedUri, SealError
+from inline_topo.masking.codecs.keyring import KeyRing
+from inline_topo.sip import uri as uris
+from inline_topo.sip import via as vias
+from inline_topo.sip.message import Span
+
+KIND_URI = b"inline-topo uri 1"
+KIND_VIA = b"inline-topo via 1"
+KIND_VIA1 = b"inline-topo via1 1"
+KIND_CALLID = b"inline-topo callid 1"
+
+_MIN_TOKEN = 24  # characters: key id, IV and at least one byte of content
+_MAX_OPENINGS = 4  # per value: what an attacker can make us try
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{%d,}" % _MIN_TOKEN)
+_BRANCH_TOKEN = re.compile(
+    rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK([A-Za-z0-9_-]{%d,})" % _MIN_TOKEN, re.IGNORECASE
+)
+_METHOD = re.compile(rb";method=[^;?]*", re.IGNORECASE)
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_REMEMBERED = 1 << 15
+
+
+class AesSiv:
+    """The codec `aes-siv` (see codecs.base.Codec for what its methods take and give)."""
+
+    def __init__(self, ring: KeyRing, callid_prefix: bytes = b"!!:", *, fast: bool = True) -> None:
+        self._keys = {number: siv.make(key, fast=fast) for number, key in ring.keys.items()}
+        self._active = ring.active
+        self._stable = ring.stable
+        self._callid_prefix = callid_prefix
+        # Contacts and routes repeat, and a Via comes back in each response: tokens are remembered,
+        # and all forgotten when there are too many, which costs less than keeping an order.
+        self._sealed_uris: dict[tuple[bytes, bool, bool], tuple[bytes, bytes]] = {}
+        self._opened_uris: dict[bytes, OpenedUri | None] = {}
+        self._opened_vias: dict[bytes, bytes | None] = {}
+
+    # --- tokens -------------------------------------------------------------------------------
+
+    def _seal(self, kind: bytes, content: bytes, stable: bool = False) -> bytes:
+        number = self._stable if stable else self._active
+        sealed = bytes((number,)) + self._keys[number].seal(kind, content)
+        return b2a_base64(sealed, newline=False).rstrip(b"=").translate(_TO_URLSAFE)
+
+    def _open(self, kind: bytes, token: bytes) -> bytes | None:
+        """The content of a token in its canonical spelling; None for anything else."""
+        try:
+            sealed = a2b_base64(token.translate(_TO_STANDARD) + b"=" * (-len(token) % 4))
+        except Base64Error:
+            return None
+        # Several spellings decode to the same bytes (RFC 4648 section 3.5): only ours opens.
+        if b2a_base64(sealed, newline=False).rstrip(b"=").translate(_TO_URLSAFE) != token:
+            return None
+        key = self._keys.get(sealed[0])
+        return key.open(kind, sealed[1:]) if key and len(sealed) > siv.TAG_SIZE else None
+
+    # --- URIs ---------------------------------------------------------------------------------
+
+    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
+        known = self._sealed_uris.get((uri, stable, bare))
+        if known is None:
+            known = self._seal_uri(uri, stable, bare)
+            if len(self._sealed_uris) >= _REMEMBERED:
+                self._sealed_uris.clear()
+            self._sealed_uris[uri, stable, bare] = known
+        token, method = known
+        return b"".join((token, b"@", mask, b";lr" if route else b"", method))
+
+    def _seal_uri(self, uri: bytes, stable: bool, bare: bool) -> tuple[bytes, bytes]:
+        if not uris.is_uri(uri) or compact.METHOD in uri:
+            raise SealError("URI does not parse")
+        method = _METHOD.search(uri)
+        content = uri[: method.start()] + compact.METHOD + uri[method.end() :] if method else uri
+        token = self._seal(KIND_URI, compact.pack_uri(content, bare), stable)
+        scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
+        return scheme + token, method[0] if method else b""
+
+    def open_uri(self, uri: bytes) -> OpenedUri | None:
+        try:
+            return self._opened_uris[uri]
+        except KeyError:
+            opened = self._open_uri(uri)
+            if len(self._opened_uris) >= _REMEMBERED:
+                self._opened_uris.clear()
+            self._opened_uris[uri] = opened
+            return opened
+
+    def _open_uri(self, uri: bytes) -> OpenedUri | None:
+        for match in list(_TOKEN.finditer(uri))[:_MAX_OPENINGS]:
+            content = self._open(KIND_URI, match[0])
+            unpacked = compact.unpack_uri(content) if content else None
+            if unpacked:
+                original, bare = unpacked
+                method = _METHOD.search(uri)
+                outside = method[0] if method else b""
+                if compact.METHOD in original:
+                    original = original.replace(compact.METHOD, outside)
+                else:
+                    original += outside
+                return OpenedUri(original, bare) if uris.is_uri(original) else None
+        return None
+
+    # --- Vias ---------------------------------------------------------------------------------
+
+    def seal_vias(
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+    ) -> list[tuple[int, int, bytes]]:
+        del cookie
+        edits = []
+        group: list[tuple[int, Span]] = []
+        for span in spans:
+            separator = 0
+            if group:
+                between = data[group[-1][1][1] : span[0]]
+                folded = b"\n" in data[span[0] : span[1]] or b"\n" in data[slice(*group[-1][1])]
+                if between in compact.SEPARATORS and not folded:
+                    separator = compact.SEPARATORS.index(between)
+            if group and not separator:
+                edits.append(self._seal_group(data, group, mask))
+                group = []
+            group.append((separator, span))
+        edits.append(self._seal_group(data, group, mask))
+        return edits
+
+    def _seal_group(
+        self, data: bytes, group: list[tuple[int, Span]], mask: bytes
+    ) -> tuple[int, int, bytes]:
+        packed = []
+        for separator, (start, end) in group:
+            value = data[start:end]
+            content = compact.pack_via(value, separator)
+            if not vias.is_via_parm(_unfold(value)) or not compact.unpack_via(content):
+                raise SealError("Via does not parse")
+            packed.append(content)
+        start, end = group[0][1][0], group[-1][1][1]
+        # All but the last content carry their length, in one or two bytes.
+        lengths = [_length(len(content)) for content in packed[:-1]] + [b""]
+        content = b"".join([part for pair in zip(lengths, packed, strict=True) for part in pair])
+        content = bytes((len(packed),)) + content if len(packed) > 1 else b"\x01" + packed[0]
+        if len(packed) > 255:
+            raise SealError("more than 255 Via values")
+        token = self._seal(KIND_VIA, content)
+        masked = b"SIP/2.0/UDP " + mask + b";branch=z9hG4bK" + token
+        self._remember_via(masked, data[start:end])
+        return start, end, masked
+
+    def open_via(self, value: bytes) -> bytes | None:
+        try:
+            return self._opened_vias[value]
+        except KeyError:
+            match = _BRANCH_TOKEN.search(value)
+            content = self._open(KIND_VIA, match[1]) if match else None
+            opened = _unpack_vias(content) if content else None
+            self._remember_via(value, opened)
+            return opened
+
+    def _remember_via(self, masked: bytes, opened: bytes | None) -> None:
+        if len(self._opened_vias) >= _REMEMBERED:
+            self._opened_vias.clear()
+        self._opened_vias[masked] = opened
+
+    def seal_via1(self, value: bytes, mask: bytes) -> bytes:
+        return via1.seal(value, mask, self._branch_of_via1)
+
+    def _branch_of_via1(self, hidden: bytes) -> bytes:
+        return b"z9hG4bK" + self._seal(KIND_VIA1, compact.pack_via(hidden, 0), stable=True)
+
+    def open_via1(self, value: bytes) -> bytes | None:
+        match = _BRANCH_TOKEN.search(value)
+        content = self._open(KIND_VIA1, match[1]) if match else None
+        unpacked = compact.unpack_via(content) if content else None
+        return via1.restore(value, unpacked[1]) if unpacked else None
+
+    # --- Call-IDs -----------------------------------------------------------------------------
+
+    def seal_callid(self, callid: bytes) -> bytes:
+        return self._callid_prefix + self._seal(KIND_CALLID, callid, stable=True)
+
+    def open_callid(self, token: bytes) -> bytes | None:
+        if not token.startswith(self._callid_prefix):
+            return None
+        return self._open(KIND_CALLID, token[len(self._callid_prefix) :])
+
+
+def _unfold(value: bytes) -> bytes:
+    """A value with its folds (RFC 3261 section 7.3.1) as single blanks."""
+    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value
+
+
+def _length(number: int) -> bytes:
+    if number < 0x80:
+        return bytes((number,))
+    if number < 0x8000:
+        return (0x8000 | number).to_bytes(2, "big")
+    raise SealError("Via of more than 32,767 bytes")
+
+
+def _unpack_vias(content: bytes) -> bytes | None:
+    """The Via values of a token with what parts them; None where the content is not of our making."""
+    count, rest = content[0], content[1:]
+    pieces = []
+    for index in range(count):
+        part, rest = (rest, b"") if index == count - 1 else _take(rest)
+        unpacked = compact.unpack_via(part)
+        if not unpacked or not vias.is_via_parm(_unfold(unpacked[1])):
+            return None
+        separator, value = unpacked
+        if bool(separator) != bool(index):
+            return None
+        pieces += [compact.SEPARATORS[separator], value]
+    return b"".join(pieces) or None
+
+
+def _take(data: bytes) -> tuple[bytes, bytes]:
+    """What a length counts off at the front of `data`, and the rest."""
+    if data[:1] < b"\x80":
+        length, start = int.from_bytes(data[:1], "big"), 1
+    else:
+        length, start = int.from_bytes(data[:2], "big") & 0x7FFF, 2
+    return data[start : start + length], data[start + length :]

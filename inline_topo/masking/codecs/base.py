@@ -1,0 +1,55 @@
+"""What a strategy may ask of a codec."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from inline_topo.sip.message import Span
+
+
+class SealError(Exception):
+    """A value that must be masked and cannot be; the text gives the reason, never the value."""
+
+
+class OpenedUri(NamedTuple):
+    """A URI that came out of a token; `bare` where `<>` were added around it when it was sealed."""
+
+    uri: bytes
+    bare: bool
+
+
+class Codec(Protocol):
+    """Deterministic and reversible. `mask` is the mask address as it stands in a message, with port.
+
+    Seal methods raise SealError. Open methods return None for whatever is not a token of ours, or
+    whose content is not grammatical in its place.
+    """
+
+    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
+        """A masked URI for `uri` (no headers part). `stable`: the same across key rotation;
+        `bare`: `<>` are being added; `route`: it will be routed on (Record-Route, Path ...)."""
+
+    def open_uri(self, uri: bytes) -> OpenedUri | None:
+        """The URI in `uri` (no headers part), wherever in it the token stands."""
+
+    def seal_vias(
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+    ) -> list[tuple[int, int, bytes]]:
+        """Replacements (start, end, new) that hide the Via values at `spans`, in order.
+
+        `cookie` is what Kamailio writes about the request's direction (its codec alone uses it).
+        """
+
+    def open_via(self, value: bytes) -> bytes | None:
+        """What the Via value `value` stands for: one via-parm, or several with what parts them."""
+
+    def seal_via1(self, value: bytes, mask: bytes) -> bytes:
+        """The topmost Via `value` with its sent-by and branch masked, other parameters as they are."""
+
+    def open_via1(self, value: bytes) -> bytes | None:
+        """The topmost Via value with sent-by and branch opened, other parameters as they are."""
+
+    def seal_callid(self, callid: bytes) -> bytes:
+        """A token that is a callid (RFC 3261 section 25.1)."""
+
+    def open_callid(self, token: bytes) -> bytes | None:
+        """The Call-ID in a token."""

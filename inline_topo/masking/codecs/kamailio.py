@@ -1,0 +1,167 @@
+"""Codec kamailio: the bytes of Kamailio's module topoh, for mixed fleets and for migration.
+
+Base64 over an alphabet that the key shuffles: obfuscation, not encryption. One known Contact gives
+most of the alphabet away, and nothing authenticates a token; what opens is only checked against the
+grammar of its place.
+
+    URI     sip:<mask_ip>;line=sr-<token>                    the whole URI less its headers part
+    Via     SIP/2.0/UDP <mask_ip>;branch=z9hG4bKsr-<token>   the whole value, with the cookie
+    Call-ID !!:<token>
+
+Two things topoh has no word for: the topmost Via (shape nat) takes the Via form over sent-by and
+branch, and a folded Via comes back unfolded. It cannot remember that a URI stood without `<>`.
+"""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+from hashlib import md5
+
+from inline_topo.masking.codecs import via1
+from inline_topo.masking.codecs.base import OpenedUri, SealError
+from inline_topo.sip import uri as uris
+from inline_topo.sip import via as vias
+from inline_topo.sip.message import Span
+
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_COOKIE = re.compile(rb";TH=[du][ic]v(?=[;\s]|\Z)")
+_RECEIVED = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
+_CALLID = re.compile(rb"[!-~]+")
+_REMEMBERED = 1 << 15
+
+
+def crc16_x25(data: bytes) -> int:
+    """CRC-16/X-25: reflected polynomial 0x8408, initial value and final XOR 0xFFFF."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
+    return crc ^ 0xFFFF
+
+
+def shuffled_alphabet(key: bytes) -> bytes:
+    """The alphabet of 64 characters that topoh makes of a key (not empty)."""
+    digest = md5(key + key, usedforsecurity=False).digest()
+    words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
+    offset = crc16_x25(key) + len(key)
+    alphabet = bytearray(ALPHABET)
+    for last in range(64, 1, -1):
+        step = words[(offset + last) % 4] + key[(offset + last) % len(key)]
+        chosen = (step & 0xFFFFFFFF) % last
+        alphabet[chosen], alphabet[last - 1] = alphabet[last - 1], alphabet[chosen]
+    return bytes(alphabet)
+
+
+class Kamailio:
+    """The codec `kamailio` (see codecs.base.Codec); the parameters are topoh's."""
+
+    def __init__(
+        self,
+        mask_key: bytes,
+        *,
+        uparam_name: bytes = b"line",
+        uparam_prefix: bytes = b"sr-",
+        vparam_name: bytes = b"branch",
+        vparam_prefix: bytes = b"z9hG4bKsr-",
+        callid_prefix: bytes = b"!!:",
+    ) -> None:
+        alphabet = shuffled_alphabet(mask_key) + b"*"
+        self._to_token = bytes.maketrans(_BASE64 + b"=", alphabet)
+        self._from_token = bytes.maketrans(alphabet, _BASE64 + b"=")
+        self._token = re.compile(rb"[%s]+[*]{0,2}" % re.escape(alphabet[:-1]))
+        self._uri_parameter = b";" + uparam_name + b"=" + uparam_prefix
+        self._via_parameter = b";" + vparam_name + b"=" + vparam_prefix
+        self._find_uri_token = self._finder(uparam_name, uparam_prefix)
+        self._find_via_token = self._finder(vparam_name, vparam_prefix)
+        self._callid_prefix = callid_prefix
+        self._opened: dict[bytes, OpenedUri | None] = {}
+
+    @staticmethod
+    def _finder(name: bytes, prefix: bytes) -> re.Pattern[bytes]:
+        pattern = rb";[ \t]*(?i:%s)[ \t]*=[ \t]*%s([^\s;?>,]*)" % (
+            re.escape(name),
+            re.escape(prefix),
+        )
+        return re.compile(pattern)
+
+    def _encode(self, content: bytes) -> bytes:
+        return b2a_base64(content, newline=False).translate(self._to_token)
+
+    def _decode(self, token: bytes) -> bytes | None:
+        if len(token) % 4 or not self._token.fullmatch(token):
+            return None
+        try:
+            content = a2b_base64(token.translate(self._from_token))
+        except Base64Error:
+            return None
+        return content if self._encode(content) == token else None
+
+    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
+        del stable, bare, route
+        if not uris.is_uri(uri):
+            raise SealError("URI does not parse")
+        return b"sip:" + mask + self._uri_parameter + self._encode(uri)
+
+    def open_uri(self, uri: bytes) -> OpenedUri | None:
+        try:
+            return self._opened[uri]
+        except KeyError:
+            match = self._find_uri_token.search(uri)
+            original = self._decode(match[1]) if match else None
+            opened = OpenedUri(original, False) if original and uris.is_uri(original) else None
+            if len(self._opened) >= _REMEMBERED:
+                self._opened.clear()
+            self._opened[uri] = opened
+            return opened
+
+    def seal_vias(
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+    ) -> list[tuple[int, int, bytes]]:
+        edits = []
+        prefix = b"SIP/2.0/UDP " + mask + self._via_parameter
+        for start, end in spans:
+            value = _unfold(data[start:end])
+            parts = vias.parse(value, 0, len(value))
+            if not parts or not vias.is_via_parm(value):
+                raise SealError("Via does not parse")
+            if cookie:
+                received = _RECEIVED.match(value, parts.sent_by_end)
+                at = received.end() if received else parts.sent_by_end
+                value = b"".join((value[:at], b";TH=", cookie, value[at:]))
+                cookie = b""  # topoh marks the Via that was topmost when the request came in
+            edits.append((start, end, prefix + self._encode(value)))
+        return edits
+
+    def open_via(self, value: bytes) -> bytes | None:
+        match = self._find_via_token.search(value)
+        original = self._decode(match[1]) if match else None
+        if not original:
+            return None
+        original = _COOKIE.sub(b"", original, count=1)
+        return original if vias.is_via_parm(original) else None
+
+    def seal_via1(self, value: bytes, mask: bytes) -> bytes:
+        return via1.seal(value, mask, self._branch_of_via1)
+
+    def _branch_of_via1(self, hidden: bytes) -> bytes:
+        return self._via_parameter.partition(b"=")[2] + self._encode(hidden)
+
+    def open_via1(self, value: bytes) -> bytes | None:
+        match = self._find_via_token.search(value)
+        return via1.restore(value, self._decode(match[1])) if match else None
+
+    def seal_callid(self, callid: bytes) -> bytes:
+        return self._callid_prefix + self._encode(callid)
+
+    def open_callid(self, token: bytes) -> bytes | None:
+        if not token.startswith(self._callid_prefix):
+            return None
+        callid = self._decode(token[len(self._callid_prefix) :])
+        return callid if callid and _CALLID.fullmatch(callid) else None
+
+
+def _unfold(value: bytes) -> bytes:
+    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value

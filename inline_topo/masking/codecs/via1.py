@@ -1,0 +1,43 @@
+"""The topmost Via of a request that leaves in shape nat: what of it is sealed, and where it goes.
+
+Protocol, sent-by and branch alone are sealed, because the Vias of an INVITE, its CANCEL and the ACK
+of its failure must agree (RFC 3261 section 9.1) and may differ in their other parameters.
+"""
+
+from collections.abc import Callable
+
+from inline_topo.masking.codecs.base import SealError
+from inline_topo.sip import via as vias
+
+
+def seal(value: bytes, mask: bytes, branch_of: Callable[[bytes], bytes]) -> bytes:
+    """`value` with sent-by `mask` and the branch that `branch_of` makes of the hidden via-parm."""
+    if b"\n" in value:
+        value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+    parts = vias.parse(value, 0, len(value))
+    if not parts:
+        raise SealError("Via does not parse")
+    start, end = parts.branch
+    protocol = value[: parts.host[0]]
+    if start < 0:
+        branch = branch_of(value[: parts.sent_by_end])
+        return b"".join((protocol, mask, b";branch=", branch, value[parts.sent_by_end :]))
+    branch = branch_of(value[: parts.sent_by_end] + b";branch=" + value[start:end])
+    return b"".join((protocol, mask, value[parts.sent_by_end : start], branch, value[end:]))
+
+
+def restore(value: bytes, original: bytes | None) -> bytes | None:
+    """`value` with sent-by and branch of the hidden via-parm `original`; None where it is none."""
+    if not original or not vias.is_via_parm(original):
+        return None
+    parts = vias.parse(value, 0, len(value))
+    inner = vias.parse(original, 0, len(original))
+    if not parts or not inner or parts.branch[0] < 0:
+        return None
+    start, end = parts.branch
+    head = original[: inner.sent_by_end]
+    if inner.branch[0] < 0:  # the sender wrote no branch: the parameter goes
+        name = value.rfind(b";", 0, start)
+        return head + value[parts.sent_by_end : name] + value[end:]
+    branch = original[slice(*inner.branch)]
+    return b"".join((head, value[parts.sent_by_end : start], branch, value[end:]))

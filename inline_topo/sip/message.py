@@ -1,0 +1,187 @@
+"""A SIP message as its bytes plus the spans of the fields that someone asked for (RFC 3261 section 7).
+
+Recognition is by content. What a receiver could still take for SIP is parsed: leading blank lines,
+lines ended by LF alone, other SIP versions, blanks around the Request-URI, folded fields.
+"""
+
+import re
+from collections.abc import Iterator
+
+from inline_topo.sip.names import CONTINUATION, INVALID, FieldNames
+
+Span = tuple[int, int]
+
+_START_LINE = re.compile(
+    rb"(?:SIP/[0-9.]+[ \t]+(?P<status>[0-9]{3,10})(?![0-9])[^\n]*"
+    rb"|(?P<method>[A-Za-z0-9.!%*_+`'~-]+)[ \t]+(?P<uri>\S(?:[^\n]*?\S)?)[ \t]+SIP/[0-9.]+[ \t]*\r?)"
+    rb"(?:\n|\Z)",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Malformed(Exception):
+    """Looks like SIP and does not parse; the text says what is wrong, without message content."""
+
+
+class Message:
+    """The spans of a parsed message.
+
+    `method` is empty in a response, `status` 0 in a request. `request_uri` is (0, 0) in a response.
+    `fields` maps the canonical name of each wanted field to the spans of its values, one for each
+    header line, in order, without the blanks around them (folds inside stay). `headers` is the span
+    of the header fields, `body` the offset after the empty line.
+    """
+
+    __slots__ = ("body", "data", "fields", "headers", "method", "request_uri", "status")
+
+    def __init__(self, data: bytes, method: bytes, status: int, request_uri: Span) -> None:
+        self.data = data
+        self.method = method
+        self.status = status
+        self.request_uri = request_uri
+        self.headers: Span = (0, 0)
+        self.body = 0
+        self.fields: dict[str, list[Span]] = {}
+
+    @property
+    def is_request(self) -> bool:
+        return not self.status
+
+    def first(self, name: str) -> bytes:
+        """The value of the first field of this name, folds and all; empty where there is none."""
+        spans = self.fields.get(name)
+        return self.data[spans[0][0] : spans[0][1]] if spans else b""
+
+
+def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) -> Message | None:
+    """The message in `data`, with the fields that the names of its kind ask for; None: not SIP.
+
+    Raises Malformed where `data` looks like SIP and its start line or a header line does not parse.
+    """
+    start = _find_start_line(data)
+    if start is None:
+        return None
+    message, position = start
+    end = _end_of_headers(data, position)
+    message.headers = (position, end)
+    _scan(message, request_names if not message.status else response_names)
+    return message
+
+
+def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
+    """Every header field in order: its name as spelled (blanks stripped) and the span of its value."""
+    data = message.data
+    position, end = message.headers
+    pending: tuple[bytes, Span] | None = None
+    while position < end:
+        line_end = data.find(b"\n", position, end)
+        line_end = end if line_end < 0 else line_end
+        if data[position : position + 1] in (b" ", b"\t"):
+            if pending:
+                pending = pending[0], (pending[1][0], _trim(data, position, line_end)[1])
+        else:
+            if pending:
+                yield pending
+            colon = data.find(b":", position, line_end)
+            if colon < 0:
+                pending = None
+            else:
+                name = data[position:colon].rstrip(b" \t")
+                pending = name, _trim(data, colon + 1, line_end)
+        position = line_end + 1
+    if pending:
+        yield pending
+
+
+def _find_start_line(data: bytes) -> tuple[Message, int] | None:
+    """The message with its start line filled in, and the offset of the first header line."""
+    eol = data.find(b"\n")
+    if data[eol - 9 : eol] == b" SIP/2.0\r":
+        space = data.find(b" ")
+        method = data[:space]
+        if space < eol - 9 and method.isalpha() and data.find(b" ", space + 1) == eol - 9:
+            return Message(data, method, 0, (space + 1, eol - 9)), eol + 1
+    elif data[:8] == b"SIP/2.0 " and data[8:11].isdigit() and data[11:12] == b" ":
+        return Message(data, b"", int(data[8:11]), (0, 0)), eol + 1 if eol > 0 else len(data)
+    return _find_unusual_start_line(data)
+
+
+def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
+    version = _VERSION.search(data)
+    if not version:
+        return None
+    if _BINARY.search(data, 0, version.start()):
+        return None  # a tunnel that carries SIP (GTP-U, GRE, HEP ...), which no SIP receiver reads
+    position = 0
+    while position >= 0:
+        while data[position : position + 1] in (b"\r", b"\n"):
+            position += 1
+        line = _START_LINE.match(data, position)
+        if line:
+            if line["status"]:
+                message = Message(data, b"", int(line["status"]), (0, 0))
+            else:
+                message = Message(data, line["method"], 0, line.span("uri"))
+            return message, line.end()
+        position = data.find(b"\n", position) + 1 or -1
+        if position > version.start():
+            break
+    raise Malformed("start line")
+
+
+def _end_of_headers(data: bytes, position: int) -> int:
+    """The offset at which the empty line stands (or the end of the data)."""
+    if data[position : position + 1] == b"\n" or data[position : position + 2] == b"\r\n":
+        return position
+    crlf = data.find(b"\n\r\n", position)
+    lf = data.find(b"\n\n", position, crlf + 1 if crlf >= 0 else len(data))
+    end = lf if lf >= 0 else crlf
+    return end + 1 if end >= 0 else len(data)
+
+
+def _scan(message: Message, names: FieldNames) -> None:
+    data = message.data
+    position, end = message.headers
+    fields = message.fields
+    last: list[Span] | None = None
+    lines = data[position:end].split(b"\n")
+    if not lines[-1]:
+        del lines[-1]
+    for line in lines:
+        colon = line.find(b":")
+        name = names[line[:colon] if colon >= 0 else line[:1] + b"\r"]
+        if name is None:
+            last = None
+        elif name is CONTINUATION:
+            if last:
+                last[-1] = (last[-1][0], _trim(data, position, position + len(line))[1])
+        elif name is INVALID:
+            raise Malformed("header line without a valid field name")
+        else:
+            value = position + colon + 1
+            stop = position + len(line)
+            if value < stop:
+                if data[value] == 32:
+                    value += 1
+                if data[stop - 1] == 13:
+                    stop -= 1
+                if value >= stop or data[value] <= 32 or data[stop - 1] <= 32:
+                    value, stop = _trim(data, position + colon + 1, stop)
+            last = fields.get(name)
+            if last is None:
+                fields[name] = last = [(value, stop)]
+            else:
+                last.append((value, stop))
+        position += len(line) + 1
+    message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
+
+
+def _trim(data: bytes, start: int, end: int) -> Span:
+    """The span without the blanks and line breaks at its ends."""
+    while start < end and data[start] in b" \t\r\n":
+        start += 1
+    while end > start and data[end - 1] in b" \t\r\n":
+        end -= 1
+    return start, end

@@ -1,0 +1,85 @@
+"""Header field names (RFC 3261 section 7.3.1): any case, the compact forms, blanks before the colon."""
+
+import re
+from collections.abc import Iterable
+
+VIA = "Via"
+ROUTE = "Route"
+RECORD_ROUTE = "Record-Route"
+PATH = "Path"
+SERVICE_ROUTE = "Service-Route"
+CONTACT = "Contact"
+REFER_TO = "Refer-To"
+REFERRED_BY = "Referred-By"
+REPLY_TO = "Reply-To"
+ALERT_INFO = "Alert-Info"
+CALL_INFO = "Call-Info"
+ERROR_INFO = "Error-Info"
+HISTORY_INFO = "History-Info"
+DIVERSION = "Diversion"
+CALL_ID = "Call-ID"
+REPLACES = "Replaces"
+JOIN = "Join"
+TARGET_DIALOG = "Target-Dialog"
+IN_REPLY_TO = "In-Reply-To"
+EVENT = "Event"
+FROM = "From"
+TO = "To"
+CSEQ = "CSeq"
+CONTENT_LENGTH = "Content-Length"
+REQUEST_URI = "Request-URI"  # not a header field: the name by which reports call the start line's
+
+COMPACT = {
+    "Via": "v",
+    "Contact": "m",
+    "From": "f",
+    "To": "t",
+    "Call-ID": "i",
+    "Content-Length": "l",
+    "Refer-To": "r",
+    "Referred-By": "b",
+    "Event": "o",
+    "Supported": "k",
+    "Allow-Events": "u",
+    "Accept-Contact": "a",
+    "Reject-Contact": "j",
+    "Request-Disposition": "d",
+    "Content-Type": "c",
+    "Content-Encoding": "e",
+    "Subject": "s",
+    "Session-Expires": "x",
+    "Identity": "y",
+}
+"""Compact forms in the IANA registry that real messages use, by full name."""
+
+CONTINUATION = "(continuation)"
+INVALID = "(invalid)"
+
+_TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
+_REMEMBERED = 4096
+
+
+class FieldNames(dict[bytes, str | None]):
+    """Maps a field name as it stands before the colon to the canonical name, or None if unwanted.
+
+    A name beginning with a blank is CONTINUATION (the line folds the one before), one that is no
+    token is INVALID. Spellings are learned as they come, up to a bound.
+    """
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        super().__init__()
+        self._canonical: dict[bytes, str] = {}
+        for name in wanted:
+            for spelling in filter(None, (name, COMPACT.get(name))):
+                self._canonical[spelling.lower().encode()] = name
+
+    def __missing__(self, name: bytes) -> str | None:
+        if name[:1] in (b" ", b"\t"):
+            return CONTINUATION
+        bare = name.rstrip(b" \t")
+        if not _TOKEN.fullmatch(bare):
+            return INVALID
+        kind = self._canonical.get(bare.lower())
+        if len(self) < _REMEMBERED:
+            self[name] = kind
+        return kind

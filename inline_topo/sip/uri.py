@@ -1,0 +1,61 @@
+"""URIs by span (RFC 3261 section 19.1, RFC 3986): scheme, userinfo, host, port, the rest."""
+
+import re
+from typing import NamedTuple
+
+_SIP_URI = re.compile(
+    rb"(?P<scheme>sips?):(?:(?P<userinfo>[^@\s<>\"]*)@)?"
+    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,5}))?"
+    rb"(?P<parameters>;[^?\s<>\"]*)?(?P<headers>\?[^\s<>\"]*)?",
+    re.IGNORECASE,
+)
+_OTHER_URI = re.compile(
+    rb"[A-Za-z][A-Za-z0-9+.-]*:(?://(?:[^@/?#\s<>\"]*@)?"
+    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
+)
+_CONTROL = re.compile(rb"[\x00-\x20\x7f<>\"]")
+
+
+class SipUri(NamedTuple):
+    """The parts of a SIP-URI or SIPS-URI, as they stand.
+
+    `userinfo` is None without an "@"; `port`, `parameters` (with the leading ";") and `headers`
+    (with the leading "?") are empty where absent.
+    """
+
+    scheme: bytes
+    userinfo: bytes | None
+    host: bytes
+    port: bytes
+    parameters: bytes
+    headers: bytes
+
+
+def parse(uri: bytes) -> SipUri | None:
+    """The parts of a SIP or SIPS URI, or None where `uri` is not one."""
+    match = _SIP_URI.fullmatch(uri)
+    if not match:
+        return None
+    scheme, userinfo, host, port, parameters, headers = match.groups(default=b"")
+    if match.start("userinfo") < 0:
+        userinfo = None
+    return SipUri(scheme, userinfo, host, port, parameters, headers)
+
+
+def host(uri: bytes) -> bytes | None:
+    """The host of a URI of any scheme (brackets of an IPv6 literal included).
+
+    Empty for a URI without one (tel:, urn:, mailto:); None where `uri` is no URI at all.
+    """
+    match = _SIP_URI.fullmatch(uri)
+    if match:
+        return match["host"]
+    if uri[:4].lower() == b"sip:" or uri[:5].lower() == b"sips:":
+        return None
+    match = _OTHER_URI.fullmatch(uri)
+    return (match["host"] or b"") if match else None
+
+
+def is_uri(uri: bytes) -> bool:
+    """Whether `uri` may enter a message as a URI: its grammar holds, no control, blank, quote or bracket."""
+    return not _CONTROL.search(uri) and host(uri) is not None

@@ -1,0 +1,54 @@
+"""Field values in a list (RFC 3261 section 7.3.1): commas outside quotes and angle brackets."""
+
+import re
+
+from inline_topo.sip.message import Span
+
+_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*"|<[^>]*>|(,)', re.DOTALL)
+_PARAMETER = re.compile(
+    rb"[ \t\r\n]*;[ \t\r\n]*([^\s;=,<>\"]+)(?:[ \t\r\n]*=[ \t\r\n]*"
+    rb'("(?:[^"\\]|\\.)*"|[^\s;,"]*))?',
+    re.DOTALL,
+)
+_BLANKS = b" \t\r\n"
+
+
+def split(data: bytes, spans: list[Span]) -> list[Span]:
+    """The spans of the single values in field values that may be comma-separated lists.
+
+    An empty element ("a, , b") is left out; an unclosed quote or bracket hides no comma after it.
+    """
+    if len(spans) == 1 and data.find(b",", *spans[0]) < 0:
+        return spans
+    values: list[Span] = []
+    for start, end in spans:
+        if data.find(b",", start, end) < 0:
+            values.append((start, end))
+            continue
+        first = start
+        for match in _COMMA.finditer(data, start, end):
+            if match.start(1) >= 0:
+                _append(values, data, first, match.start())
+                first = match.end()
+        _append(values, data, first, end)
+    return values
+
+
+def _append(values: list[Span], data: bytes, start: int, end: int) -> None:
+    while start < end and data[start] in _BLANKS:
+        start += 1
+    while end > start and data[end - 1] in _BLANKS:
+        end -= 1
+    if start < end:
+        values.append((start, end))
+
+
+def parameter(data: bytes, start: int, end: int, name: bytes) -> Span | None:
+    """The span of the value of the first `;name=value` between start and end (name in lower case).
+
+    A parameter without a value gives an empty span at its end; None where there is no such name.
+    """
+    for match in _PARAMETER.finditer(data, start, end):
+        if match[1].lower() == name:
+            return match.span(2) if match.start(2) >= 0 else (match.end(), match.end())
+    return None

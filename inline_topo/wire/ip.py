@@ -1,0 +1,206 @@
+"""One IP packet (no link layer) as a UDP datagram, and back with another payload.
+
+IPv4: RFC 791, with options. IPv6: RFC 8200, with extension headers. UDP: RFC 768.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from inline_topo.wire.checksum import PROTOCOL_UDP, as_field, mend_ipv4_header, ones_sum
+
+NOT_IP = "not_ip"
+NOT_UDP = "not_udp"
+MALFORMED = "malformed_packet"
+
+WHOLE = ""
+FRAGMENT = "fragment"
+CUT = "cut"
+
+VALID = "valid"
+ABSENT = "absent"
+PARTIAL = "partial"
+CORRUPT = "corrupt"
+
+MAX_PACKET = 0xFFFF
+
+_IPV4 = Struct("!BxHxxHxB")  # version and IHL, total length, flags and fragment offset, protocol
+_IPV4_MORE_OR_OFFSET = 0x3FFF
+_U16 = Struct("!H")
+_UDP = Struct("!HH")  # length, checksum: the second half of the header
+
+_IPV6_HEADER = 40
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
+_SKIPPED_IPV6 = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
+_MAX_EXTENSION_HEADERS = 16
+
+
+class Datagram(NamedTuple):
+    """A view of a UDP datagram inside an IP packet.
+
+    `udp` is the offset of its UDP header, `payload` its data. `endpoints` is source address,
+    destination address, source port and destination port as they stand in the packet (12 bytes for
+    IPv4, 36 for IPv6). `flaw` is empty for a whole datagram; FRAGMENT or CUT (fewer bytes than the
+    headers promise) say why it must not be rewritten; the ports of a later fragment are 0.
+    """
+
+    packet: bytes
+    udp: int
+    payload: bytes
+    endpoints: bytes
+    flaw: str
+
+    @property
+    def is_ipv6(self) -> bool:
+        return len(self.endpoints) == 36
+
+
+def decode(packet: bytes) -> Datagram | str:
+    """The UDP datagram in an IP packet, or why there is none: NOT_IP, NOT_UDP or MALFORMED."""
+    version = packet[0] >> 4 if packet else 0
+    if version == 4:
+        return _decode_ipv4(packet)
+    if version == 6:
+        return _decode_ipv6(packet)
+    return NOT_IP
+
+
+def _decode_ipv4(packet: bytes) -> Datagram | str:
+    available = len(packet)
+    if available < 20:
+        return MALFORMED
+    first, total, fragment, protocol = _IPV4.unpack_from(packet)
+    if protocol != PROTOCOL_UDP:
+        return NOT_UDP
+    udp = (first & 0x0F) * 4
+    if udp < 20 or total < udp:
+        return MALFORMED
+    if fragment & _IPV4_MORE_OR_OFFSET:
+        later = bool(fragment & 0x1FFF)
+        return _partial(packet, udp, packet[12:20], total, FRAGMENT, later)
+    if available < total:
+        return _partial(packet, udp, packet[12:20], total, CUT, False)
+    if total < udp + 8:
+        return MALFORMED
+    length = _U16.unpack_from(packet, udp + 4)[0]
+    end = udp + length
+    if length < 8 or end > total:
+        return MALFORMED
+    endpoints = packet[12:24] if udp == 20 else packet[12:20] + packet[udp : udp + 4]
+    return Datagram(packet, udp, packet[udp + 8 : end], endpoints, WHOLE)
+
+
+def _decode_ipv6(packet: bytes) -> Datagram | str:
+    available = len(packet)
+    if available < _IPV6_HEADER:
+        return MALFORMED
+    total = _IPV6_HEADER + _U16.unpack_from(packet, 4)[0]
+    header, offset, flaw, later = packet[6], _IPV6_HEADER, WHOLE, False
+    for _ in range(_MAX_EXTENSION_HEADERS):
+        if header == PROTOCOL_UDP:
+            break
+        if offset + 8 > min(available, total):
+            return MALFORMED
+        if header == _FRAGMENT:
+            # An atomic fragment (RFC 6946) has neither offset nor more: it is whole.
+            field = _U16.unpack_from(packet, offset + 2)[0]
+            if field & 0xFFF9:
+                flaw, later = FRAGMENT, bool(field & 0xFFF8)
+            header, offset = packet[offset], offset + 8
+            if later:
+                if header != PROTOCOL_UDP:
+                    return NOT_UDP
+                break
+        elif header in _SKIPPED_IPV6:
+            if header == _ROUTING and packet[offset + 3]:
+                return MALFORMED  # segments left: the destination here is not the checksum's
+            unit = 4 if header == _AUTHENTICATION else 8
+            extra = 2 if header == _AUTHENTICATION else 1
+            header, offset = packet[offset], offset + (packet[offset + 1] + extra) * unit
+        else:
+            return NOT_UDP
+    else:
+        return MALFORMED
+    if flaw:
+        return _partial(packet, offset, packet[8:40], total, FRAGMENT, later)
+    if available < total:
+        return _partial(packet, offset, packet[8:40], total, CUT, False)
+    if total < offset + 8:
+        return MALFORMED
+    length = _U16.unpack_from(packet, offset + 4)[0]
+    end = offset + length
+    if length < 8 or end > total:
+        return MALFORMED
+    endpoints = packet[8:40] + packet[offset : offset + 4]
+    return Datagram(packet, offset, packet[offset + 8 : end], endpoints, WHOLE)
+
+
+def _partial(
+    packet: bytes, udp: int, addresses: bytes, total: int, flaw: str, later: bool
+) -> Datagram:
+    if later or len(packet) < udp + 4:
+        return Datagram(packet, udp, packet[udp:total], addresses + bytes(4), flaw)
+    return Datagram(
+        packet, udp, packet[udp + 8 : total], addresses + packet[udp : udp + 4], flaw
+    )
+
+
+def checksum_state(datagram: Datagram) -> tuple[str, int]:
+    """What the UDP checksum of a whole datagram is, and the sum over all that it covers.
+
+    VALID (the sum is 0), ABSENT (the field is 0; legal on IPv4 only), PARTIAL (the field holds only
+    the sum of the pseudo-header: left to the network card, and captured before it got there), or
+    CORRUPT. A partial checksum that happens to be right counts as VALID.
+    """
+    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    length, field = _UDP.unpack_from(packet, udp + 4)
+    if not field and not datagram.is_ipv6:
+        return ABSENT, 0
+    pseudo = int.from_bytes(endpoints[:-4], "big") + PROTOCOL_UDP + length
+    total = (pseudo + ones_sum(packet[udp : udp + length])) % 0xFFFF
+    if not total:
+        return VALID, 0
+    if field == as_field(pseudo):
+        return PARTIAL, total
+    return CORRUPT, total
+
+
+def encode(
+    datagram: Datagram, payload: bytes, state: tuple[str, int], addresses: bytes = b""
+) -> bytes:
+    """The packet of a whole `datagram` with another payload (and other `addresses`, if given).
+
+    `state` is `checksum_state(datagram)`: a valid checksum comes out valid, an absent one absent, a
+    partial one partial, and a corrupt one wrong by the same amount, so that the receiver still sees
+    the damage. Raises ValueError where the packet would exceed 65,535 bytes. Bytes after the UDP
+    datagram stay. `addresses`: source and destination, as long as those of the datagram.
+    """
+    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    old_length, field = _UDP.unpack_from(packet, udp + 4)
+    tail = packet[udp + old_length :]
+    length = 8 + len(payload)
+    if udp + length + len(tail) > MAX_PACKET:
+        raise ValueError(f"the packet would have {udp + length + len(tail)} bytes")
+    header = packet[:udp]
+    if datagram.is_ipv6:
+        ip_length = _U16.unpack_from(packet, 4)[0] + length - old_length
+        header = header[:4] + _U16.pack(ip_length) + header[6:]
+        if addresses:
+            header = header[:8] + addresses + header[40:]
+    else:
+        old_total, old_sum = _U16.unpack_from(packet, 2)[0], _U16.unpack_from(packet, 10)[0]
+        total = old_total + length - old_length
+        header_sum = mend_ipv4_header(old_sum, old_total, total)
+        if addresses:
+            header_sum = (header_sum + ones_sum(endpoints[:8]) - ones_sum(addresses)) % 0xFFFF
+        middle = header[4:10] + _U16.pack(header_sum)
+        header = header[:2] + _U16.pack(total) + middle + (addresses or header[12:20]) + header[20:]
+    ports = endpoints[-4:]
+    kind, error = state
+    if kind != ABSENT:
+        pseudo = int.from_bytes(addresses or endpoints[:-4], "big") + PROTOCOL_UDP + length
+        if kind == PARTIAL:
+            field = as_field(pseudo)
+        else:
+            covered = pseudo + int.from_bytes(ports, "big") + length + ones_sum(payload)
+            field = as_field(error - covered)
+    return b"".join((header, ports, _UDP.pack(length, field), payload, tail))
