@@ -1,0 +1,143 @@
+"""The values of a configuration: each function takes what TOML gave and returns what it means.
+
+All of them raise ValueError with a reason that quotes the value and needs no more than the key's
+name before it.
+"""
+
+import json
+import re
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from pathlib import Path
+from typing import Any, TypeGuard
+
+# RFC 3261, 25.1: token, without the two characters that a URI parameter must escape; word; hostname
+# (with the underscore that real names have).
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!*_+'~]+")
+_WORD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]+")
+_METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\.?",
+    re.IGNORECASE,
+)
+
+
+def show(value: object) -> str:
+    """A value for an error, as TOML writes it and on one line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def address(value: object) -> IPv4Address | IPv6Address:
+    if isinstance(value, str) and "%" not in value:
+        try:
+            return ip_address(value)
+        except ValueError:
+            pass
+    raise ValueError(f"{show(value)} is not an IP address")
+
+
+def network(value: object) -> IPv4Network | IPv6Network:
+    return _network(value, "is neither an address nor a network")
+
+
+def _network(value: object, otherwise: str) -> IPv4Network | IPv6Network:
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError(f"{show(value)} {otherwise}")
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"{show(value)} {otherwise}") from None
+    if ip_address(value.partition("/")[0]) != network.network_address:
+        raise ValueError(f"{show(value)} has host bits set: the network is {network}")
+    if network.prefixlen == 0:
+        raise ValueError(f"{show(value)} is every address there is")
+    return network
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _HOST_NAME.fullmatch(value) is not None
+
+
+def host(value: object) -> IPv4Address | IPv6Address | str:
+    if is_name(value):
+        return value.lower().removesuffix(".")
+    try:
+        return address(value)
+    except ValueError:
+        raise ValueError(f"{show(value)} is neither an address nor a host name") from None
+
+
+def place(value: object) -> IPv4Network | IPv6Network | str:
+    if is_name(value):
+        return value.lower().removesuffix(".")
+    return _network(value, "is no address, no network and no host name")
+
+
+def mask_ip(value: object) -> IPv4Address | IPv6Address | str:
+    if value == "auto":
+        return "auto"
+    try:
+        return address(value)
+    except ValueError:
+        raise ValueError(f'{show(value)} is neither "auto" nor an IP address') from None
+
+
+def port(value: object) -> int:
+    if type(value) is int and 0 < value < 65536:
+        return value
+    raise ValueError(f"{show(value)} is not a port (1 to 65535)")
+
+
+def interface(value: str) -> str:
+    if re.fullmatch(r"[^\s/:]{1,15}", value) and value not in (".", ".."):
+        return value
+    raise ValueError(f"{show(value)} is not an interface's name")
+
+
+def method(value: str) -> str:
+    if _METHOD.fullmatch(value):
+        return value
+    raise ValueError(f"{show(value)} is not a SIP method")
+
+
+def user(value: str) -> str:
+    if value and value.isprintable():
+        return value
+    raise ValueError(f"{show(value)} is not a user part")
+
+
+def token(value: str) -> str:
+    if _TOKEN.fullmatch(value):
+        return value
+    raise ValueError(f"{show(value)} has other characters than letters, digits and -.!*_+'~")
+
+
+def word(value: str) -> str:
+    if _WORD.fullmatch(value):
+        return value
+    raise ValueError(f"{show(value)} has characters that no Call-ID may have")
+
+
+def branch(value: str) -> str:
+    if value.startswith("z9hG4bK"):
+        return token(value)
+    raise ValueError(f"{show(value)} does not begin with z9hG4bK (RFC 3261, 8.1.1.7)")
+
+
+def file_name(value: object) -> Path:
+    if isinstance(value, str) and value and "\0" not in value:
+        return Path(value)
+    raise ValueError(f"{show(value)} is not a file's name")
+
+
+def some(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if value:
+        return value
+    raise ValueError("an empty list; leave the key out instead")
