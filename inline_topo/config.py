@@ -89,6 +89,7 @@ MaskIp = Annotated[
     IPv4Address | IPv6Address | str, PlainValidator(values.mask_ip), _Kind("`auto` or address")
 ]
 Port = Annotated[int, PlainValidator(values.port), _Kind("port")]
+Bit = Annotated[int, PlainValidator(values.bit), _Kind("`0`, `1`")]
 Interface = Annotated[str, AfterValidator(values.interface), _Kind("interface")]
 Method = Annotated[str, AfterValidator(values.method), _Kind("method")]
 User = Annotated[str, AfterValidator(values.user), _Kind("user part")]
@@ -137,7 +138,7 @@ class Topoh(_Table):
     callid_prefix: Word = Field(
         default="!!:", description="kamailio: what a Call-ID's token begins with"
     )
-    mask_mode: Literal[0, 1] = Field(default=0, description="1: leave the Contacts of a 3xx clear")
+    mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
 
 
 class Rule(_Table):
@@ -340,8 +341,7 @@ def _parse(key: str, text: str) -> Any:
         return value
     if get_origin(field.annotation) is tuple:
         return value if isinstance(value, list) else [value]
-    takes_text = field.annotation is not bool and 0 not in get_args(field.annotation)
-    return text if takes_text and not isinstance(value, str) else value
+    return value if isinstance(value, str) or field.annotation in (bool, int) else text
 
 
 def _beside(path: Path, settings: Settings) -> Settings:

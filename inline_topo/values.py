@@ -95,6 +95,12 @@ def port(value: object) -> int:
     raise ValueError(f"{show(value)} is not a port (1 to 65535)")
 
 
+def bit(value: object) -> int:
+    if type(value) is int and value in (0, 1):
+        return value
+    raise ValueError(f"{show(value)} is not one of 0, 1")
+
+
 def interface(value: str) -> str:
     if re.fullmatch(r"[^\s/:]{1,15}", value) and value not in (".", ".."):
         return value
