@@ -1,0 +1,108 @@
+"""A laboratory for one capture: hosts, Kamailios, sipp parties and tcpdump."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.net import LabError, Net, run, stop
+from lab.sipp import Party
+
+CONFIG = Path(__file__).parent / "kamailio.cfg"
+TOOLS = ("ip", "ss", "kamailio", "sipp", "tcpdump", "tshark", "editcap")
+ONLY_SIP = "udp or ip6 proto 44 or ip[6:2] & 0x1fff != 0"
+CALL_TIME = 30  # seconds that one call may take
+
+
+class Running(NamedTuple):
+    """A sipp at work: its process and the name of its log."""
+
+    program: subprocess.Popen[bytes]
+    log: str
+
+
+class Lab:
+    """What a call is made with; `topoh` tells the protected proxies to hide the topology."""
+
+    def __init__(self, net: Net, topoh: bool) -> None:
+        self.net = net
+        self.topoh = topoh
+        self._parties = 0
+        self._calls: list[Running] = []
+        self._dump: subprocess.Popen[bytes] | None = None
+
+    def proxy(self, host: str, *listen: str, hide: bool = True, **defines: str) -> None:
+        """Start a Kamailio on a host; `listen` are `address:port`, `defines` as in its file."""
+        names = [f"{key}={value}" if value else key for key, value in defines.items()]
+        if self.topoh and hide:
+            names.append("TOPOH")
+        options = [part for name in names for part in ("-A", name)]
+        options += [part for address in listen for part in ("-l", f"udp:{address}")]
+        shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
+        self.net.start(
+            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", "32",
+            "-P", f"{host}.pid", "-Y", str(self.net.folder), *options,
+        )  # fmt: skip
+        self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
+
+    def capture(self, host: str, nanoseconds: bool = False, interface: str = "eth0") -> None:
+        """Write what passes a host's link to `folder/raw.pcap`, until `finish`."""
+        precision = "nano" if nanoseconds else "micro"
+        self._dump = self.net.start(
+            host, "tcpdump.log", "tcpdump", "-Z", "root", "--immediate-mode", "-s", "0", "-i", interface,
+            f"--time-stamp-precision={precision}", "-w", "raw.pcap", ONLY_SIP,
+        )  # fmt: skip
+        self.net.await_text("tcpdump.log", "listening on")
+
+    def party(
+        self, host: str, address: str, party: Party, *, via: str = "", port: int = 5060,
+        call_id: str = "%u-%p", more: tuple[str, ...] = (),
+    ) -> Running:  # fmt: skip
+        """Start a party on a host; `via` is where its requests go (it waits if none)."""
+        self._parties += 1
+        name = f"{party.user}{self._parties}"
+        (self.net.folder / f"{name}.xml").write_text(party.xml())
+        program = self.net.start(
+            host, f"{name}.out", "sipp", "-sf", f"{name}.xml", "-i", address, "-p", str(port),
+            "-m", "1", "-nostdin", "-timeout", str(CALL_TIME), "-timeout_error",
+            "-deadcall_wait", "0", "-cid_str", call_id, "-trace_err", "-error_file",
+            f"{name}.err", "-trace_logs", "-log_file", f"{name}.kept", *more, *([via] if via else []),
+        )  # fmt: skip
+        self.net.await_port(host, port)
+        self._calls.append(Running(program, name))
+        return self._calls[-1]
+
+    def kept(self, running: Running, header: str) -> str:
+        """The URI that a party kept of a header, as soon as it has it."""
+        said = self.net.await_text(f"{running.log}.kept", f"{header} ")
+        return said.split(f"{header} ", 1)[1].split("\n")[0].strip()
+
+    def done(self) -> None:
+        """Wait for all parties; LabError if a call failed."""
+        for program, name in self._calls:
+            try:
+                code = program.wait(CALL_TIME + 5)
+            except subprocess.TimeoutExpired:
+                code = -1
+            if code:
+                error = self.net.folder / f"{name}.err"
+                said = error.read_text(errors="replace")[:2000] if error.exists() else ""
+                raise LabError(f"{name}: sipp ended with {code} ({self.net.folder}): {said}")
+        self._calls.clear()
+
+    def finish(self, path: Path) -> None:
+        """End the capture and put it at `path`, as pcapng if it is called so."""
+        if self._dump is None:
+            raise LabError("nothing was captured")
+        run("sleep", "0.5")
+        stop(self._dump)
+        raw = self.net.folder / "raw.pcap"
+        if path.suffix == ".pcapng":
+            run("editcap", "-F", "pcapng", str(raw), str(path))
+        else:
+            shutil.copyfile(raw, path)
+
+
+def missing_tools() -> list[str]:
+    """The programs that live captures need and that are not installed."""
+    return [tool for tool in TOOLS if not shutil.which(tool)]
