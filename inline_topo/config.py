@@ -236,6 +236,15 @@ class Config(_Table):
         _check_codec(self.topoh, key_ring_given=context.get("key_ring_given", False))
         return self
 
+    def warnings(self) -> list[str]:
+        """What is allowed and yet must be said aloud."""
+        warnings = []
+        if self.topoh.codec == "kamailio":
+            warnings.append('the codec "kamailio" is obfuscation: whoever wants to can open it')
+        if self.queue.on_error == "accept":
+            warnings.append('queue.on_error "accept": what cannot be masked leaves in clear')
+        return warnings
+
     def to_toml(self) -> str:
         """The effective configuration with the help and the source of each key, secrets hidden.
 

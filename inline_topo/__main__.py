@@ -1,0 +1,5 @@
+"""`python -m inline_topo` is `inline-topo`."""
+
+from inline_topo.cli import main
+
+main()

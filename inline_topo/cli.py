@@ -1,0 +1,144 @@
+"""The command line. Each command is thin: it reads its options, calls one function, prints.
+
+A command returns its exit status (None is 0). Results go to standard output, all else to standard
+error. What a command needs is imported inside it, so that `--help` and the shell's completion
+are quick.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from inline_topo import __version__
+from inline_topo.errors import InlineTopoError
+
+if TYPE_CHECKING:
+    from inline_topo.config import Config
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says about the configuration."""
+
+    path: Path | None
+    sets: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    def load(self, *, key_ring_given: bool = False) -> "Config":
+        """The configuration, its warnings said; ConfigError as `inline_topo.config.load`."""
+        from inline_topo.config import load
+
+        config = load(
+            self.path,
+            env=os.environ,
+            sets=self.sets,
+            overrides={"inside": self.inside} if self.inside else {},
+            key_ring_given=key_ring_given,
+        )
+        for warning in config.warnings():
+            say(f"warning: {warning}")
+        return config
+
+
+def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """-c, --set and --inside; the command gets them as its first argument, a `Given`."""
+
+    @click.option("-c", "--config", "path", type=FILE, metavar="FILE", help="The configuration.")
+    @click.option(
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Overrides one key (several)."
+    )
+    @click.option(
+        "--inside", multiple=True, metavar="NET", help="An address or network inside (several)."
+    )
+    @functools.wraps(command)
+    def with_given(
+        path: Path | None, sets: tuple[str, ...], inside: tuple[str, ...], **options: object
+    ) -> int | None:
+        return command(Given(path, sets, inside), **options)
+
+    return with_given
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the results."""
+    click.echo(f"inline-topo: {text}", err=True)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        status = cli.main(prog_name="inline-topo", standalone_mode=False)
+    except InlineTopoError as error:
+        say(str(error))
+        status = error.exit_code
+    except click.Abort:
+        status = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        status = InlineTopoError.exit_code
+    sys.exit(status)
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            result = super().invoke(ctx)
+            if sys.stdout:  # none where the caller closed it
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # the reader has gone: nothing to say, and nothing to flush at exit either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(BROKEN_PIPE)
+        return result
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="inline-topo %(version)s")
+def cli() -> None:
+    """Hides the topology of a SIP network from the wire, packet by packet."""
+
+
+@cli.command()
+@config_options
+def check(given: Given) -> None:
+    """Show the effective configuration, secrets hidden, and where each value comes from."""
+    config = given.load()
+    if config.topoh.mask_key_file:
+        from inline_topo.masking.codecs.keyring import KeyRing
+
+        KeyRing.load(config.topoh.mask_key_file)
+    click.echo(config.to_toml(), nl=False)
+
+
+@cli.command()
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write a new key ring here.")
+@click.option("--rotate", type=FILE, metavar="FILE", help="Add a key to this ring and activate it.")
+def keygen(output: Path | None, rotate: Path | None) -> None:
+    """Make a key ring (on standard output, or in a file that is new), or rotate one."""
+    from inline_topo.masking.codecs.keyring import KeyRing
+
+    if rotate and output:
+        raise click.UsageError("-o and --rotate do not go together")
+    if rotate:
+        ring = KeyRing.load(rotate).rotate()
+        ring.save(rotate)
+        say(f"{rotate}: key {ring.active} is active now, key {ring.stable} stays stable")
+    elif output:
+        KeyRing.generate().save(output, overwrite=False)
+        say(f"{output}: a new key ring; every gateway and every replay needs this one")
+    else:
+        click.echo(KeyRing.generate().dump(), nl=False)

@@ -1,0 +1,149 @@
+"""What all tests share: where the captures lie, which tests run, and what a skip means."""
+
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import NamedTuple
+
+import hypothesis
+import pytest
+
+from inline_topo.cli import main
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+NO_SHARED = "../shared is not beside this clone"
+
+DEBIAN_PACKAGES = {
+    "capinfos": "tshark",
+    "editcap": "tshark",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "kamailio": "kamailio",
+    "sipp": "sip-tester",
+    "tcpdump": "tcpdump",
+    "tshark": "tshark",
+}
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Real captures and torture messages that are not part of the project."""
+    return _shared("corpus")
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """A real Kamailio's captures, and the laboratory that made them."""
+    return _shared("oracle")
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The project's own captures."""
+    return ROOT / "captures"
+
+
+def _shared(name: str) -> Path:
+    if not (SHARED / name).is_dir():
+        pytest.skip(NO_SHARED)
+    return SHARED / name
+
+
+class Ran(NamedTuple):
+    """What a command left: its exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Run `inline-topo` with these words, in this process."""
+
+    def run(*words: str | Path) -> Ran:
+        monkeypatch.setattr("sys.argv", ["inline-topo", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return Ran(code if isinstance(code, int) else 0, *capfd.readouterr())
+
+    return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long tests too")
+    parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="long: only with --full"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+                package = DEBIAN_PACKAGES[program]
+                pytest.skip(f"{program} is not installed (Debian: apt install {package})")
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _judge_skip(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _judge_skip(report, collector.config)
+    return report
+
+
+def _judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest.Config) -> None:
+    if not config.getoption("--no-skips") or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = _reason(report)
+    if reason != NO_SHARED or SHARED.is_dir():
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and --no-skips is on: {reason}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing: Counter[str] = Counter()
+    for outcome in ("skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            missing.update(re.findall(r"apt install ([a-z0-9.+-]+)", _reason(report)))
+    for package, tests in sorted(missing.items()):
+        terminalreporter.write_line(
+            f"Debian package missing: {package}, for {tests} test{'s' * (tests > 1)}"
+        )
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why a test was skipped, or what is left of that reason in a failure."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return report.longrepr if isinstance(report.longrepr, str) else ""
