@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from inline_topo.wire.checksum import ones_sum
+
 Tag = TypeVar("Tag")
 
 TIMEOUT = 30.0  # seconds; Linux keeps fragments as long (net.ipv4.ipfrag_time)
@@ -65,8 +67,9 @@ class _Pending(Generic[Tag]):
 def parse(packet: bytes) -> Fragment | None:
     """The fragment of a UDP datagram that this IP packet is.
 
-    None for all else: whole packets, other protocols, and fragments that are cut or malformed
-    (a length that is no multiple of 8 before the last, an end beyond 65,535 bytes).
+    None for all else: whole packets (an atomic fragment is one, RFC 6946), other protocols, and
+    fragments that are cut or malformed (a length that is no multiple of 8 before the last, an end
+    beyond 65,535 bytes).
     """
     if len(packet) < 20:
         return None
@@ -103,6 +106,8 @@ def _parse6(packet: bytes) -> Fragment | None:
         return None
     word = packet[at + 2] << 8 | packet[at + 3]
     more, offset = bool(word & 1), word & 0xFFF8
+    if not more and not offset:
+        return None
     start = at + 8
     length = len(packet) - start
     if int.from_bytes(packet[4:6], "big") + 40 != len(packet):
@@ -206,7 +211,7 @@ def _join(pieces: dict[int, Fragment]) -> bytes:
     first = pieces[0]
     payload = b"".join(pieces[offset].payload for offset in sorted(pieces))
     if not first.next_at:
-        return _header4(first.header, 0, False, len(payload)) + payload
+        return _header4(first.header, first.header[12:20], 0, False, len(payload)) + payload
     at = len(first.header) - 8
     header = bytearray(first.header[:at])
     header[first.next_at] = first.header[at]
@@ -215,34 +220,38 @@ def _join(pieces: dict[int, Fragment]) -> bytes:
 
 
 def fragment(whole: Whole[Tag], packet: bytes) -> tuple[list[bytes | None], list[bytes]]:
-    """Cut `packet`, `whole.packet` with another payload, as the original was cut.
+    """Cut `packet`, `whole.packet` with another payload or other addresses, as the original was.
 
     Returns a packet for each arrival (None where fewer are needed than came) and those that are
     needed beyond. The headers are those of the original fragments, and the cuts are theirs too as
-    far as they reach; behind them the largest original size counts. A datagram that came in one
-    piece (an atomic fragment, RFC 6946) leaves in one.
+    far as they reach; behind them the largest original size counts. What fits into the first of
+    the original sizes leaves unfragmented.
     """
-    ranked = {arrival.fragment.offset: arrival.fragment for arrival in whole.arrivals}
-    originals = [ranked[offset] for offset in sorted(ranked)]
-    first, last = originals[0], originals[-1]
-    payload = packet[len(first.header) - (8 if first.next_at else 0) :]
+    by_offset = {arrival.fragment.offset: arrival.fragment for arrival in whole.arrivals}
+    originals = [by_offset[offset] for offset in sorted(by_offset)]
+    rank = {original.offset: index for index, original in enumerate(originals)}
+    first = originals[0]
+    addresses, payload = _split(packet, first)
     room = MAX_LENGTH - max(len(original.header) for original in originals)
     cuts = list(_cuts(len(payload), [len(original.payload) for original in originals], room))
-    rank = {original.offset: index for index, original in enumerate(originals)}
 
-    def piece(header: bytes, index: int, next_at: int) -> bytes:
+    def piece(header: bytes, index: int) -> bytes:
         start, end = cuts[index]
-        make = _header6 if next_at else _header4
-        return make(header, start, end < len(payload), end - start) + payload[start:end]
+        make = _header6 if first.next_at else _header4
+        return make(header, addresses, start, end < len(payload), end - start) + payload[start:end]
 
     kept: list[bytes | None] = []
     for arrival in whole.arrivals:
         index = rank[arrival.fragment.offset]
-        kept.append(
-            piece(arrival.fragment.header, index, first.next_at) if index < len(cuts) else None
-        )
+        kept.append(piece(arrival.fragment.header, index) if index < len(cuts) else None)
     extra = range(len(originals), len(cuts))
-    return kept, [piece(last.header, index, first.next_at) for index in extra]
+    return kept, [piece(originals[-1].header, index) for index in extra]
+
+
+def _split(packet: bytes, first: Fragment) -> tuple[bytes, bytes]:
+    if first.next_at:
+        return packet[8:40], packet[len(first.header) - 8 :]
+    return packet[12:20], packet[len(first.header) :]
 
 
 def _cuts(length: int, sizes: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
@@ -252,29 +261,36 @@ def _cuts(length: int, sizes: Sequence[int], room: int) -> Iterator[tuple[int, i
             break
         yield start, start + size
         start += size
-    largest = min(max(sizes), room) if len(sizes) > 1 else room
+    largest = min(max(sizes), room)
     while length - start > largest:
         yield start, start + (largest & ~7)
         start += largest & ~7
     yield start, length
 
 
-def _header4(header: bytes, offset: int, more: bool, length: int) -> bytes:
-    """The header with another place in the datagram, its checksum updated (RFC 1624, eqn. 3)."""
-    _, total, ident, word = struct.unpack_from("!HHHH", header)
-    new_total = len(header) + length
-    new_word = (word & ~(_MORE4 | _OFFSET4)) | (_MORE4 if more else 0) | offset >> 3
-    checksum = (~(header[10] << 8 | header[11])) & 0xFFFF
-    checksum += (~total & 0xFFFF) + new_total + (~word & 0xFFFF) + new_word
-    while checksum >> 16:
-        checksum = (checksum & 0xFFFF) + (checksum >> 16)
-    changed = struct.pack("!HHH", new_total, ident, new_word)
-    return header[:2] + changed + header[8:10] + struct.pack("!H", ~checksum & 0xFFFF) + header[12:]
+def _header4(header: bytes, addresses: bytes, offset: int, more: bool, length: int) -> bytes:
+    word = header[6] << 8 | header[7]
+    word = (word & ~(_MORE4 | _OFFSET4)) | (_MORE4 if more else 0) | offset >> 3
+    changed = b"".join(
+        (
+            header[:2],
+            struct.pack("!H", len(header) + length),
+            header[4:6],
+            struct.pack("!H", word),
+            header[8:12],
+            addresses,
+            header[20:],
+        )
+    )
+    checksum = header[10] << 8 | header[11]
+    if changed != header:
+        checksum = (checksum + ones_sum(header) - ones_sum(changed)) % 0xFFFF
+    return changed[:10] + struct.pack("!H", checksum) + changed[12:]
 
 
-def _header6(header: bytes, offset: int, more: bool, length: int) -> bytes:
+def _header6(header: bytes, addresses: bytes, offset: int, more: bool, length: int) -> bytes:
     at = len(header) - 8
-    payload = len(header) - 40 + length
-    reserved = header[at + 3] & 6
-    place = struct.pack("!H", offset | reserved | more)
-    return header[:4] + struct.pack("!H", payload) + header[6 : at + 2] + place + header[at + 4 :]
+    size = struct.pack("!H", at - 32 + length)
+    place = struct.pack("!H", offset | header[at + 3] & 6 | more)
+    start = header[:4] + size + header[6:8] + addresses
+    return start + header[40 : at + 2] + place + header[at + 4 :]
