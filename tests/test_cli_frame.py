@@ -73,9 +73,12 @@ def test_a_closed_standard_output_is_no_traceback() -> None:
 def test_interrupted_exits_130(tmp_path: Path) -> None:
     fifo = tmp_path / "gw.toml"
     os.mkfifo(fifo)
-    with subprocess.Popen(
-        [*PROGRAM, "check", "-c", str(fifo)], stderr=subprocess.PIPE, text=True
-    ) as process, fifo.open("w"):  # opens when the command does, which then waits for text
+    with (
+        subprocess.Popen(
+            [*PROGRAM, "check", "-c", str(fifo)], stderr=subprocess.PIPE, text=True
+        ) as process,
+        fifo.open("w"),
+    ):  # opens when the command does, which then waits for text
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
