@@ -28,6 +28,8 @@ DEBIAN_PACKAGES = {
     "tshark": "tshark",
 }
 
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps programs that ordinary users run too
+
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
@@ -97,8 +99,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for program in mark.args:
-            if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
-                package = DEBIAN_PACKAGES[program]
+            if shutil.which(program) is None:
+                package = DEBIAN_PACKAGES.get(program, program)
                 pytest.skip(f"{program} is not installed (Debian: apt install {package})")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")

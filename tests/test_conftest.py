@@ -1,0 +1,70 @@
+"""The rules of the test runs themselves: what a skip means, and what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TESTS = """
+import pytest
+
+def test_passes():
+    pass
+
+@pytest.mark.needs("no-such-program")
+def test_needs_a_program():
+    pass
+
+@pytest.mark.full
+def test_long():
+    pass
+
+@pytest.mark.xfail(reason="known")
+def test_known():
+    assert False
+
+def test_captures(corpus):
+    pass
+"""
+MISSING = "Debian package missing: no-such-program, for 1 test"
+
+
+def run(project: Path, *options: str) -> tuple[int, str]:
+    """Exit status and output of these tests under the project's rules, with no ../shared."""
+    (project / "tests").mkdir(parents=True)
+    (project / "tests" / "test_it.py").write_text(TESTS)
+    shutil.copy(HERE / "conftest.py", project / "tests")
+    shutil.copy(HERE.parent / "pyproject.toml", project)
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    env = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    ran = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stdout
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_skips_are_shown_and_what_is_missing(tmp_path: Path, workers: str) -> None:
+    status, out = run(tmp_path / "project", workers)
+    assert status == 0
+    assert "1 passed, 3 skipped, 1 xfailed" in out
+    for reason in ("long: only with --full", "../shared is not beside this clone", MISSING):
+        assert reason in out
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_no_skip_is_left_but_for_the_absent_captures(tmp_path: Path, workers: str) -> None:
+    status, out = run(tmp_path / "project", workers, "--full", "--no-skips")
+    assert status == 1
+    assert "2 passed, 1 skipped, 1 xfailed, 1 error" in out
+    assert "skipped, and --no-skips is on: no-such-program is not installed" in out
+    assert MISSING in out
+
+
+def test_captures_that_are_there_may_not_be_skipped(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    status, out = run(tmp_path / "project", "-n0", "--no-skips")
+    assert status == 1
+    assert "1 passed, 1 xfailed, 3 errors" in out
