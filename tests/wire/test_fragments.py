@@ -2,7 +2,6 @@
 # mypy: allow-untyped-calls
 
 import random
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +30,6 @@ from inline_topo.wire.fragments import (
     parse,
 )
 from inline_topo.wire.fragments import fragment as cut_again
-
-needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
-
 
 Make = Callable[[int], bytes]
 Split = Callable[[bytes], list[bytes]]
@@ -133,7 +129,7 @@ def test_scapy_puts_ours_together(make: Make, split: Split, grown: int) -> None:
     assert defragmented(masked)[UDP].payload.load == payload(grown)
 
 
-@needs_tshark
+@pytest.mark.needs("tshark")
 @pytest.mark.parametrize("grown", [1600, 5000])
 @pytest.mark.parametrize(("make", "split"), [(datagram4, cut4), (datagram6, cut6)])
 def test_tshark_puts_ours_together(tmp_path: Path, make: Make, split: Split, grown: int) -> None:

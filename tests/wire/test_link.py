@@ -1,14 +1,23 @@
 """Frames are scapy's; what an IP packet in them is, scapy says too."""
 
+from typing import Any
+
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Loopback
+from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Loopback
+from scapy.layers.l2 import Ether as EtherHeader
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Packet, Raw
 
 from inline_topo.errors import CaptureError
 from inline_topo.wire.link import network_packet, path, replace
+
+
+def Ether(src: str = "02:00:00:00:00:0a", **fields: Any) -> Packet:
+    """scapy's, with addresses: it would ask the network for those that are missing."""
+    return EtherHeader(src=src, dst="02:00:00:00:00:0b", **fields)
+
 
 V4 = IP(src="192.0.2.1", dst="198.51.100.2") / UDP(sport=5060, dport=5060) / Raw(b"x" * 300)
 V6 = IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=5060, dport=5060) / Raw(b"x" * 300)
