@@ -149,7 +149,7 @@ def test_replacing_keeps_the_groups_right_and_a_link(tmp_path: Path) -> None:
     assert KeyRing.load(path).keys == {2: TWO}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
+@pytest.mark.root  # only root may give a file to another user
 def test_replacing_keeps_the_owner(tmp_path: Path) -> None:
     path = write(tmp_path / "mask.key", ring_text())
     os.chown(path, 65534, 65534)
