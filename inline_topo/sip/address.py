@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from inline_topo.sip import values
+
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BARE_END = re.compile(rb"[;\s,]")
 
@@ -34,6 +36,13 @@ def locate(data: bytes, start: int, end: int) -> Address | None:
         return _bare(data, start, end)
     right = data.find(b">", left, end)
     return Address(left + 1, right, False) if right > left + 1 else None
+
+
+def tag(data: bytes, start: int, end: int) -> bytes:
+    """The tag of a From or To value; empty where it has none (RFC 3261 section 19.3)."""
+    where = locate(data, start, end)
+    span = values.parameter(data, where.end, end, b"tag") if where else None
+    return data[slice(*span)] if span else b""
 
 
 def _bare(data: bytes, start: int, end: int) -> Address | None:

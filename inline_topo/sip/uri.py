@@ -36,10 +36,8 @@ def parse(uri: bytes) -> SipUri | None:
     match = _SIP_URI.fullmatch(uri)
     if not match:
         return None
-    scheme, userinfo, host, port, parameters, headers = match.groups(default=b"")
-    if match.start("userinfo") < 0:
-        userinfo = None
-    return SipUri(scheme, userinfo, host, port, parameters, headers)
+    scheme, userinfo, host, port, parameters, headers = match.groups()
+    return SipUri(scheme, userinfo, host, port or b"", parameters or b"", headers or b"")
 
 
 def host(uri: bytes) -> bytes | None:

@@ -47,6 +47,8 @@ def parse(data: bytes, start: int, end: int) -> ViaParm | None:
 def is_via_parm(value: bytes) -> bool:
     """Whether `value` may enter a message as one Via value: its grammar holds, no line break."""
     whole = (0, len(value))
-    return not _CONTROL.search(value) and values.split(value, [whole]) == [whole] and bool(
-        parse(value, *whole)
+    return (
+        not _CONTROL.search(value)
+        and values.split(value, [whole]) == [whole]
+        and bool(parse(value, *whole))
     )

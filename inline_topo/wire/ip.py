@@ -23,6 +23,11 @@ CORRUPT = "corrupt"
 
 MAX_PACKET = 0xFFFF
 
+
+class TooLong(ValueError):
+    """A packet that would exceed MAX_PACKET bytes."""
+
+
 _IPV4 = Struct("!BxHxxHxB")  # version and IHL, total length, flags and fragment offset, protocol
 _IPV4_MORE_OR_OFFSET = 0x3FFF
 _U16 = Struct("!H")
@@ -139,9 +144,7 @@ def _partial(
 ) -> Datagram:
     if later or len(packet) < udp + 4:
         return Datagram(packet, udp, packet[udp:total], addresses + bytes(4), flaw)
-    return Datagram(
-        packet, udp, packet[udp + 8 : total], addresses + packet[udp : udp + 4], flaw
-    )
+    return Datagram(packet, udp, packet[udp + 8 : total], addresses + packet[udp : udp + 4], flaw)
 
 
 def checksum_state(datagram: Datagram) -> tuple[str, int]:
@@ -171,7 +174,7 @@ def encode(
 
     `state` is `checksum_state(datagram)`: a valid checksum comes out valid, an absent one absent, a
     partial one partial, and a corrupt one wrong by the same amount, so that the receiver still sees
-    the damage. Raises ValueError where the packet would exceed 65,535 bytes. Bytes after the UDP
+    the damage. Raises TooLong where the packet would exceed 65,535 bytes. Bytes after the UDP
     datagram stay. `addresses`: source and destination, as long as those of the datagram.
     """
     packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
@@ -179,7 +182,7 @@ def encode(
     tail = packet[udp + old_length :]
     length = 8 + len(payload)
     if udp + length + len(tail) > MAX_PACKET:
-        raise ValueError(f"the packet would have {udp + length + len(tail)} bytes")
+        raise TooLong(f"the packet would have {udp + length + len(tail)} bytes")
     header = packet[:udp]
     if datagram.is_ipv6:
         ip_length = _U16.unpack_from(packet, 4)[0] + length - old_length

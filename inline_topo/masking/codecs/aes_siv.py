@@ -48,6 +48,8 @@ _REMEMBERED = 1 << 15
 class AesSiv:
     """The codec `aes-siv` (see codecs.base.Codec for what its methods take and give)."""
 
+    wants_cookie = False
+
     def __init__(self, ring: KeyRing, callid_prefix: bytes = b"!!:", *, fast: bool = True) -> None:
         self._keys = {number: siv.make(key, fast=fast) for number, key in ring.keys.items()}
         self._active = ring.active

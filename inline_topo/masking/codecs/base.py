@@ -21,8 +21,10 @@ class Codec(Protocol):
     """Deterministic and reversible. `mask` is the mask address as it stands in a message, with port.
 
     Seal methods raise SealError. Open methods return None for whatever is not a token of ours, or
-    whose content is not grammatical in its place.
+    whose content is not grammatical in its place. `wants_cookie`: seal_vias looks at `cookie`.
     """
+
+    wants_cookie: bool
 
     def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
         """A masked URI for `uri` (no headers part). `stable`: the same across key rotation;

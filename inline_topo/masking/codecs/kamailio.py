@@ -58,6 +58,8 @@ def shuffled_alphabet(key: bytes) -> bytes:
 class Kamailio:
     """The codec `kamailio` (see codecs.base.Codec); the parameters are topoh's."""
 
+    wants_cookie = True
+
     def __init__(
         self,
         mask_key: bytes,

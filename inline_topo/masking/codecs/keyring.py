@@ -88,7 +88,7 @@ class KeyRing:
             entries = tomllib.loads(data.decode())
         except UnicodeDecodeError:
             raise KeyRingError("not a key ring: not UTF-8 text") from None
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise KeyRingError(f"not a key ring: {error}") from None
         for name in ("active", "stable", "keys"):
             if name not in entries:

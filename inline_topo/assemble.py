@@ -1,0 +1,106 @@
+"""From a configuration to the gateway that it describes."""
+
+from enum import Enum
+
+from inline_topo.config import Config
+from inline_topo.config import Rule as ConfiguredRule
+from inline_topo.errors import ConfigError
+from inline_topo.gateway import Gateway
+from inline_topo.masking.codecs.aes_siv import AesSiv
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.codecs.kamailio import Kamailio
+from inline_topo.masking.codecs.keyring import KeyRing
+from inline_topo.masking.flow import Flows
+from inline_topo.masking.hosts import Hosts, Networks
+from inline_topo.masking.legs import InsideLeg, OutsideLeg
+from inline_topo.masking.policy import Policy, Rule
+from inline_topo.masking.topoh import Options, Topoh
+
+
+class Leg(Enum):
+    """What a replay shows: each packet as the gateway would send it on, or one side's whole view."""
+
+    GATEWAY = "gateway"
+    OUTSIDE = "outside"
+    INSIDE = "inside"
+
+
+def gateway(
+    config: Config, leg: Leg = Leg.GATEWAY, *, ring: KeyRing | None = None, fast: bool = True
+) -> Gateway:
+    """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
+    AES-SIV is pycryptodome's. KeyRingError where the key ring cannot be used."""
+    known_hosts, rules = hosts(config), policy(config)
+    return Gateway(
+        flows(config, known_hosts, rules),
+        strategy(config, leg, codec(config, ring, fast=fast), known_hosts, rules),
+        accept_refused=config.queue.on_error == "accept",
+    )
+
+
+def hosts(config: Config) -> Hosts:
+    """The sets of hosts."""
+    return Hosts(config.inside, config.own, config.protected, own_is_inside=config.shape == "nat")
+
+
+def policy(config: Config) -> Policy:
+    """The policy rules."""
+    return Policy([_rule(rule) for rule in config.rule])
+
+
+def flows(config: Config, hosts: Hosts, policy: Policy) -> Flows:
+    """Directions and mask addresses."""
+    mask_ip = config.topoh.mask_ip
+    public = (config.public.packed,) if config.public else ()
+    return Flows(hosts, policy, b"" if isinstance(mask_ip, str) else mask_ip.packed, public)
+
+
+def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> Codec:
+    """The codec, with its key read."""
+    topoh = config.topoh
+    if topoh.codec == "aes-siv":
+        if ring is None:
+            if topoh.mask_key_file is None:
+                raise ConfigError("topoh.mask_key_file: needed with the codec aes-siv")
+            ring = KeyRing.load(topoh.mask_key_file)
+        return AesSiv(ring, topoh.callid_prefix.encode(), fast=fast)
+    if topoh.mask_key is None:
+        raise ConfigError("topoh.mask_key: needed with the codec kamailio")
+    return Kamailio(
+        topoh.mask_key.get_secret_value().encode(),
+        uparam_name=topoh.uparam_name.encode(),
+        uparam_prefix=topoh.uparam_prefix.encode(),
+        vparam_name=topoh.vparam_name.encode(),
+        vparam_prefix=topoh.vparam_prefix.encode(),
+        callid_prefix=topoh.callid_prefix.encode(),
+    )
+
+
+def strategy(config: Config, leg: Leg, codec: Codec, hosts: Hosts, policy: Policy) -> Topoh:
+    """The strategy for a leg."""
+    options = Options(
+        mask_callid=config.topoh.mask_callid,
+        mask_mode=config.topoh.mask_mode,
+        nat=config.shape == "nat",
+        callid_prefix=config.topoh.callid_prefix.encode(),
+    )
+    if leg is Leg.OUTSIDE:
+        public = (config.public.packed,) if config.public else ()
+        return OutsideLeg(codec, hosts, policy, options, public)
+    if leg is Leg.INSIDE:
+        return InsideLeg(codec, hosts, policy, options, translate=options.nat)
+    return Topoh(codec, hosts, policy, options)
+
+
+def _rule(rule: ConfiguredRule) -> Rule:
+    return Rule(
+        mask=rule.action == "mask",
+        source=Networks(rule.source),
+        destination=Networks(rule.destination),
+        method=frozenset(method.upper().encode() for method in rule.method),
+        from_user=frozenset(user.encode() for user in rule.from_user),
+        to_user=frozenset(user.encode() for user in rule.to_user),
+        request_uri_user=frozenset(user.encode() for user in rule.request_uri_user),
+        requests=rule.message != "response",
+        responses=rule.message != "request",
+    )

@@ -1,0 +1,206 @@
+"""The one seam: an IP packet in, a verdict out. Both edges, live and replay, call it and nothing else.
+
+Pure: no I/O, no clock, no randomness. What has to be waited for (a store, a media relay) comes out as
+an Ask, which the edge answers.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+from inline_topo.edits import Edit, splice
+from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.sip import message as sip
+from inline_topo.sip.message import Message
+from inline_topo.sip.names import FieldNames
+from inline_topo.wire import ip
+
+log = logging.getLogger(__name__)
+
+
+class Action(Enum):
+    """What the edge does with the packet."""
+
+    ACCEPT = "accept"
+    REPLACE = "replace"
+    DROP = "drop"
+
+
+class Verdict(NamedTuple):
+    """What becomes of a packet.
+
+    `packet` is the one to send: the original (the same object) unless `action` is REPLACE.
+    `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
+    payload, by offsets in the original one.
+    """
+
+    action: Action
+    packet: bytes
+    direction: Direction
+    outcome: str
+    edits: Sequence[Edit] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An effect that the edge must run before there is a verdict.
+
+    `resume` takes the effect's result and gives a Verdict, or the next Ask. Packets of one Call-ID
+    keep their order while one of them waits.
+    """
+
+    effect: Any
+    resume: Callable[[Any], "Verdict | Ask"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """A strategy's way to say that it cannot yet give edits: `resume` takes the effect's result."""
+
+    effect: Any
+    resume: Callable[[Any], "list[Edit] | Need"]
+
+
+class Strategy(Protocol):
+    """What a gateway needs of a way of masking (masking.topoh is one)."""
+
+    def field_names(self, direction: Direction) -> tuple[FieldNames, FieldNames]:
+        """What requests and responses in this direction are parsed for."""
+
+    def edits(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
+        """The edits for a message; SealError where it must be masked and cannot be."""
+
+    def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
+        """Source and destination to write into the IP header; empty to leave them."""
+
+
+OUTCOMES = {
+    "masked": "left masked",
+    "unmasked": "entered with its tokens opened",
+    "unchanged": "SIP with nothing to mask or to open",
+    "inside": "between two insiders",
+    "transit": "between two outsiders",
+    "not_sip": "not SIP by content",
+    ip.NOT_UDP: "not UDP",
+    ip.NOT_IP: "not IP",
+    ip.MALFORMED: "IP or UDP headers that do not fit the packet",
+    "fragment": "a fragment without the rest of its datagram, entering",
+    "cut": "fewer bytes than its headers say, entering",
+    "malformed_sip": "looks like SIP and does not parse, entering",
+    "refused_fragment": "a fragment that leaves cannot be masked",
+    "refused_cut": "a cut packet that leaves cannot be masked",
+    "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
+    "refused_unmaskable": "a field that must be masked does not parse",
+    "refused_too_long": "would be longer than an IP packet can be",
+    "refused_error": "a defect in this program: see the log",
+    "error": "a defect in this program, entering: see the log",
+}
+"""Every outcome of a verdict. A refused packet is dropped, unless `on_error` is "accept"."""
+
+CORRUPT = "_corrupt"
+"""Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
+
+
+class Gateway:
+    """Judges packets. `accept_refused`: what cannot be masked leaves in clear (`on_error`)."""
+
+    def __init__(self, flows: Flows, strategy: Strategy, *, accept_refused: bool = False) -> None:
+        self._find_flow = flows.find
+        self._strategy = strategy
+        self._on_refusal = Action.ACCEPT if accept_refused else Action.DROP
+        self._names = {
+            direction: strategy.field_names(direction)
+            for direction in (Direction.EGRESS, Direction.INGRESS)
+        }
+
+    def handle(self, packet: bytes, now: float) -> Verdict | Ask:
+        """The verdict on one whole IP packet, or what has to be asked first. Never raises.
+
+        `now` is the packet's time in seconds.
+        """
+        direction = Direction.NONE
+        try:
+            datagram = ip.decode(packet)
+            if isinstance(datagram, str):
+                return Verdict(Action.ACCEPT, packet, direction, datagram)
+            flow = self._find_flow(datagram.endpoints)
+            direction = flow.direction
+            if direction is not Direction.EGRESS and direction is not Direction.INGRESS:
+                return Verdict(Action.ACCEPT, packet, direction, direction.value)
+            if datagram.flaw:
+                return self._flawed(datagram, direction)
+            try:
+                message = sip.parse(datagram.payload, *self._names[direction])
+                if message is None:
+                    return Verdict(Action.ACCEPT, packet, direction, "not_sip")
+                edits = self._strategy.edits(message, flow, now)
+            except sip.Malformed:
+                return self._refuse(packet, direction, "malformed_sip")
+            except SealError:
+                return self._refuse(packet, direction, "unmaskable")
+            if isinstance(edits, Need):
+                return self._ask(edits, datagram, message, flow)
+            return self._rewrite(datagram, message, flow, edits)
+        except Exception:
+            return self._defect(packet, direction)
+
+    def _rewrite(
+        self, datagram: ip.Datagram, message: Message, flow: Flow, edits: list[Edit]
+    ) -> Verdict:
+        direction = flow.direction
+        addresses = self._strategy.addresses(message, flow, edits)
+        if not edits and not addresses:
+            return Verdict(Action.ACCEPT, datagram.packet, direction, "unchanged")
+        state = ip.checksum_state(datagram)
+        try:
+            packet = ip.encode(datagram, splice(message.data, edits), state, addresses)
+        except ip.TooLong:
+            return self._refuse(datagram.packet, direction, "too_long")
+        outcome = "masked" if direction is Direction.EGRESS else "unmasked"
+        if not edits:
+            outcome = "unchanged"
+        if state[0] == ip.CORRUPT:
+            outcome += CORRUPT
+        return Verdict(Action.REPLACE, packet, direction, outcome, edits)
+
+    def _ask(self, need: Need, datagram: ip.Datagram, message: Message, flow: Flow) -> Ask:
+        def resume(result: Any) -> Verdict | Ask:
+            try:
+                edits = need.resume(result)
+                if isinstance(edits, Need):
+                    return self._ask(edits, datagram, message, flow)
+                return self._rewrite(datagram, message, flow, edits)
+            except SealError:
+                return self._refuse(datagram.packet, flow.direction, "unmaskable")
+            except Exception:
+                return self._defect(datagram.packet, flow.direction)
+
+        return Ask(need.effect, resume)
+
+    def _flawed(self, datagram: ip.Datagram, direction: Direction) -> Verdict:
+        """A fragment or cut packet must not be rewritten; it leaves only where it is no SIP.
+
+        Of a later fragment that cannot be known.
+        """
+        is_later = datagram.flaw == ip.FRAGMENT and not any(datagram.endpoints[-4:])
+        if direction is Direction.EGRESS and not is_later:
+            try:
+                looks_like_sip = sip.parse(datagram.payload, *self._names[direction]) is not None
+            except sip.Malformed:
+                looks_like_sip = True
+            if not looks_like_sip:
+                return Verdict(Action.ACCEPT, datagram.packet, direction, "not_sip")
+        return self._refuse(datagram.packet, direction, datagram.flaw)
+
+    def _refuse(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
+        """A message that leaves is refused; one that enters passes, and the receiver judges it."""
+        if direction is Direction.INGRESS:
+            return Verdict(Action.ACCEPT, packet, direction, reason)
+        return Verdict(self._on_refusal, packet, direction, "refused_" + reason)
+
+    def _defect(self, packet: bytes, direction: Direction) -> Verdict:
+        log.exception("a packet could not be judged")
+        return self._refuse(packet, direction, "error")

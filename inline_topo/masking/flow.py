@@ -1,0 +1,98 @@
+"""What all packets between two endpoints share: direction, mask address, rules that can match."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from inline_topo.masking.hosts import Hosts, address_text
+from inline_topo.masking.policy import Policy, Rule, decides_identifiers
+
+_REMEMBERED = 1 << 14
+_DEFAULT_PORT = 5060
+
+
+class Direction(Enum):
+    """Where a packet goes, by its addresses alone."""
+
+    EGRESS = "egress"
+    INGRESS = "ingress"
+    INSIDE = "inside"
+    TRANSIT = "transit"
+    NONE = "none"  # no UDP datagram, so not asked
+
+
+class Flow(NamedTuple):
+    """What is known of a packet from its endpoints.
+
+    `mask` is the mask address as it stands in a message, `mask_address` its bytes; `inside` and
+    `outside` are the packed addresses of the two ends. `rules` are those of the policy that its
+    messages can meet, `masks_identifiers` what they say about Call-ID and topmost Via.
+    """
+
+    direction: Direction
+    mask: bytes
+    mask_address: bytes
+    inside: bytes
+    outside: bytes
+    port: int
+    rules: tuple[Rule, ...]
+    masks_identifiers: bool
+
+
+class Flows:
+    """Finds the flow of a datagram's endpoints, and remembers it.
+
+    `mask_ip` is a packed address, or empty for "auto"; `public` the packed public addresses of
+    shape nat (one a family).
+    """
+
+    def __init__(
+        self, hosts: Hosts, policy: Policy, mask_ip: bytes = b"", public: tuple[bytes, ...] = ()
+    ) -> None:
+        self._hosts = hosts
+        self._policy = policy
+        self._mask_ip = mask_ip
+        self._public = public
+        self._known: dict[bytes, Flow] = {}
+
+    def find(self, endpoints: bytes) -> Flow:
+        """The flow of `endpoints` (source, destination, source port, destination port)."""
+        flow = self._known.get(endpoints)
+        if flow is None:
+            flow = self._make(endpoints)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[endpoints] = flow
+        return flow
+
+    def _make(self, endpoints: bytes) -> Flow:
+        size = (len(endpoints) - 4) // 2
+        source, destination = endpoints[:size], endpoints[size : 2 * size]
+        leaves, enters = self._hosts.is_inside(source), self._hosts.is_inside(destination)
+        if leaves == enters:
+            direction = Direction.INSIDE if leaves else Direction.TRANSIT
+            return Flow(direction, b"", b"", source, destination, 0, (), True)
+        if leaves:
+            direction, inside, outside, port = Direction.EGRESS, source, destination, -4
+        else:
+            direction, inside, outside, port = Direction.INGRESS, destination, source, -2
+        number = int.from_bytes(endpoints[port : port + 2 or None], "big")
+        # Rules speak of packets that leave; what a peer echoes follows the same rules.
+        rules = self._policy.between(inside, outside)
+        mask_address, with_port = self._mask_address(inside)
+        mask = address_text(mask_address)
+        if with_port and number != _DEFAULT_PORT:
+            mask += b":%d" % number
+        identifiers = decides_identifiers(rules)
+        return Flow(direction, mask, mask_address, inside, outside, number, rules, identifiers)
+
+    def _mask_address(self, inside: bytes) -> tuple[bytes, bool]:
+        """The mask address for a packet of this inside address, and whether its port goes along."""
+        if self._mask_ip:
+            return self._mask_ip, False
+        family = [public for public in self._public if len(public) == len(inside)]
+        if family:
+            return family[0], True
+        own = [address for address in self._hosts.own_addresses if len(address) == len(inside)]
+        if own and inside not in own:
+            return own[0], False
+        return inside, True

@@ -1,0 +1,124 @@
+"""Which hosts are inside, own, protected; and which of them a packet must not show."""
+
+import re
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+_REMEMBERED = 1 << 14
+_LONGEST_REMEMBERED = 256
+_IPV4_TEXT = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
+_IPV6_TEXT = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
+
+
+class Host(NamedTuple):
+    """A host as the rules see it.
+
+    `address` is the packed IP literal, empty for a name. `own`: outsiders are meant to see it.
+    `named`: it lies in `inside` or `protected`. Where own and named, own wins.
+    """
+
+    address: bytes
+    own: bool
+    named: bool
+
+
+NO_HOST = Host(b"", True, False)
+"""What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
+
+
+def pack_address(host: bytes) -> bytes:
+    """The 4 or 16 bytes of an IP literal (an IPv6 one with or without brackets), b"" for a name."""
+    try:
+        if b":" in host:
+            return socket.inet_pton(socket.AF_INET6, host.strip(b"[]").decode())
+        return socket.inet_pton(socket.AF_INET, host.decode())
+    except (OSError, ValueError):
+        return b""
+
+
+def address_text(address: bytes) -> bytes:
+    """An address of 4 or 16 bytes as a SIP host: dotted, or in brackets."""
+    if len(address) == 4:
+        return socket.inet_ntoa(address).encode()
+    return b"[" + socket.inet_ntop(socket.AF_INET6, address).encode() + b"]"
+
+
+class Networks:
+    """A set of networks that packed addresses are looked up in."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._masks = [
+            (n.max_prefixlen // 8, int(n.network_address), int(n.netmask)) for n in networks
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._masks)
+
+    def __contains__(self, address: bytes) -> bool:
+        number = int.from_bytes(address, "big")
+        size = len(address)
+        return any(size == length and number & mask == net for length, net, mask in self._masks)
+
+
+class Hosts:
+    """The configured sets: `inside` (networks), `own` (addresses, names), `protected` (both).
+
+    A protected name covers its subdomains. With `own_is_inside` (shape nat) traffic from and to an
+    own address counts as the inside's.
+    """
+
+    def __init__(
+        self,
+        inside: Iterable[Network],
+        own: Iterable[Address | str],
+        protected: Iterable[Network | str] = (),
+        *,
+        own_is_inside: bool = False,
+    ) -> None:
+        own, protected = tuple(own), tuple(protected)
+        self.inside = Networks(inside)
+        self.own_addresses = [a.packed for a in own if not isinstance(a, str)]
+        self._own_names = {name.lower().encode() for name in own if isinstance(name, str)}
+        self._protected = Networks(n for n in protected if not isinstance(n, str))
+        self._protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
+        self._own_is_inside = own_is_inside
+        self._known: dict[bytes, Host] = {}
+
+    def is_inside(self, address: bytes) -> bool:
+        """Whether a packet from or to this packed address is the inside's."""
+        return address in self.inside or (self._own_is_inside and address in self.own_addresses)
+
+    def find(self, host: bytes) -> Host:
+        """What is known of the host of a URI or Via (any case, brackets and final dot included)."""
+        known = self._known.get(host)
+        if known is None:
+            known = self._classify(host)
+            if len(host) <= _LONGEST_REMEMBERED:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[host] = known
+        return known
+
+    def _classify(self, host: bytes) -> Host:
+        address = pack_address(host)
+        if address:
+            named = address in self.inside or address in self._protected
+            return Host(address, address in self.own_addresses, named)
+        name = host.lower().rstrip(b".")
+        named = any(name == n or name.endswith(b"." + n) for n in self._protected_names)
+        return Host(b"", name in self._own_names, named)
+
+    def mentions(self, text: bytes) -> bool:
+        """Whether the text names something inside or protected that isn't own, anywhere in it."""
+        lower = text.lower()
+        if any(name in lower for name in self._protected_names):
+            return True
+        literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
+        if text.count(b":") > 1:
+            literals += _IPV6_TEXT.findall(text)
+        return any(host.named and not host.own for host in map(self.find, literals))

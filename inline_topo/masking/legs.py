@@ -1,0 +1,328 @@
+"""The other two legs of a replay: what the outside would have seen, and what the inside would have.
+
+`outside`: the capture was taken in clear, inside. What leaves is masked by the rules of the gateway;
+what enters is what a peer answered to the clear message, so what it would have echoed of a masked
+one is masked here. `inside` is the reverse: whatever opens is opened, in both directions.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import NamedTuple, TypeVar
+
+from inline_topo.edits import Edit
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.policy import Policy, decides, method_of
+from inline_topo.masking.topoh import (
+    CALL_IDS,
+    DEFAULTS,
+    HIDDEN_ONLY,
+    Options,
+    Table,
+    Topoh,
+    dialog_cookie,
+    is_not_own,
+    lists_contacts,
+    tag_of,
+)
+from inline_topo.sip import address, names, uri, values, via
+from inline_topo.sip.message import Message, Span
+
+_REMEMBERED = 1 << 16
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+_ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
+
+
+class _Memory(OrderedDict[_Key, _Value]):
+    """A dict that forgets its oldest entries."""
+
+    def __setitem__(self, key: _Key, value: _Value) -> None:
+        super().__setitem__(key, value)
+        if len(self) > _REMEMBERED:
+            self.popitem(last=False)
+
+
+class _Minted(NamedTuple):
+    """How a URI left: masked or (by policy) in clear, and with which options of the codec."""
+
+    masked: bool
+    stable: bool = False
+    bare: bool = False
+
+
+class OutsideLeg(Topoh):
+    """Masks in both directions. `public`: shape nat, the packed addresses the router has outside."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        hosts: Hosts,
+        policy: Policy,
+        options: Options = DEFAULTS,
+        public: tuple[bytes, ...] = (),
+    ) -> None:
+        super().__init__(codec, hosts, policy, options)
+        self._public = public
+        # By outside address too: a peer echoes what it was sent, not what others were.
+        self._minted: _Memory[tuple[bytes, bytes], _Minted] = _Memory()
+        self._minted_vias: _Memory[tuple[bytes, bytes], bool] = _Memory()
+        self._cookies: _Memory[bytes, bytes] = _Memory()
+
+    def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
+        edits = super().edits(message, flow, now)
+        if flow.direction is Direction.EGRESS:
+            if edits:
+                self._remember(message, flow.outside, edits)
+            if flow.rules and not decides(flow.rules, message):
+                self._remember_left(message, flow.outside)
+        return edits
+
+    def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
+        stable = method_of(message) == b"REGISTER"
+        for start, end, new, field, _ in edits:
+            clear = message.data[start:end]
+            if field == names.VIA:
+                for span in values.split(clear, [(0, len(clear))]):
+                    self._minted_vias[peer, clear[slice(*span)]] = True
+            elif field not in CALL_IDS:
+                self._minted[peer, clear] = _Minted(
+                    True, stable and field == names.CONTACT, new[:1] == b"<"
+                )
+
+    def _remember_left(self, message: Message, peer: bytes) -> None:
+        for name in (names.CONTACT, names.RECORD_ROUTE):
+            for entry in values.split(message.data, message.fields.get(name, [])):
+                where = address.locate(message.data, *entry)
+                if where:
+                    self._minted[peer, message.data[where.start : where.end]] = _Minted(False)
+
+    def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
+        wanted = super().looked_at(direction, is_request, table)
+        if direction is Direction.INGRESS and is_request:
+            wanted.add(names.TO)
+        if direction is Direction.EGRESS:
+            wanted.add(names.CSEQ)
+        return wanted
+
+    # --- the tables for what enters -----------------------------------------------------------
+
+    def ingress_request(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys((*HIDDEN_ONLY, *_ROUTES), self.echo_minted)
+        fields |= {
+            names.REQUEST_URI: self.echo_request_uri,
+            names.ROUTE: self.echo_routes,
+            names.VIA: self.echo_request_vias,
+        }
+        return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+
+    def ingress_response(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys((*HIDDEN_ONLY, *_ROUTES), self.echo_minted)
+        fields |= {
+            names.RECORD_ROUTE: self.echo_routes,
+            names.VIA: self.echo_vias,
+            names.CONTACT: self.echo_contacts,
+        }
+        identifiers = self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+        if self.options.nat:
+            identifiers[names.VIA] = self.mask_via1
+        return fields, identifiers
+
+    # --- echoes -------------------------------------------------------------------------------
+
+    def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        data = message.data
+        lower = values.split(data, spans)[1:]
+        if not lower:
+            return []
+        branch = _branch(data, lower[0])
+        cookie = self._cookies.get(branch, b"")
+        if not cookie and self.codec.wants_cookie:
+            cookie = self._cookies[branch] = dialog_cookie(message)
+        return self.seal_vias(data, lower, flow, cookie)
+
+    def echo_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Via[2..] of a response, as they were minted for that branch."""
+        data = message.data
+        lower = values.split(data, spans)[1:]
+        if not lower:
+            return []
+        cookie = self._cookies.get(_branch(data, lower[0]), b"dcv")
+        return self.seal_vias(data, lower, flow, cookie)
+
+    def echo_request_vias(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Vias that left masked and come back in a request: a spiral. Where the request came in is
+        remembered for Kamailio's cookie."""
+        data = message.data
+        entries = values.split(data, spans)
+        if self.codec.wants_cookie:
+            self._cookies[_branch(data, entries[0])] = dialog_cookie(message)
+        minted = [(flow.outside, data[slice(*e)]) in self._minted_vias for e in entries]
+        first = minted.index(True) if True in minted else 0
+        if not first:
+            return []
+        cookie = self._cookies.get(_branch(data, entries[first]), b"dcv")
+        return self.seal_vias(data, entries[first:], flow, cookie)
+
+    def echo_request_uri(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Within a dialog what is not own; else what was minted earlier."""
+        data, span = message.data, message.request_uri
+        text = data[slice(*span)]
+        minted = self._minted.get((flow.outside, text))
+        if minted is None and tag_of(message, names.TO):
+            minted = _Minted(True)
+        if not minted or not minted.masked:
+            return []
+        edit = self.uris.mask_request_uri(
+            data, span, flow, is_not_own, name, stable=minted.stable, bare=minted.bare
+        )
+        return [edit] if edit else []
+
+    def echo_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """What a registrar lists or a redirection names; other Contacts are the peer's own."""
+        if lists_contacts(message):
+            return self.echo_minted(message, flow, name, spans)
+        return []
+
+    def echo_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """What stands after the first own entry; before it what was minted earlier."""
+        data = message.data
+        entries = values.split(data, spans)
+        own = [i for i, entry in enumerate(entries) if self._is_own(data, entry)]
+        split = own[0] if own else len(entries)
+        edits = self.echo_minted(message, flow, name, entries[:split])
+        for entry in entries[split:]:
+            where = address.locate(data, *entry)
+            known = (flow.outside, data[where.start : where.end]) if where else None
+            minted = self._minted.get(known) if known else None
+            if minted is None or minted.masked:
+                edit = self.uris.mask(data, entry, flow, name, is_not_own, route=True)
+                edits += [edit] if edit else []
+        return edits
+
+    def _is_own(self, data: bytes, entry: Span) -> bool:
+        where = address.locate(data, *entry)
+        known = self.uris.find(data[where.start : where.end]) if where else None
+        return bool(known and known.host.own)
+
+    def echo_minted(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """What was minted earlier in the file."""
+        data = message.data
+        edits = []
+        for entry in values.split(data, spans):
+            where = address.locate(data, *entry)
+            known = self.uris.find(data[where.start : where.end]) if where else None
+            if not where or not known:
+                continue
+            minted = self._minted.get(
+                (flow.outside, data[where.start : where.start + known.length])
+            )
+            if minted and minted.masked:
+                edit = self.uris.mask(
+                    data,
+                    entry,
+                    flow,
+                    name,
+                    is_not_own,
+                    stable=minted.stable,
+                    route=name in _ROUTES,
+                )
+                edits += [edit] if edit else []
+        return edits
+
+    # --- shape nat ----------------------------------------------------------------------------
+
+    def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
+        """The inside end becomes the public address of its family."""
+        public = next((a for a in self._public if len(a) == len(flow.inside)), b"")
+        return _translated(flow, public) if public else b""
+
+
+class InsideLeg(Topoh):
+    """Opens whatever opens. `translate`: shape nat, the public address becomes a private one again."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        hosts: Hosts,
+        policy: Policy,
+        options: Options = DEFAULTS,
+        *,
+        translate: bool = False,
+    ) -> None:
+        super().__init__(codec, hosts, policy, options)
+        self._translate = translate
+        self._private: _Memory[tuple[int, int], bytes] = _Memory()
+
+    def applies(self, message: Message, flow: Flow) -> bool:
+        return True
+
+    def egress_request(self) -> tuple[Table, Table]:
+        return self._open_everything()
+
+    def egress_response(self) -> tuple[Table, Table]:
+        return self._open_everything()
+
+    def ingress_request(self) -> tuple[Table, Table]:
+        return self._open_everything()
+
+    def ingress_response(self) -> tuple[Table, Table]:
+        return self._open_everything()
+
+    def _open_everything(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys((*HIDDEN_ONLY, names.CONTACT), self.open_values)
+        fields |= dict.fromkeys(_ROUTES, self.open_routes)
+        fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}
+        identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
+        if self.options.nat:
+            identifiers[names.VIA] = self.open_via1
+        return fields, identifiers
+
+    def open_request_uri(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        if not message.is_request:
+            return []
+        return super().open_request_uri(message, flow, name, spans)
+
+    def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
+        """The public end becomes the private host that the opened fields name, or that they named
+        last for this port: the NAT keeps ports, so a port is one host's."""
+        if not self._translate:
+            return b""
+        key = len(flow.inside), flow.port
+        for edit in edits:
+            private = self.hosts.find(_host_of(edit)).address
+            if len(private) == len(flow.inside) and private in self.hosts.inside:
+                self._private[key] = private
+                break
+        private = self._private.get(key, b"")
+        return _translated(flow, private) if private else b""
+
+
+def _translated(flow: Flow, inside: bytes) -> bytes:
+    egress = flow.direction is Direction.EGRESS
+    return inside + flow.outside if egress else flow.outside + inside
+
+
+def _host_of(edit: Edit) -> bytes:
+    if edit.field == names.VIA:
+        parts = via.parse(edit.new, 0, len(edit.new))
+        return edit.new[slice(*parts.host)] if parts else b""
+    if edit.field in (names.CONTACT, names.REQUEST_URI):
+        return uri.host(edit.new) or b""
+    return b""
+
+
+def _branch(data: bytes, span: Span) -> bytes:
+    parts = via.parse(data, *span)
+    return data[slice(*parts.branch)] if parts and parts.branch[0] >= 0 else b""

@@ -1,0 +1,490 @@
+"""Mode topoh: stateless masking. The rule tables, one method for each rule.
+
+A table maps a field to the rule for it; there is one table for each direction and kind of message.
+A message is parsed for the fields of its table alone, so what has no rule costs nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from inline_topo.edits import Edit
+from inline_topo.masking import callid
+from inline_topo.masking.callid import CallIds
+from inline_topo.masking.codecs.base import Codec, SealError
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.policy import Policy, decides, method_of
+from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris
+from inline_topo.sip import address, names, values, via
+from inline_topo.sip.message import Message, Span
+from inline_topo.sip.names import FieldNames
+
+Rule = Callable[[Message, Flow, str, list[Span]], list[Edit]]
+Table = dict[str, Rule]
+Mapping = Callable[[bytes], bytes]
+
+HIDDEN_ONLY = (
+    names.REFER_TO,
+    names.REFERRED_BY,
+    names.REPLY_TO,
+    names.ALERT_INFO,
+    names.CALL_INFO,
+    names.ERROR_INFO,
+    names.HISTORY_INFO,
+    names.DIVERSION,
+)
+"""Fields whose URIs are masked where the host is hidden, and opened, in every message."""
+
+CALL_IDS = (
+    names.CALL_ID,
+    names.REPLACES,
+    names.JOIN,
+    names.TARGET_DIALOG,
+    names.IN_REPLY_TO,
+    names.EVENT,
+)
+"""Fields that carry Call-IDs."""
+
+MOST_VALUES = 64
+"""Values of one field that are tried for tokens in one message."""
+
+_REDIRECTION = range(300, 400)
+_SUCCESS = range(200, 300)
+
+
+def is_hidden(host: Host, flow: Flow) -> bool:
+    """Whether the outside end of the flow must not see this host (an IP literal of any third party
+    included: what one outsider must not see of another is hidden too)."""
+    address = host.address
+    if host.own or (address and (address == flow.mask_address or address == flow.outside)):
+        return False
+    return bool(address) or host.named
+
+
+def is_not_own(host: Host, flow: Flow) -> bool:
+    """Whether a host is neither own nor the mask address."""
+    return not host.own and not (host.address and host.address == flow.mask_address)
+
+
+def is_named(host: Host, flow: Flow) -> bool:
+    """Whether a host lies in `inside` or `protected`, and outsiders are not meant to see it."""
+    return host.named and is_not_own(host, flow)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added."""
+
+    mask_callid: bool = False
+    mask_mode: int = 0
+    nat: bool = False
+    callid_prefix: bytes = b"!!:"
+
+
+DEFAULTS = Options()
+
+
+class Rules(NamedTuple):
+    """The tables for one direction and kind of message.
+
+    `fields`: what policy rules may switch off. `identifiers`: Call-IDs and the topmost Via, where
+    only the addresses of a packet may.
+    """
+
+    fields: Table
+    identifiers: Table
+
+
+class Topoh:
+    """The stateless strategy. All of its methods are pure, but for bounded caches."""
+
+    def __init__(
+        self, codec: Codec, hosts: Hosts, policy: Policy, options: Options = DEFAULTS
+    ) -> None:
+        self.codec = codec
+        self.hosts = hosts
+        self.policy = policy
+        self.options = options
+        self.uris = Uris(codec, hosts)
+        self._call_ids = CallIds(codec, hosts, options.callid_prefix)
+        self._rules = {
+            (Direction.EGRESS, True): Rules(*self.egress_request()),
+            (Direction.EGRESS, False): Rules(*self.egress_response()),
+            (Direction.INGRESS, True): Rules(*self.ingress_request()),
+            (Direction.INGRESS, False): Rules(*self.ingress_response()),
+        }
+        self._names = {
+            key: FieldNames(
+                {*rules.fields, *rules.identifiers, *self.looked_at(*key, rules.fields)}
+            )
+            for key, rules in self._rules.items()
+        }
+
+    def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
+        """The fields that rules look at beside those that they edit."""
+        wanted = set(self.policy.fields) if direction is Direction.EGRESS else set()
+        if names.CONTACT in table and not is_request:
+            wanted |= {names.CSEQ, names.VIA}  # the method; the requester of a REGISTER
+        if self.codec.wants_cookie and names.VIA in table and is_request:
+            wanted |= {names.ROUTE, names.TO, names.FROM}
+        return wanted
+
+    def field_names(self, direction: Direction) -> tuple[FieldNames, FieldNames]:
+        """What requests and responses in this direction are parsed for."""
+        return self._names[direction, True], self._names[direction, False]
+
+    def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
+        """The edits that mask or open `message`. Raises SealError where it must be masked and cannot.
+
+        `now` is the packet's time in seconds (this strategy keeps no time).
+        """
+        del now
+        direction = flow.direction
+        fields, identifiers = self._rules[direction, message.is_request]
+        edits: list[Edit] = []
+        if not flow.rules or self.applies(message, flow):
+            for name, spans in message.fields.items():
+                rule = fields.get(name)
+                if rule:
+                    edits += rule(message, flow, name, spans)
+            rule = fields.get(names.REQUEST_URI)
+            if rule:
+                edits += rule(message, flow, names.REQUEST_URI, [message.request_uri])
+        if identifiers and (flow.masks_identifiers or direction is Direction.INGRESS):
+            for name, spans in message.fields.items():
+                rule = identifiers.get(name)
+                if rule:
+                    edits += rule(message, flow, name, spans)
+        return edits
+
+    def applies(self, message: Message, flow: Flow) -> bool:
+        """Whether policy lets the rules for fields be used: always, but for masking."""
+        return flow.direction is Direction.INGRESS or decides(flow.rules, message)
+
+    def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
+        """None: the kernel's NAT translates IP addresses."""
+        return b""
+
+    # --- the tables ---------------------------------------------------------------------------
+
+    def egress_request(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.mask_hidden)
+        fields |= {
+            names.VIA: self.mask_vias,
+            names.RECORD_ROUTE: self.mask_routes,
+            names.ROUTE: self.mask_spiral,
+            names.CONTACT: self.mask_contacts,
+            names.PATH: self.mask_routes,
+        }
+        identifiers = self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+        if self.options.nat:
+            identifiers[names.VIA] = self.mask_via1
+        return fields, identifiers
+
+    def egress_response(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.mask_hidden)
+        fields |= {
+            names.RECORD_ROUTE: self.mask_response_routes,
+            names.CONTACT: self.mask_response_contacts,
+            names.SERVICE_ROUTE: self.mask_routes,
+        }
+        return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+
+    def ingress_request(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields |= {
+            names.REQUEST_URI: self.open_request_uri,
+            names.ROUTE: self.open_routes,
+            names.PATH: self.open_routes,
+            names.SERVICE_ROUTE: self.open_routes,
+        }
+        return fields, self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
+
+    def ingress_response(self) -> tuple[Table, Table]:
+        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields |= {
+            names.VIA: self.open_lower_vias,
+            names.RECORD_ROUTE: self.open_routes,
+            names.CONTACT: self.open_response_contacts,
+            names.PATH: self.open_routes,
+            names.SERVICE_ROUTE: self.open_routes,
+        }
+        identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
+        if self.options.nat:
+            identifiers[names.VIA] = self.open_via1
+        return fields, identifiers
+
+    def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
+        if not self.options.mask_callid:
+            return {}
+        return {**dict.fromkeys(CALL_IDS, plain), names.REFER_TO: in_uri}
+
+    # --- masking ------------------------------------------------------------------------------
+
+    def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Via[2..]; the topmost is the sender's own."""
+        data = message.data
+        lower = values.split(data, spans)[1:]
+        if not lower:
+            return []
+        cookie = dialog_cookie(message) if self.codec.wants_cookie else b""
+        return self.seal_vias(data, lower, flow, cookie)
+
+    def seal_vias(self, data: bytes, lower: list[Span], flow: Flow, cookie: bytes) -> list[Edit]:
+        sealed = self.codec.seal_vias(data, lower, flow.mask, cookie)
+        return [Edit(start, end, new, names.VIA, MASKED) for start, end, new in sealed]
+
+    def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Via[1] in shape nat, where it is not own already."""
+        data = message.data
+        topmost = values.split(data, spans)[0]
+        value = data[slice(*topmost)]
+        parts = via.parse(value, 0, len(value))
+        if not parts:
+            raise SealError("Via: does not parse")
+        if not is_not_own(self.hosts.find(value[slice(*parts.host)]), flow):
+            return []
+        return [Edit(*topmost, self.codec.seal_via1(value, flow.mask), name, MASKED)]
+
+    def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Every entry whose host is not own; without an own entry, what is hidden."""
+        data = message.data
+        entries = values.split(data, spans)
+        has_own = any(self.uris.host_of(data, entry).own for entry in entries)
+        decide = is_not_own if has_own else is_hidden
+        return self._mask_all(data, entries, flow, name, decide, route=True)
+
+    def mask_response_routes(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The entries above the last own one; those below came with the request and stay.
+
+        Without an own entry all came with the request but those that lie inside.
+        """
+        data = message.data
+        entries = values.split(data, spans)
+        own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
+        if not own:
+            return self._mask_all(data, entries, flow, name, is_named, route=True)
+        return self._mask_all(data, entries[: own[-1]], flow, name, is_not_own, route=True)
+
+    def mask_spiral(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Route and Request-URI of a request that comes back to us: what is hidden behind the first
+        own entry. Other Routes are the receiver's own words."""
+        data = message.data
+        entries = values.split(data, spans)
+        for i, entry in enumerate(entries):
+            if self.uris.host_of(data, entry).own:
+                edits = self._mask_all(data, entries[i + 1 :], flow, name, is_hidden, route=True)
+                edit = self.uris.mask_request_uri(
+                    data, message.request_uri, flow, is_hidden, names.REQUEST_URI
+                )
+                return [*edits, edit] if edit else edits
+        return []
+
+    def mask_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Every Contact that is not own; those of a REGISTER the same at each refresh."""
+        stable = message.method == b"REGISTER"
+        entries = values.split(message.data, spans)
+        return self._mask_all(message.data, entries, flow, name, is_not_own, stable=stable)
+
+    def mask_response_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """As in a request; of a 3xx only what is hidden (a carrier's names stay), of a REGISTER what
+        is hidden and not the requester's own binding."""
+        data = message.data
+        entries = values.split(data, spans)
+        if message.status in _REDIRECTION:
+            if self.options.mask_mode & 1:
+                return []
+            return self._mask_all(data, entries, flow, name, is_hidden)
+        if method_of(message) == b"REGISTER":
+            requester = self._requester(message)
+
+            def is_anothers(host: Host, flow: Flow) -> bool:
+                return is_hidden(host, flow) and host not in requester
+
+            return self._mask_all(data, entries, flow, name, is_anothers, stable=True)
+        return self._mask_all(data, entries, flow, name, is_not_own)
+
+    def _requester(self, message: Message) -> list[Host]:
+        """The hosts of the last Via: its sent-by and its `received` (RFC 3261 section 18.2.1)."""
+        data = message.data
+        vias = values.split(data, message.fields.get(names.VIA, []))
+        parts = via.parse(data, *vias[-1]) if vias else None
+        if not parts:
+            return []
+        hosts = [self.hosts.find(data[slice(*parts.host)])]
+        received = values.parameter(data, parts.sent_by_end, vias[-1][1], b"received")
+        if received:
+            hosts.append(self.hosts.find(data[slice(*received)]))
+        return hosts
+
+    def mask_hidden(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Every value whose host is hidden."""
+        entries = values.split(message.data, spans)
+        return self._mask_all(message.data, entries, flow, name, is_hidden)
+
+    def _mask_all(
+        self,
+        data: bytes,
+        entries: list[Span],
+        flow: Flow,
+        name: str,
+        decide: Decision,
+        *,
+        stable: bool = False,
+        route: bool = False,
+    ) -> list[Edit]:
+        edits = []
+        for entry in entries:
+            edit = self.uris.mask(data, entry, flow, name, decide, stable=stable, route=route)
+            if edit:
+                edits.append(edit)
+        return edits
+
+    def mask_call_ids(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Every Call-ID in a field, through the bijection."""
+        return self._map_call_ids(message.data, spans, name, self._call_ids.mask, MASKED)
+
+    def mask_uri_call_ids(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The Call-IDs in the headers part of the URIs of a field."""
+        return self._map_uri_call_ids(message.data, spans, name, self._call_ids.mask, MASKED)
+
+    # --- opening ------------------------------------------------------------------------------
+
+    def open_request_uri(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """A token, in or out of a dialog, whatever the method."""
+        edit = self.uris.open_request_uri(message.data, spans[0], name)
+        return [edit] if edit else []
+
+    def open_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Tokens at any index; routes keep their brackets."""
+        return self._open_all(message.data, spans, name, unbracket=False)
+
+    def open_values(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """Tokens in any value."""
+        return self._open_all(message.data, spans, name, unbracket=True)
+
+    def open_response_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The bindings that a registrar lists, and the targets of a redirection."""
+        if lists_contacts(message):
+            return self._open_all(message.data, spans, name, unbracket=True)
+        return []
+
+    def _open_all(
+        self, data: bytes, spans: list[Span], name: str, *, unbracket: bool
+    ) -> list[Edit]:
+        edits = []
+        for entry in values.split(data, spans)[:MOST_VALUES]:
+            edit = self.uris.open(data, entry, name, unbracket=unbracket)
+            if edit:
+                edits.append(edit)
+        return edits
+
+    def open_lower_vias(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Tokens among Via[2..], each expanded once."""
+        data = message.data
+        return self.expand_vias(data, values.split(data, spans)[1:MOST_VALUES], name)
+
+    def expand_vias(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
+        edits = []
+        for start, end in entries:
+            opened = self.codec.open_via(data[start:end])
+            if opened:
+                edits.append(Edit(start, end, opened, name, OPENED))
+        return edits
+
+    def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """The topmost Via of a response to a request that left through shape nat."""
+        topmost = values.split(message.data, spans)[0]
+        opened = self.codec.open_via1(message.data[slice(*topmost)])
+        return [Edit(*topmost, opened, name, OPENED)] if opened else []
+
+    def open_call_ids(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Every Call-ID in a field, through the inverse."""
+        unmask = self._unmask(flow)
+        return self._map_call_ids(message.data, spans, name, unmask, OPENED)
+
+    def open_uri_call_ids(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The inverse of `mask_uri_call_ids`."""
+        unmask = self._unmask(flow)
+        return self._map_uri_call_ids(message.data, spans, name, unmask, OPENED)
+
+    def _unmask(self, flow: Flow) -> Mapping:
+        return partial(self._call_ids.unmask, escape=flow.masks_identifiers)
+
+    @staticmethod
+    def _map_call_ids(
+        data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
+    ) -> list[Edit]:
+        edits = []
+        for start, end in callid.locate(data, spans, name):
+            clear = data[start:end]
+            mapped = mapping(clear)
+            if mapped != clear:
+                edits.append(Edit(start, end, mapped, name, action))
+        return edits
+
+    @staticmethod
+    def _map_uri_call_ids(
+        data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
+    ) -> list[Edit]:
+        edits = []
+        for start, end in callid.locate_in_uris(data, spans):
+            escaped = data[start:end]
+            clear = callid.unescape(escaped)
+            mapped = mapping(clear)
+            if mapped != clear:
+                new = callid.escape_like(mapped, escaped)
+                edits.append(Edit(start, end, new, name, action))
+        return edits
+
+
+def lists_contacts(message: Message) -> bool:
+    """Whether the Contacts of a response are others' than the sender's: a 3xx, or a REGISTER's 2xx."""
+    if message.status in _REDIRECTION:
+        return True
+    return message.status in _SUCCESS and method_of(message) == b"REGISTER"
+
+
+def dialog_cookie(message: Message) -> bytes:
+    """What Kamailio's topoh writes into a Via of this request (`TH=`): where in a dialog it stands.
+
+    Its own rule looks at the Routes that a request came in with. Those that are still there when it
+    leaves are all that can be seen here: without one, the request goes downstream.
+    """
+    if not tag_of(message, names.TO):
+        return b"div"
+    routes = values.split(message.data, message.fields.get(names.ROUTE, []))
+    first = address.locate(message.data, *routes[0]) if routes else None
+    if first:
+        ftag = values.parameter(message.data, first.start, first.end, b"ftag")
+        if ftag and message.data[slice(*ftag)] != tag_of(message, names.FROM):
+            return b"ucv"
+    return b"dcv"
+
+
+def tag_of(message: Message, name: str) -> bytes:
+    """The tag of From or To; empty where it has none."""
+    spans = message.fields.get(name)
+    return address.tag(message.data, *spans[0]) if spans else b""
