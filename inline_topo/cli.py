@@ -71,8 +71,9 @@ def config_options(command: Callable[..., int | None]) -> Callable[..., int | No
 
 
 def say(text: str) -> None:
-    """A line for the person, beside the results."""
-    click.echo(f"inline-topo: {text}", err=True)
+    """A line for the person, beside the results; line breaks in a file's name don't break it."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    click.echo(f"inline-topo: {line}", err=True)
 
 
 def main() -> NoReturn:

@@ -35,7 +35,7 @@ def from_file(path: Path, tables: Iterable[str]) -> Settings:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib lets Python's own one out where a number is too long
         raise ConfigError(f"{path}: not TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
@@ -71,7 +71,7 @@ def parse_word(text: str) -> Any:
     """A value as TOML writes it (`5060`, `true`, `["a", "b"]`), or else the text itself."""
     try:
         tree = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
     return tree["value"] if tree.keys() == {"value"} else text
 

@@ -30,7 +30,10 @@ _HOST_NAME = re.compile(
 
 def show(value: object) -> str:
     """A value for an error, as TOML writes it and on one line."""
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except ValueError:  # an integer of thousands of digits
+        return "this value"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -79,3 +79,10 @@ def test_a_missing_key_ring_is_78(command: Command, gw: Path) -> None:
     gw.with_name("mask.key").unlink()
     line = f"inline-topo: {gw.with_name('mask.key')}: No such file or directory\n"
     assert command("check", "-c", gw) == (78, "", line)
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line(command: Command, tmp_path: Path) -> None:
+    status, _, err = command("check", "-c", tmp_path / "a\nb\x1b[2J.toml")
+    assert status == 78
+    assert err.endswith("/a\\nb\\x1b[2J.toml: No such file or directory\n")
+    assert err.count("\n") == 1

@@ -1,5 +1,6 @@
 """The configuration: what it means, where a value comes from, and what each wrong key says."""
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -7,6 +8,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from inline_topo.config import Config, load, markdown_table
 from inline_topo.errors import ConfigError
@@ -313,6 +316,7 @@ def test_names_file_key_value_and_reason(
         ("inside = 1\ninside = 2\n", "(at line 2, column 11)"),
         ('inside = ["10.1.1.10"', "(at end of document)"),
         ("a = " + "[" * 50000, ""),
+        ("a = " + "9" * 5000, ""),
     ],
 )
 def test_says_where_the_toml_is_wrong(read: Read, tmp_path: Path, text: str, place: str) -> None:
@@ -389,6 +393,25 @@ def test_names_the_option_of_a_command() -> None:
 
 def test_says_what_is_missing_without_a_file() -> None:
     assert refusal(lambda: load(None, env={})).startswith("configuration: inside: needed: ")
+
+
+KEYS = [row.split("`")[1] for row in markdown_table().splitlines()[2:]]
+
+
+@given(
+    st.sampled_from([*KEYS, "topoh", "queue", "rule", "topos", "x.y"]) | st.text(),
+    st.text()
+    | st.sampled_from(["1", "[]", "{}", "[[]]", "[{}]", "nan", "1e9", "[0.0]", "12:00:00"]),
+)
+@example("ports", "9" * 5000)
+@example("ports", "0x" + "9" * 9000)
+@example("shape", "{a=" * 5000)
+@example("rule", "[{" + "action.a=1" + "}]")
+def test_whatever_is_set_is_a_configuration_or_a_config_error(key: str, value: str) -> None:
+    name = f"INLINE_TOPO_{key.upper().replace('.', '__')}"
+    for env, sets in ({}, [f"{key}={value}"]), ({name: value}, []):
+        with contextlib.suppress(ConfigError):
+            load(None, env=env, sets=sets, overrides={"inside": ["10.0.0.1"]}, key_ring_given=True)
 
 
 def test_no_error_and_no_view_shows_the_key(read: Read) -> None:
