@@ -135,9 +135,7 @@ class Topoh(_Table):
     vparam_prefix: Branch = Field(
         default="z9hG4bKsr-", description="kamailio: what a Via's token begins with"
     )
-    callid_prefix: Word = Field(
-        default="!!:", description="kamailio: what a Call-ID's token begins with"
-    )
+    callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
     mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
 
 
@@ -335,8 +333,7 @@ _FIELDS = dict(_fields())
 _TABLES = {key.partition(".")[0] for key in _FIELDS if "." in key}
 _KNOWN = {*_FIELDS, "rule"}
 _FOREIGN = {
-    "aes-siv": {"topoh.mask_key", "topoh.callid_prefix"}
-    | {key for key in _FIELDS if "param_" in key},
+    "aes-siv": {"topoh.mask_key"} | {key for key in _FIELDS if "param_" in key},
     "kamailio": {"topoh.mask_key_file"},
 }
 _SECRET = {key for key, field in _FIELDS.items() if SecretStr in get_args(field.annotation)}
