@@ -13,7 +13,7 @@ from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hosts import Hosts
-from inline_topo.masking.policy import Policy, decides, method_of
+from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.topoh import (
     CALL_IDS,
     DEFAULTS,
@@ -23,6 +23,7 @@ from inline_topo.masking.topoh import (
     Topoh,
     dialog_cookie,
     is_not_own,
+    is_register,
     lists_contacts,
     tag_of,
 )
@@ -82,7 +83,7 @@ class OutsideLeg(Topoh):
         return edits
 
     def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
-        stable = method_of(message) == b"REGISTER"
+        stable = is_register(message)
         for start, end, new, field, _ in edits:
             clear = message.data[start:end]
             if field == names.VIA:
@@ -104,8 +105,6 @@ class OutsideLeg(Topoh):
         wanted = super().looked_at(direction, is_request, table)
         if direction is Direction.INGRESS and is_request:
             wanted.add(names.TO)
-        if direction is Direction.EGRESS:
-            wanted.add(names.CSEQ)
         return wanted
 
     # --- the tables for what enters -----------------------------------------------------------

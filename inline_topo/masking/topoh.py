@@ -15,10 +15,10 @@ from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hosts import Host, Hosts
-from inline_topo.masking.policy import Policy, decides, method_of
+from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris
 from inline_topo.sip import address, names, values, via
-from inline_topo.sip.message import Message, Span
+from inline_topo.sip.message import Message, Span, find_fields
 from inline_topo.sip.names import FieldNames
 
 Rule = Callable[[Message, Flow, str, list[Span]], list[Edit]]
@@ -50,6 +50,8 @@ CALL_IDS = (
 MOST_VALUES = 64
 """Values of one field that are tried for tokens in one message."""
 
+_VIA_ONLY = FieldNames([names.VIA])
+_CSEQ_ONLY = FieldNames([names.CSEQ])
 _REDIRECTION = range(300, 400)
 _SUCCESS = range(200, 300)
 
@@ -125,8 +127,6 @@ class Topoh:
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
         """The fields that rules look at beside those that they edit."""
         wanted = set(self.policy.fields) if direction is Direction.EGRESS else set()
-        if names.CONTACT in table and not is_request:
-            wanted |= {names.CSEQ, names.VIA}  # the method; the requester of a REGISTER
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -288,7 +288,7 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """Every Contact that is not own; those of a REGISTER the same at each refresh."""
-        stable = message.method == b"REGISTER"
+        stable = is_register(message)
         entries = values.split(message.data, spans)
         return self._mask_all(message.data, entries, flow, name, is_not_own, stable=stable)
 
@@ -303,7 +303,7 @@ class Topoh:
             if self.options.mask_mode & 1:
                 return []
             return self._mask_all(data, entries, flow, name, is_hidden)
-        if method_of(message) == b"REGISTER":
+        if is_register(message):
             requester = self._requester(message)
 
             def is_anothers(host: Host, flow: Flow) -> bool:
@@ -315,7 +315,7 @@ class Topoh:
     def _requester(self, message: Message) -> list[Host]:
         """The hosts of the last Via: its sent-by and its `received` (RFC 3261 section 18.2.1)."""
         data = message.data
-        vias = values.split(data, message.fields.get(names.VIA, []))
+        vias = values.split(data, find_fields(message, _VIA_ONLY).get(names.VIA, []))
         parts = via.parse(data, *vias[-1]) if vias else None
         if not parts:
             return []
@@ -388,6 +388,8 @@ class Topoh:
     def _open_all(
         self, data: bytes, spans: list[Span], name: str, *, unbracket: bool
     ) -> list[Edit]:
+        if not self.codec.may_open(data, spans[0][0], spans[-1][1]):
+            return []
         edits = []
         for entry in values.split(data, spans)[:MOST_VALUES]:
             edit = self.uris.open(data, entry, name, unbracket=unbracket)
@@ -464,7 +466,21 @@ def lists_contacts(message: Message) -> bool:
     """Whether the Contacts of a response are others' than the sender's: a 3xx, or a REGISTER's 2xx."""
     if message.status in _REDIRECTION:
         return True
-    return message.status in _SUCCESS and method_of(message) == b"REGISTER"
+    return message.status in _SUCCESS and is_register(message)
+
+
+def is_register(message: Message) -> bool:
+    """Whether a message is a REGISTER or answers one.
+
+    Looks its CSeq up only where the word occurs: it is not among the fields that are parsed for.
+    """
+    if message.is_request:
+        return message.method == b"REGISTER"
+    data = message.data
+    if data.find(b"REGISTER", *message.headers) < 0:
+        return False
+    spans = find_fields(message, _CSEQ_ONLY).get(names.CSEQ)
+    return spans is not None and data[slice(*spans[0])].split()[-1:] == [b"REGISTER"]
 
 
 def dialog_cookie(message: Message) -> bytes:

@@ -66,7 +66,8 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     message, position = start
     end = _end_of_headers(data, position)
     message.headers = (position, end)
-    _scan(message, request_names if not message.status else response_names)
+    message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
+    message.fields = find_fields(message, request_names if not message.status else response_names)
     return message
 
 
@@ -141,10 +142,11 @@ def _end_of_headers(data: bytes, position: int) -> int:
     return end + 1 if end >= 0 else len(data)
 
 
-def _scan(message: Message, names: FieldNames) -> None:
+def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
+    """The fields of a message that `names` asks for, as in Message.fields. Raises Malformed."""
     data = message.data
     position, end = message.headers
-    fields = message.fields
+    fields: dict[str, list[Span]] = {}
     last: list[Span] | None = None
     lines = data[position:end].split(b"\n")
     if not lines[-1]:
@@ -175,7 +177,7 @@ def _scan(message: Message, names: FieldNames) -> None:
             else:
                 last.append((value, stop))
         position += len(line) + 1
-    message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
+    return fields
 
 
 def _trim(data: bytes, start: int, end: int) -> Span:

@@ -80,6 +80,9 @@ class AesSiv:
         key = self._keys.get(sealed[0])
         return key.open(kind, sealed[1:]) if key and len(sealed) > siv.TAG_SIZE else None
 
+    def may_open(self, data: bytes, start: int, end: int) -> bool:
+        return bool(_TOKEN.search(data, start, end))
+
     # --- URIs ---------------------------------------------------------------------------------
 
     def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
@@ -132,6 +135,8 @@ class AesSiv:
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
     ) -> list[tuple[int, int, bytes]]:
         del cookie
+        if len(spans) == 1:
+            return [self._seal_group(data, [(0, spans[0])], mask)]
         edits = []
         group: list[tuple[int, Span]] = []
         for span in spans:
@@ -153,17 +158,17 @@ class AesSiv:
     ) -> tuple[int, int, bytes]:
         packed = []
         for separator, (start, end) in group:
-            value = data[start:end]
-            content = compact.pack_via(value, separator)
-            if not vias.is_via_parm(_unfold(value)) or not compact.unpack_via(content):
+            content = compact.pack_via(data[start:end], separator)
+            if content is None:
                 raise SealError("Via does not parse")
             packed.append(content)
         start, end = group[0][1][0], group[-1][1][1]
-        # All but the last content carry their length, in one or two bytes.
-        lengths = [_length(len(content)) for content in packed[:-1]] + [b""]
-        content = b"".join([part for pair in zip(lengths, packed, strict=True) for part in pair])
-        content = bytes((len(packed),)) + content if len(packed) > 1 else b"\x01" + packed[0]
-        if len(packed) > 255:
+        if len(packed) == 1:
+            content = b"\x01" + packed[0]
+        elif len(packed) < 256:  # all but the last carry their length, in one or two bytes
+            parts = [part for each in packed[:-1] for part in (_length(len(each)), each)]
+            content = b"".join((bytes((len(packed),)), *parts, packed[-1]))
+        else:
             raise SealError("more than 255 Via values")
         token = self._seal(KIND_VIA, content)
         masked = b"SIP/2.0/UDP " + mask + b";branch=z9hG4bK" + token
@@ -189,7 +194,10 @@ class AesSiv:
         return via1.seal(value, mask, self._branch_of_via1)
 
     def _branch_of_via1(self, hidden: bytes) -> bytes:
-        return b"z9hG4bK" + self._seal(KIND_VIA1, compact.pack_via(hidden, 0), stable=True)
+        content = compact.pack_via(hidden, 0)
+        if content is None:
+            raise SealError("Via does not parse")
+        return b"z9hG4bK" + self._seal(KIND_VIA1, content, stable=True)
 
     def open_via1(self, value: bytes) -> bytes | None:
         match = _BRANCH_TOKEN.search(value)
@@ -208,11 +216,6 @@ class AesSiv:
         return self._open(KIND_CALLID, token[len(self._callid_prefix) :])
 
 
-def _unfold(value: bytes) -> bytes:
-    """A value with its folds (RFC 3261 section 7.3.1) as single blanks."""
-    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value
-
-
 def _length(number: int) -> bytes:
     if number < 0x80:
         return bytes((number,))
@@ -228,7 +231,7 @@ def _unpack_vias(content: bytes) -> bytes | None:
     for index in range(count):
         part, rest = (rest, b"") if index == count - 1 else _take(rest)
         unpacked = compact.unpack_via(part)
-        if not unpacked or not vias.is_via_parm(_unfold(unpacked[1])):
+        if not unpacked or not vias.is_via_parm(compact.unfold(unpacked[1])):
             return None
         separator, value = unpacked
         if bool(separator) != bool(index):

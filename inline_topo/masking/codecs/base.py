@@ -26,6 +26,9 @@ class Codec(Protocol):
 
     wants_cookie: bool
 
+    def may_open(self, data: bytes, start: int, end: int) -> bool:
+        """Whether a token of ours may stand in data[start:end]: a quick look that spares the rest."""
+
     def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
         """A masked URI for `uri` (no headers part). `stable`: the same across key rotation;
         `bare`: `<>` are being added; `route`: it will be routed on (Record-Route, Path ...)."""

@@ -17,6 +17,7 @@ another spelling, a port with a leading 0), the value stands as text. The words 
 token format: change them only with a new kind of token.
 """
 
+import re
 import socket
 
 from inline_topo.sip import uri as uris
@@ -70,6 +71,10 @@ METHOD = b"\xfe"
 
 _RECEIVED_SENT_BY = b"\xfd"  # ;received= with the host of the sent-by
 _RPORT_SENT_BY = b"\xfc"  # ;rport= with the port of the sent-by
+_PLAIN_VIA = re.compile(
+    rb"SIP/2\.0/(UDP|TCP|TLS) ([0-9.]{7,15}|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
+    rb"((?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]-]+)?)*)"
+)
 _SCHEMES = (b"sip", b"sips")
 _TRANSPORTS = (b"UDP", b"TCP", b"TLS")
 _TEXT = 3
@@ -84,8 +89,7 @@ class _Words:
 
     def pack(self, text: bytes) -> bytes:
         for word, code in self._pairs:
-            if word in text:
-                text = text.replace(word, code)
+            text = text.replace(word, code)
         return text
 
     def unpack(self, text: bytes) -> bytes:
@@ -193,33 +197,33 @@ def _take_host(head: int, rest: bytes) -> tuple[bytes | None, bytes, bytes]:
     return host, port, rest
 
 
-def pack_via(value: bytes, separator: int) -> bytes:
-    """The packed form of one via-parm that follows SEPARATORS[separator]."""
-    separator_bits = separator << 5
-    parts = vias.parse(value, 0, len(value))
-    if parts and value[:8] == b"SIP/2.0/" and value.isascii():
-        transport = value[8 : parts.protocol_end]
-        host = value[slice(*parts.host)]
-        prefix = b"SIP/2.0/" + transport + b" " + host
+def pack_via(value: bytes, separator: int) -> bytes | None:
+    """The packed form of one via-parm that follows SEPARATORS[separator]; None where it is none.
+
+    A folded one that is not ASCII is refused too: its line breaks would have to be taken from the
+    token.
+    """
+    match = _PLAIN_VIA.fullmatch(value)
+    if match:
+        transport, host, port_text, text = match.groups()
         kind, packed_host = _pack_host(host)
-        after_host = value[parts.host[1] :]
-        port: bytes | None = b""
-        port_text = b""
-        if value[parts.host[1] : parts.host[1] + 1] == b":":
-            port_text = value[parts.host[1] + 1 : parts.sent_by_end]
-            port = _pack_port(port_text) if port_text.isdigit() else None
-            after_host = value[parts.sent_by_end :]
-        if kind and port is not None and transport in _TRANSPORTS and value.startswith(prefix):
-            head = _TRANSPORTS.index(transport) | kind << 2 | bool(port) << 4 | separator_bits
-            text = after_host.replace(b";received=" + host, _RECEIVED_SENT_BY)
-            if port:
+        port = _pack_port(port_text) if port_text else b""
+        if kind and port is not None:
+            text = text.replace(b";received=" + host, _RECEIVED_SENT_BY)
+            if port_text:
                 text = text.replace(b";rport=" + port_text, _RPORT_SENT_BY)
-            packed = bytes((head,)) + packed_host + port + _VIA_WORDS.pack(text)
-            if unpack_via(packed) == (separator, value):
-                return packed
+            head = _TRANSPORTS.index(transport) | kind << 2 | bool(port) << 4 | separator << 5
+            return b"".join((bytes((head,)), packed_host, port, _VIA_WORDS.pack(text)))
+    if not vias.is_via_parm(unfold(value)):
+        return None
     if value.isascii():
-        return bytes((_TEXT | _WORDS_BIT | separator_bits,)) + _VIA_WORDS.pack(value)
-    return bytes((_TEXT | separator_bits,)) + value
+        return bytes((_TEXT | _WORDS_BIT | separator << 5,)) + _VIA_WORDS.pack(value)
+    return None if b"\n" in value else bytes((_TEXT | separator << 5,)) + value
+
+
+def unfold(value: bytes) -> bytes:
+    """A value with its folds (RFC 3261 section 7.3.1) as blanks."""
+    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value
 
 
 def unpack_via(packed: bytes) -> tuple[int, bytes] | None:

@@ -20,6 +20,7 @@ from hashlib import md5
 
 from inline_topo.masking.codecs import via1
 from inline_topo.masking.codecs.base import OpenedUri, SealError
+from inline_topo.masking.codecs.compact import unfold
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
 from inline_topo.sip.message import Span
@@ -101,6 +102,12 @@ class Kamailio:
             return None
         return content if self._encode(content) == token else None
 
+    def may_open(self, data: bytes, start: int, end: int) -> bool:
+        return bool(
+            self._find_uri_token.search(data, start, end)
+            or self._find_via_token.search(data, start, end)
+        )
+
     def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
         del stable, bare, route
         if not uris.is_uri(uri):
@@ -125,7 +132,7 @@ class Kamailio:
         edits = []
         prefix = b"SIP/2.0/UDP " + mask + self._via_parameter
         for start, end in spans:
-            value = _unfold(data[start:end])
+            value = unfold(data[start:end])
             parts = vias.parse(value, 0, len(value))
             if not parts or not vias.is_via_parm(value):
                 raise SealError("Via does not parse")
@@ -163,7 +170,3 @@ class Kamailio:
             return None
         callid = self._decode(token[len(self._callid_prefix) :])
         return callid if callid and _CALLID.fullmatch(callid) else None
-
-
-def _unfold(value: bytes) -> bytes:
-    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value

@@ -7,13 +7,13 @@ of its failure must agree (RFC 3261 section 9.1) and may differ in their other p
 from collections.abc import Callable
 
 from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.codecs.compact import unfold
 from inline_topo.sip import via as vias
 
 
 def seal(value: bytes, mask: bytes, branch_of: Callable[[bytes], bytes]) -> bytes:
     """`value` with sent-by `mask` and the branch that `branch_of` makes of the hidden via-parm."""
-    if b"\n" in value:
-        value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+    value = unfold(value)
     parts = vias.parse(value, 0, len(value))
     if not parts:
         raise SealError("Via does not parse")
