@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from inline_topo import __version__
-from inline_topo.errors import InlineTopoError
+from inline_topo.errors import ConfigError, InlineTopoError
 
 if TYPE_CHECKING:
     from inline_topo.config import Config
+    from inline_topo.masking.codecs.keyring import KeyRing
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -49,6 +50,21 @@ class Given:
         for warning in config.warnings():
             say(f"warning: {warning}")
         return config
+
+    def load_with_ring(self, leg: str) -> "tuple[Config, KeyRing | None]":
+        """The configuration for a replay; without a file that names a key, with a key ring made for
+        this run. ConfigError where the leg has nothing to open without the right key."""
+        from inline_topo.masking.codecs.keyring import KeyRing
+
+        config = self.load(key_ring_given=self.path is None)
+        if config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None:
+            return config, None
+        if leg == "inside":
+            raise ConfigError(
+                "topoh.mask_key_file: --leg inside needs the key that masked (-c, --set)"
+            )
+        say("a key made for this run masks: no other run opens it (-c or --set name a key ring)")
+        return config, KeyRing.generate()
 
 
 def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -123,6 +139,64 @@ def check(given: Given) -> None:
 
         KeyRing.load(config.topoh.mask_key_file)
     click.echo(config.to_toml(), nl=False)
+
+
+@cli.command()
+@click.option(
+    "-r", "source", required=True, metavar="FILE", help="The capture to read; - is stdin."
+)
+@click.option("-w", "target", required=True, metavar="FILE", help="The one to write; - is stdout.")
+@config_options
+@click.option(
+    "--leg",
+    type=click.Choice(["gateway", "outside", "inside"]),
+    default="gateway",
+    show_default=True,
+    help="gateway: each packet as live; outside, inside: what that side would have seen.",
+)
+@click.option("--only-outside", is_flag=True, help="Leave out packets between insiders.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a packet was refused.")
+@click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object.")
+def replay(
+    given: Given,
+    source: str,
+    target: str,
+    leg: str,
+    only_outside: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Put every packet of a capture through the rewriter.
+
+    All other packets, timestamps, link layers and interfaces stay byte for byte. Without a
+    configuration --inside is enough: a key is then made for this run, and no other run opens what
+    it masks. Exits with 0; with --strict with 1 where a packet was refused (left out of the output).
+    """
+    import json
+
+    from inline_topo import assemble
+    from inline_topo.edges.capture import create_capture, open_capture
+    from inline_topo.edges.replay import replay as run
+    from inline_topo.report import replayed
+    from inline_topo.report.progress import progress_of
+
+    config, ring = given.load_with_ring(leg)
+    gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
+    with (
+        open_capture(source) as capture,
+        create_capture(target, capture) as writer,
+        progress_of(source) as progress,
+    ):
+        report = run(capture, writer, gateway, only_outside=only_outside, progress=progress)
+    results_to_stderr = target == "-"
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2), err=results_to_stderr)
+    else:
+        for line in replayed.lines(report):
+            click.echo(line, err=results_to_stderr)
+    for warning in replayed.warnings(report, only_outside=only_outside):
+        say(f"warning: {warning}")
+    return 1 if strict and report.refused else 0
 
 
 @cli.command()

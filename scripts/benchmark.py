@@ -8,7 +8,6 @@ figures of one run with each other, not with those of another machine.
 
 import argparse
 import gc
-import io
 import json
 import re
 import statistics
@@ -16,7 +15,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stderr
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from scapy.utils import RawPcapReader, RawPcapWriter
 
 from inline_topo import assemble, config
 from inline_topo.assemble import Leg
+from inline_topo.edges.capture import create_capture, open_capture
+from inline_topo.edges.replay import replay
 from inline_topo.gateway import Gateway, Verdict
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.flow import Direction
@@ -153,18 +154,19 @@ def microseconds(make: Callable[[], Gateway], stream: list[bytes], runs: int) ->
 
 
 def replay_rate(stream: list[bytes], ring: KeyRing) -> float:
-    """Packets a second of wall time through `inline-topo replay`, start-up left out."""
-    from inline_topo.edges import replay
-
+    """Packets a second of wall time from one capture file to another."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.pcap", Path(folder) / "out.pcap"
-        writer = RawPcapWriter(str(source), linktype=1)
-        writer.write([bytes(12) + b"\x08\x00" + packet for packet in stream])
-        writer.close()
+        with RawPcapWriter(str(source), linktype=1) as file:
+            for packet in stream:
+                file.write(bytes(12) + b"\x08\x00" + packet)
+        masking = gateway("aes-siv", Leg.GATEWAY, ring)
         start = time.perf_counter()
-        with redirect_stderr(io.StringIO()):
-            replay.replay_file(source, target, gateway("aes-siv", Leg.GATEWAY, ring))
-        return len(stream) / (time.perf_counter() - start)
+        with open_capture(str(source)) as capture, create_capture(str(target), capture) as writer:
+            report = replay(capture, writer, masking)
+        took = time.perf_counter() - start
+        assert report.packets_written == len(stream)
+        return len(stream) / took
 
 
 def bytes_added(ring: KeyRing) -> dict[str, float]:
@@ -178,7 +180,9 @@ def bytes_added(ring: KeyRing) -> dict[str, float]:
             continue
         inside = entry["inside"]
         to_clear = gateway("kamailio", Leg.INSIDE, ring, inside)
-        ours = {codec: gateway(codec, Leg.GATEWAY, ring, inside) for codec in added if codec != "topoh"}
+        ours = {
+            codec: gateway(codec, Leg.GATEWAY, ring, inside) for codec in added if codec != "topoh"
+        }
         for packet in packets(CAPTURES / name):
             opened = judged(to_clear, packet)
             if opened.direction is not Direction.EGRESS or not opened.edits:
@@ -206,14 +210,10 @@ def measure(calls: int, runs: int) -> dict[str, Any]:
     for name, stream in streams.items():
         figures[name] = {}
         for codec in CODECS:
-            fed = stream(codec)
-
-            def make(codec: str = codec) -> Gateway:
-                return gateway(codec, Leg.GATEWAY, ring)
-
-            figures[name][codec] = round(microseconds(make, fed, runs), 2)
-    stream = streams["handle_us_per_packet"]("aes-siv")
-    figures["replay_packets_per_s"] = round(replay_rate(stream * 4, ring))
+            make = partial(gateway, codec, Leg.GATEWAY, ring)
+            figures[name][codec] = round(microseconds(make, stream(codec), runs), 2)
+    call_stream = streams["handle_us_per_packet"]("aes-siv")
+    figures["replay_packets_per_s"] = round(replay_rate(call_stream * 4, ring))
     figures["bytes_added_per_message"] = bytes_added(ring)
     return figures
 
