@@ -37,9 +37,8 @@ class Source:
             self.size = self.status.st_size
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer only at the end of the file."""
-        if size > _LARGEST_RECORD:
-            raise CaptureError(f"{self.name}: a record of {size} bytes is none")
+        """The next `size` bytes, fewer at the end of the file, and never more than a record has."""
+        size = min(size, _LARGEST_RECORD)
         ahead = b""
         if self._ahead:
             ahead, self._ahead = self._ahead[:size], self._ahead[size:]
@@ -141,13 +140,24 @@ class Sink:
 
     def discard(self) -> None:
         """Leave nothing behind under any name."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if self._target:
                 self._file.close()
+            else:
+                self._give_up_output()
         if self._temporary:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
             self._temporary = ""
+
+    def _give_up_output(self) -> None:
+        # Python flushes standard output once more on its way out, and would complain again
+        try:
+            self._file.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,8 @@ _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _TAGS = frozenset({b"\x81\x00", b"\x88\xa8", b"\x91\x00"})  # IEEE 802.1Q, 802.1ad, the older QinQ
 _PPPOE_SESSION = b"\x88\x64"  # RFC 2516, section 4
 _PPPOE_START = b"\x11\x00"  # version 1, type 1, code 0: session data
-_PPP_IPV4, _PPP_IPV6 = b"\x00\x21", b"\x00\x57"  # RFC 1332, RFC 5072
+# RFC 1332, RFC 5072; in one byte where the zero is left out (RFC 1661, section 6.5)
+_PPP = {b"\x00\x21": _IPV4, b"\x21": _IPV4, b"\x00\x57": _IPV6, b"\x57": _IPV6}
 _SUPPORTED = "Ethernet (1), Linux cooked (113, 276), raw IP (101, 12, 14, 228, 229), BSD (0, 108)"
 
 
@@ -46,9 +47,9 @@ def network_packet(linktype: int, frame: bytes) -> tuple[int, int] | None:
         kind = frame[offset + 2 : offset + 4]
         offset += 4
     if kind == _PPPOE_SESSION and frame[offset : offset + 2] == _PPPOE_START:
-        protocol = frame[offset + 6 : offset + 8]
-        offset += 8
-        kind = {_PPP_IPV4: _IPV4, _PPP_IPV6: _IPV6}.get(protocol, b"")
+        size = 1 if frame[offset + 6 : offset + 7] in _PPP else 2
+        kind = _PPP.get(frame[offset + 6 : offset + 6 + size], b"")
+        offset += 6 + size
     if kind == _IPV4:
         return _ipv4(frame, offset)
     if kind == _IPV6:
@@ -82,8 +83,9 @@ def path(frame: bytes, offset: int) -> bytes:
 
 def _pppoe_length(head: bytes) -> int:
     """Where PPPoE's length field is in a link header, 0 if the header does not end with PPPoE."""
-    if head[-2:] in (_PPP_IPV4, _PPP_IPV6) and head[-8:-6] == _PPPOE_START:
-        return len(head) - 4
+    for size in (1, 2):
+        if head[-size:] in _PPP and head[-size - 6 : -size - 4] == _PPPOE_START:
+            return len(head) - size - 2
     return 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -119,7 +120,7 @@ def test_scapy_reads_a_rewritten_packet(tmp_path: Path) -> None:
     with open_capture(str(file)) as capture, create_capture(str(out), capture) as writer:
         for packet in capture.packets():
             writer.rewrite(packet, packet.data + b"more", "not kept")
-    with RawPcapReader(str(out)) as reader:
+    with closing(RawPcapReader(str(out))) as reader:
         read = [reader._read_packet(1 << 20) for _ in FRAMES]
     assert [data for data, _ in read] == [frame + b"more" for frame in FRAMES]
     assert {meta.wirelen for _, meta in read} == {70004}
@@ -173,6 +174,26 @@ def test_a_pipe_is_written_directly(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     copy(file, Path(os.devnull))
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_a_reader_that_goes_away_is_one_error(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from inline_topo.edges.capture import create_capture, open_capture\n"
+        "from inline_topo.errors import CaptureError\n"
+        "try:\n"
+        "    with open_capture(sys.argv[1]) as capture, create_capture('-', capture) as writer:\n"
+        "        for item in capture:\n"
+        "            writer.copy(item)\n"
+        "except CaptureError as error:\n"
+        "    sys.exit(str(error))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", code, str(classic(tmp_path / "in.pcap"))]
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, "standard output: broken pipe\n")
 
 
 def test_the_file_is_as_any_new_file_and_nothing_stands_beside_it(tmp_path: Path) -> None:

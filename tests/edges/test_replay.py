@@ -5,6 +5,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -484,6 +485,6 @@ def test_every_packet_comes_out(tmp_path: Path, frames: list[bytes]) -> None:
     assert [packet.seconds for packet in packets(out)] == sorted(
         packet.seconds for packet in packets(out)
     )
-    with RawPcapReader(str(file)) as reader:
+    with closing(RawPcapReader(str(file))) as reader:
         assert len(list(reader)) == len(frames)
     assert report.packets_written >= len(frames)

@@ -32,6 +32,8 @@ FRAMES = {
     "pppoe": (1, Ether() / PPPoE(sessionid=17) / PPP() / V4),
     "pppoe6": (1, Ether() / PPPoE(sessionid=17) / PPP() / V6),
     "vlan_pppoe": (1, Ether() / Dot1Q(vlan=7) / PPPoE(sessionid=17) / PPP() / V4),
+    "pppoe_short": (1, Ether() / PPPoE(sessionid=17) / Raw(b"\x21") / V4),
+    "pppoe6_short": (1, Ether() / PPPoE(sessionid=17) / Raw(b"\x57") / V6),
     "sll": (113, CookedLinux() / V4),
     "sll6": (113, CookedLinux() / V6),
     "sll_vlan": (113, CookedLinux() / Dot1Q(vlan=3) / V4),
