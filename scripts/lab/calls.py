@@ -204,20 +204,22 @@ def register(lab: Lab) -> None:
 
 
 def register_outside(lab: Lab) -> None:
-    """A phone inside registers with a registrar outside; the edge adds a Path. Then bob, outside,
-    calls the phone through that registrar."""
+    """A phone inside registers with a registrar outside, through two proxies that add a Path.
+    Then bob, outside, calls the phone through that registrar."""
     registrar = "198.51.100.60"
-    lab.net.host("edge", EDGE, PROXY)
-    lab.net.host("alice", ALICE)
+    _edge_hosts(lab)
     lab.net.host("registrar", registrar)
-    lab.net.host("bob", FAR)
+    lab.net.host("inner", INNER)
     lab.proxy("registrar", f"{registrar}:5060", hide=False)
-    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", PATH="", NEXT=f'"sip:{registrar}:5060"')
-    lab.capture("edge")
+    defines = {"PATH": "", "NEXT": f'"sip:{PROXY}:5060"'}
+    lab.proxy("inner", f"{INNER}:5060", hide=False, defines=defines)
+    defines = {"PATH": "", "NEXT": f'"sip:{registrar}:5060"'}
+    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", defines=defines)
+    _capture_edge(lab)
     phone = _registering("alice")
     phone.send("REGISTER", "Expires: 600", "Supported: path")
     phone.answered(200)
-    lab.party("alice", ALICE, phone, via=PROXY)
+    lab.party("alice", ALICE, phone, via=INNER)
     lab.done()
     lab.party("alice", ALICE, _answering("alice"))
     lab.party("bob", FAR, _calling("bob", "alice"), via=registrar)
@@ -287,8 +289,8 @@ def spiral(lab: Lab) -> None:
     passes the proxy twice."""
     server = "198.51.100.50"
     lab.net.host("server", server)
-    lab.proxy("server", f"{server}:5060", hide=False, BACK=f'"sip:{PROXY}:5060"')
-    _one_proxy(lab, SPIRAL=f'"{server}"')
+    lab.proxy("server", f"{server}:5060", hide=False, defines={"BACK": f'"sip:{PROXY}:5060"'})
+    _one_proxy(lab, spiral=server)
     lab.party("bob", BOB, _answering_bob())
     lab.party("alice", ALICE, _calling_alice(), via=PROXY)
 
@@ -299,8 +301,9 @@ def remote_phone(lab: Lab) -> None:
     lab.net.host("edge", EDGE, PROXY)
     lab.net.host("bob", BOB)
     lab.net.home("carol", BOB, "192.168.178.1", "198.51.100.7")
-    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", NAT="", BOB=f'"sip:bob@{BOB}:5060"')
-    lab.capture("edge")
+    defines = {"NAT": "", "BOB": f'"sip:bob@{BOB}:5060"'}
+    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", defines=defines)
+    _capture_edge(lab)
     phone = _registering("carol")
     phone.send("REGISTER", "Expires: 600")
     phone.answered(200)
@@ -321,9 +324,16 @@ def ipv6(lab: Lab) -> None:
 
 
 def compact(lab: Lab) -> None:
-    """A basic call whose caller writes compact header names."""
+    """A basic call whose caller writes compact header names; the callee echoes them."""
     _one_proxy(lab)
-    lab.party("bob", BOB, _answering_bob())
+    bob = Party("bob", echo=True)
+    bob.asked("INVITE")
+    bob.reply("180 Ringing")
+    bob.reply("200 OK", body=SDP)
+    bob.asked("ACK")
+    bob.asked("BYE")
+    bob.reply("200 OK", tag=False)
+    lab.party("bob", BOB, bob)
     lab.party("alice", ALICE, _calling_alice(compact=True), via=PROXY)
 
 
@@ -345,8 +355,9 @@ def fragments6(lab: Lab) -> None:
 def callid(lab: Lab) -> None:
     """A phone inside whose Call-IDs carry its address; a call out."""
     _edge_hosts(lab)
-    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", CALLID="", BOB=f'"sip:bob@{FAR}:5060"')
-    lab.capture("edge")
+    defines = {"CALLID": "", "BOB": f'"sip:bob@{FAR}:5060"'}
+    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", defines=defines)
+    _capture_edge(lab)
     lab.party("bob", FAR, _answering_bob())
     lab.party("alice", ALICE, _calling_alice(), via=PROXY, call_id="%u-%p@%s")
 
@@ -379,12 +390,13 @@ LONG_SDP = SDP + "".join(
 )
 
 
-def _one_proxy(lab: Lab, *, nanoseconds: bool = False, **defines: str) -> None:
+def _one_proxy(lab: Lab, *, nanoseconds: bool = False, spiral: str = "") -> None:
     lab.net.host("srv", PROXY)
     lab.net.host("alice", ALICE)
     lab.net.host("bob", BOB)
     users = {"BOB": f'"sip:bob@{BOB}:5060"', "CAROL": f'"sip:carol@{CAROL}:5060"'}
-    lab.proxy("srv", f"{PROXY}:5060", **users, **defines)
+    through = {"SPIRAL": f'"{spiral}"'} if spiral else {}
+    lab.proxy("srv", f"{PROXY}:5060", defines=users | through)
     lab.capture("srv", nanoseconds)
 
 
@@ -392,8 +404,8 @@ def _one_proxy_ipv6(lab: Lab) -> None:
     lab.net.host("srv", "2001:db8:178::10")
     lab.net.host("alice", "2001:db8:178::27")
     lab.net.host("bob", "2001:db8:178::22")
-    bob = '"sip:bob@[2001:db8:178::22]:5060"'
-    lab.proxy("srv", "[2001:db8:178::10]:5060", BOB=bob)
+    defines = {"BOB": '"sip:bob@[2001:db8:178::22]:5060"'}
+    lab.proxy("srv", "[2001:db8:178::10]:5060", defines=defines)
     lab.capture("srv")
 
 
@@ -403,23 +415,28 @@ def _edge_hosts(lab: Lab) -> None:
     lab.net.host("bob", FAR)
 
 
+def _capture_edge(lab: Lab) -> None:
+    """Both of its sides in clear; with topoh the outer one, for it hides the one from the other."""
+    lab.capture("edge", only=EDGE if lab.topoh else "")
+
+
 def _edge(lab: Lab, *chain: str) -> None:
     """The proxies of `chain`, from alice outwards, behind the edge; a call out and a call in."""
     _edge_hosts(lab)
     outwards = [*chain[1:], PROXY]
-    inwards = [None, *chain[:-1]]
+    inwards = ["", *chain[:-1]]
     for address, out, back in zip(chain, outwards, inwards, strict=True):
         host = f"proxy{address.rpartition('.')[2]}"
         lab.net.host(host, address)
-        inward = (
-            {"INWARD": f'"sip:{back}:5070"'} if back else {"ALICE": f'"sip:alice@{ALICE}:5060"'}
-        )
-        next_hop = f'"sip:{out}:5060"'
-        lab.proxy(host, f"{address}:5060", f"{address}:5070", hide=False,
-                  TWO_PORTS="", NEXT=next_hop, **inward)  # fmt: skip
-    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060",
-              BOB=f'"sip:bob@{FAR}:5060"', INWARD=f'"sip:{chain[-1]}:5070"')  # fmt: skip
-    lab.capture("edge")
+        defines = {"TWO_PORTS": "", "NEXT": f'"sip:{out}:5060"'}
+        if back:
+            defines["INWARD"] = f'"sip:{back}:5070"'
+        else:
+            defines["ALICE"] = f'"sip:alice@{ALICE}:5060"'
+        lab.proxy(host, f"{address}:5060", f"{address}:5070", hide=False, defines=defines)
+    defines = {"BOB": f'"sip:bob@{FAR}:5060"', "INWARD": f'"sip:{chain[-1]}:5070"'}
+    lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", defines=defines)
+    _capture_edge(lab)
     bob = _ringing_bob()
     bob.pause(200)
     bob.send("BYE")

@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lab.net import LabError, Net, run, stop
@@ -12,6 +14,7 @@ CONFIG = Path(__file__).parent / "kamailio.cfg"
 TOOLS = ("ip", "ss", "kamailio", "sipp", "tcpdump", "tshark", "editcap")
 ONLY_SIP = "udp or ip6 proto 44 or ip[6:2] & 0x1fff != 0"
 CALL_TIME = 30  # seconds that one call may take
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Running(NamedTuple):
@@ -31,8 +34,11 @@ class Lab:
         self._calls: list[Running] = []
         self._dump: subprocess.Popen[bytes] | None = None
 
-    def proxy(self, host: str, *listen: str, hide: bool = True, **defines: str) -> None:
-        """Start a Kamailio on a host; `listen` are `address:port`, `defines` as in its file."""
+    def proxy(
+        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
+    ) -> None:
+        """Start a Kamailio on a host; `listen` are `address:port`, `defines` as in its file.
+        `hide`: it is a protected one."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
             names.append("TOPOH")
@@ -41,16 +47,18 @@ class Lab:
         shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
         self.net.start(
             host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", "32",
-            "-P", f"{host}.pid", "-Y", str(self.net.folder), *options,
+            "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
 
-    def capture(self, host: str, nanoseconds: bool = False, interface: str = "eth0") -> None:
-        """Write what passes a host's link to `folder/raw.pcap`, until `finish`."""
+    def capture(self, host: str, nanoseconds: bool = False, only: str = "") -> None:
+        """Write what passes a host's link to `folder/raw.pcap`, until `finish`; `only`: what has
+        this address."""
         precision = "nano" if nanoseconds else "micro"
         self._dump = self.net.start(
-            host, "tcpdump.log", "tcpdump", "-Z", "root", "--immediate-mode", "-s", "0", "-i", interface,
-            f"--time-stamp-precision={precision}", "-w", "raw.pcap", ONLY_SIP,
+            host, "tcpdump.log", "tcpdump", "-Z", "root", "--immediate-mode", "-s", "0",
+            "-i", "eth0", f"--time-stamp-precision={precision}", "-w", "raw.pcap",
+            f"({ONLY_SIP}) and host {only}" if only else ONLY_SIP,
         )  # fmt: skip
         self.net.await_text("tcpdump.log", "listening on")
 
@@ -65,8 +73,8 @@ class Lab:
         program = self.net.start(
             host, f"{name}.out", "sipp", "-sf", f"{name}.xml", "-i", address, "-p", str(port),
             "-m", "1", "-nostdin", "-timeout", str(CALL_TIME), "-timeout_error",
-            "-deadcall_wait", "0", "-cid_str", call_id, "-trace_err", "-error_file",
-            f"{name}.err", "-trace_logs", "-log_file", f"{name}.kept", *more, *([via] if via else []),
+            "-deadcall_wait", "0", "-cid_str", call_id, "-trace_err", "-error_file", f"{name}.err",
+            "-trace_logs", "-log_file", f"{name}.kept", *more, *([via] if via else []),
         )  # fmt: skip
         self.net.await_port(host, port)
         self._calls.append(Running(program, name))

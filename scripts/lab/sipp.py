@@ -15,7 +15,10 @@ User-Agent: snom370/8.4.18
 Allow: INVITE, ACK, CANCEL, BYE, REFER, OPTIONS, NOTIFY, SUBSCRIBE, PRACK, MESSAGE, INFO, UPDATE
 Allow-Events: talk, hold, refer, call-info"""
 # Record-Route and Via of a request, which stand before its From as Kamailio sends it
-STACK = "((Record-Route|Via): .*[^[:space:]])[[:space:]]+(From|f): "
+_STACK = (
+    '<ereg regexp="((Record-Route|Via): .*[^[:space:]])[[:space:]]+(From|f): " '
+    'search_in="msg" assign_to="all,stack"/>'
+)
 SDP = """\
 v=0
 o=user1 53655765 2353687637 IN IP[local_ip_type] [media_ip]
@@ -33,13 +36,18 @@ a=sendrecv
 class Party:
     """One party of a dialog. Each method adds a step; `xml()` is the scenario for sipp."""
 
-    def __init__(self, user: str, *, calls: str = "", uri: str = "", compact: bool = False) -> None:
-        """`calls` is the user this party calls (none: it waits), `uri` the first Request-URI."""
+    def __init__(
+        self, user: str, *, calls: str = "", uri: str = "", compact: bool = False,
+        echo: bool = False,
+    ) -> None:  # fmt: skip
+        """`calls` is the user this party calls (none: it waits), `uri` the first Request-URI.
+        `echo`: it answers with the Vias as they came (sipp joins them in one, and misses `v`)."""
         self.user = user
         self.contact = f"<sip:{user}@[local_ip]:[local_port]>"
         self._peer = calls
         self._uri = uri or f"sip:{calls}@server.com"
         self._compact = compact
+        self._echo = echo
         self._steps: list[str] = []
         self._sent = 0  # index of the next message, as sipp counts for [branch-N]
         self._invite = 0
@@ -82,8 +90,10 @@ class Party:
         mine = ";tag=[pid]SIPpTag01[call_number]" if tag else ""
         echo = ["[last_Via:]", "[last_Record-Route:]", "[last_From:]", f"[last_To:]{mine}"]
         cseq = "[last_CSeq:]"
+        if first or self._echo:
+            echo[:2] = ["[$stack]"]
         if first:
-            echo = ["[$stack]", "From:[$peer]", f"To:[$own]{mine}"]
+            echo[1:] = ["From:[$peer]", f"To:[$own]{mine}"]
             cseq = "CSeq:[$cseq]"
         lines = [
             f"SIP/2.0 {status}",
@@ -102,7 +112,7 @@ class Party:
         for code in codes[:-1]:
             self._step(f'<recv response="{code}" optional="true"/>')
         last = codes[-1]
-        dialog = self._makes_dialog and not self._in_dialog and 100 < last < 300
+        dialog = self._makes_dialog and not self._in_dialog and 180 < last < 300
         mark = ' rrs="true"' if dialog else ""
         tags = ""
         if tag_keep:
@@ -126,9 +136,11 @@ class Party:
                     _ereg("peer", "From:", ".*"),
                     _ereg("own", "To:", ".*"),
                     _ereg("cseq", "CSeq:", ".*"),
-                    f'<ereg regexp="{STACK}" search_in="msg" assign_to="all,stack"/>',
+                    _STACK,
                 ]
             )
+        elif self._echo:
+            own = _STACK
         self._step(f'<recv request="{method}"{mark}>{_action(own + self._keep(keep))}</recv>')
 
     def pause(self, milliseconds: int) -> None:
