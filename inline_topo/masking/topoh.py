@@ -252,9 +252,10 @@ class Topoh:
         """Every entry whose host is not own; without an own entry, what is hidden."""
         data = message.data
         entries = values.split(data, spans)
-        has_own = any(self.uris.host_of(data, entry).own for entry in entries)
-        decide = is_not_own if has_own else is_hidden
-        return self._mask_all(data, entries, flow, name, decide, route=True)
+        hosts = [self.uris.host_of(data, entry) for entry in entries]
+        decide = is_not_own if any(host.own for host in hosts) else is_hidden
+        chosen = [entries[i] for i, host in enumerate(hosts) if decide(host, flow)]
+        return self._mask_all(data, chosen, flow, name, decide, route=True)
 
     def mask_response_routes(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

@@ -1,5 +1,6 @@
 """Masking and opening the URI in one field value, `?headers` left outside the token."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from inline_topo.sip.message import Span
 
 MASKED = "masked"
 OPENED = "opened"
+_SIMPLE_ROUTE = re.compile(
+    rb"<sips?:(?:[A-Za-z0-9._~-]+@)?([A-Za-z0-9.-]+)(?:[:;][A-Za-z0-9.:;=_~-]*)?>"
+)
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 512
 
@@ -57,14 +61,16 @@ class Uris:
         return KnownUri(self._hosts.find(host) if host else NO_HOST, len(uri))
 
     def host_of(self, data: bytes, span: Span) -> Host:
-        """The host of the URI in a field value; NO_HOST where there is none (`*`, tel:).
+        """The host of the URI in a field value; NO_HOST where it has none (tel:).
 
-        Raises SealError where there should be one and it does not parse.
+        Raises SealError where it does not parse.
         """
-        where = address.locate(data, *span)
+        start, end = span
+        simple = _SIMPLE_ROUTE.fullmatch(data, start, end)
+        if simple:  # routes differ in each dialog (;ftag=), their hosts do not
+            return self._hosts.find(simple[1])
+        where = address.locate(data, start, end)
         if not where:
-            if data[slice(*span)] == b"*":
-                return NO_HOST
             raise SealError("no URI")
         known = self.find(data[where.start : where.end])
         if not known:

@@ -17,6 +17,7 @@ _START_LINE = re.compile(
     rb"(?:\n|\Z)",
     re.IGNORECASE,
 )
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -136,10 +137,8 @@ def _end_of_headers(data: bytes, position: int) -> int:
     """The offset at which the empty line stands (or the end of the data)."""
     if data[position : position + 1] == b"\n" or data[position : position + 2] == b"\r\n":
         return position
-    crlf = data.find(b"\n\r\n", position)
-    lf = data.find(b"\n\n", position, crlf + 1 if crlf >= 0 else len(data))
-    end = lf if lf >= 0 else crlf
-    return end + 1 if end >= 0 else len(data)
+    empty = _EMPTY_LINE.search(data, position)
+    return empty.start() + 1 if empty else len(data)
 
 
 def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
@@ -152,18 +151,19 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
     if not lines[-1]:
         del lines[-1]
     for line in lines:
+        size = len(line)
         colon = line.find(b":")
         name = names[line[:colon] if colon >= 0 else line[:1] + b"\r"]
         if name is None:
             last = None
         elif name is CONTINUATION:
             if last:
-                last[-1] = (last[-1][0], _trim(data, position, position + len(line))[1])
+                last[-1] = (last[-1][0], _trim(data, position, position + size)[1])
         elif name is INVALID:
             raise Malformed("header line without a valid field name")
         else:
             value = position + colon + 1
-            stop = position + len(line)
+            stop = position + size
             if value < stop:
                 if data[value] == 32:
                     value += 1
@@ -176,7 +176,7 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
                 fields[name] = last = [(value, stop)]
             else:
                 last.append((value, stop))
-        position += len(line) + 1
+        position += size + 1
     return fields
 
 
