@@ -385,8 +385,8 @@ CALLS: dict[str, Call] = {
 
 # What a browser or a soft phone with ICE offers: candidates until the INVITE has 3,500 bytes.
 LONG_SDP = SDP + "".join(
-    f"a=candidate:{n} 1 udp {2130706431 - n} 192.168.178.27 {40000 + n} typ host generation 0\n"
-    for n in range(36)
+    f"a=candidate:{n} 1 udp {2130706431 - n} [media_ip] {40000 + n} typ host generation 0\n"
+    for n in range(37)
 )
 
 
