@@ -26,6 +26,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 FILE = click.Path(path_type=Path)
+CAPTURE = click.Path(allow_dash=True)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ def say(text: str) -> None:
     """A line for the person, beside the results; line breaks in a file's name don't break it."""
     line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
     click.echo(f"inline-topo: {line}", err=True)
+
+
+def print_json(tree: object) -> None:
+    """A result for programs."""
+    import json
+
+    click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
 
 
 def main() -> NoReturn:
@@ -217,3 +225,43 @@ def keygen(output: Path | None, rotate: Path | None) -> None:
         say(f"{output}: a new key ring; every gateway and every replay needs this one")
     else:
         click.echo(KeyRing.generate().dump(), nl=False)
+
+
+@cli.command(epilog=json_help.DIFF)
+@click.argument("before", type=CAPTURE)
+@click.argument("after", type=CAPTURE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (below), for programs.")
+@click.option("--ladder", is_flag=True, help="The flow of each call, an arrow a message.")
+def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
+    """Show what differs between the SIP messages of two captures, header by header.
+
+    Messages are paired by method or status, CSeq, the tags of From and To, and time. A capture may
+    be `-`, standard input. What is not SIP over UDP is not compared.
+
+    Exit status: 0 no message differs, 1 some do, 2 trouble.
+    """
+    from inline_topo.report import diff as report
+    from inline_topo.report.messages import load
+    from inline_topo.report.pairs import pair
+
+    if as_json and ladder:
+        raise click.UsageError("--json and --ladder do not go together")
+    if before == after == "-":
+        raise click.UsageError("only one of BEFORE and AFTER can be standard input")
+    differences = report.compare(pair(load(before), load(after)))
+    if not differences:
+        raise InlineTopoError(f"no SIP over UDP, neither in {before} nor in {after}")
+    summary = report.summarize(differences)
+    if as_json:
+        print_json(report.as_dict(before, after, differences))
+    else:
+        from inline_topo.report import ladder as flow
+        from inline_topo.report import show_diff
+        from inline_topo.report.texts import console
+
+        if ladder:
+            flow.show(console(), differences)
+            show_diff.show_summary(console(), summary)
+        else:
+            show_diff.show(console(), differences, summary)
+    return 0 if summary.is_same else 1

@@ -1,0 +1,14 @@
+"""What the JSON objects of the reports hold, for `--help` and for the manual. The keys are stable.
+
+In all of them bytes that are no printable text are written \\xNN, times are seconds since 1970 in
+decimal text, and sizes are bytes.
+"""
+
+DIFF = """\
+JSON: "before", "after": the files' names. "summary": "messages", "changed", "unchanged",
+"only_before", "only_after"; "bytes_before", "bytes_added" and "bytes_added_per_message" of the
+messages that both captures have; "fields", in how many messages each field changed. "messages",
+in order, each with "status" (one of the four words), "packet", "time", "source", "destination",
+"size" (of the SIP message; these five are pairs of before and after, null where it is missing),
+"start_line", "call_id", and "changes", each with "field", "before" and "after" (lists of lines).
+"""

@@ -1,0 +1,215 @@
+"""The flow of each call as text: a column an endpoint, an arrow a message (as RFC 3665 draws them).
+
+Double arrows are messages that were changed, with the bytes that they grew by; dotted ones are in
+one of the captures only.
+"""
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from inline_topo.report.diff import Difference
+from inline_topo.report.texts import (
+    count,
+    endpoint_text,
+    host_text,
+    is_ascii_only,
+    printable,
+    signed,
+)
+
+_TIME = 11  # columns for the time of a message
+_NARROWEST = 12  # columns between two endpoints
+_WIDEST = 34
+_LETTERS = string.ascii_uppercase
+_HOST_PORT = re.compile(r"(.*)(:\d+)")
+
+Endpoint = tuple[bytes, int]  # packed address, port
+
+
+class _Lines(NamedTuple):
+    """What an output can draw."""
+
+    bar: str
+    plain: str
+    changed: str
+    alone: str
+    right: str
+    left: str
+
+
+_UNICODE = _Lines("│", "─", "═", "╌", "▶", "◀")
+_ASCII = _Lines("|", "-", "=", ".", ">", "<")
+
+
+def show(console: Console, differences: Sequence[Difference]) -> None:
+    """Print a ladder for each Call-ID of BEFORE, in the order in which they begin."""
+    lines = _ASCII if is_ascii_only(console.encoding) else _UNICODE
+    calls: dict[bytes, list[Difference]] = {}
+    for difference in differences:
+        calls.setdefault(difference.seen.call_id, []).append(difference)
+    for call_id, call in calls.items():
+        for line in _call(call_id, call, min(console.width, 120), lines):
+            console.print(line, soft_wrap=True)
+        console.print()
+    console.print(
+        Text(
+            f"{lines.changed * 3}{lines.right} changed, bytes added   "
+            f"{lines.plain * 3}{lines.right} the same   "
+            f"{lines.alone * 3}{lines.right} only in BEFORE (-), AFTER (+)",
+            "dim",
+        ),
+        soft_wrap=True,
+    )
+
+
+def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines) -> Iterable[Text]:
+    changed = sum(difference.status == "changed" for difference in call)
+    added = sum(difference.bytes_added for difference in call)
+    title = Text("Call-ID ", "dim")
+    title.append(printable(call_id) or "(none)", "bold")
+    yield title
+    figures = f"{count(len(call), 'message')}, {changed} changed, {signed(added)} bytes"
+    yield Text(figures, "dim")
+
+    columns, names = _columns(call)
+    gap = _gap(len(columns), width)
+    if not gap:
+        yield from _list(call, lines)
+        return
+    yield from _heads(names, gap)
+    start = call[0].seen.time
+    for difference in call:
+        seen = difference.seen
+        here = columns[_end(seen.source, seen.ports[0], columns)]
+        there = columns[_end(seen.destination, seen.ports[1], columns)]
+        time = Text(f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}", "dim")
+        time.pad_right(_TIME - len(time))
+        yield time + _rung(difference, here, there, len(names), gap, lines)
+
+
+def _columns(call: Sequence[Difference]) -> tuple[dict[Endpoint, int], list[str]]:
+    """The column of each endpoint, and what stands over the columns. A host that uses one port at
+    a time (as a proxy, or a phone that changes its port) is one column, by its address."""
+    ends: dict[Endpoint, None] = {}
+    for difference in call:
+        seen = difference.seen
+        ends.setdefault((seen.source, seen.ports[0]))
+        ends.setdefault((seen.destination, seen.ports[1]))
+    talks_to_itself = {d.seen.source for d in call if d.seen.source == d.seen.destination}
+    columns: dict[Endpoint, int] = {}
+    names: list[str] = []
+    for address, port in ends:
+        alone = address not in talks_to_itself
+        key = (address, 0 if alone else port)
+        if key not in columns:
+            columns[key] = len(names)
+            ports = {p for a, p in ends if a == address}
+            is_one_port = not alone or len(ports) == 1
+            names.append(endpoint_text(address, port) if is_one_port else host_text(address))
+    return columns, names
+
+
+def _end(address: bytes, port: int, columns: dict[Endpoint, int]) -> Endpoint:
+    return (address, 0) if (address, 0) in columns else (address, port)
+
+
+def _gap(number: int, width: int) -> int:
+    """Columns from one endpoint to the next; 0 if they do not fit."""
+    # half a name stands out to the right of the last bar, and to the left of the first
+    gap = min(_WIDEST, (width - _TIME - 1) // number)
+    return gap if gap >= _NARROWEST else 0
+
+
+def _heads(names: Sequence[str], gap: int) -> Iterable[Text]:
+    """The endpoints over their columns; the port below the address, or letters, where they are wide."""
+    rows = [list(names)]
+    if any(len(name) >= gap for name in names):
+        split = [_HOST_PORT.fullmatch(name) for name in names]
+        rows = [[(m[1] if m else name) for m, name in zip(split, names, strict=True)]]
+        rows.append([(m[2] if m else "") for m in split])
+    if any(len(name) >= gap for name in rows[0]):
+        for letter, name in zip(_LETTERS, names, strict=False):
+            yield Text(f"{'':{_TIME}}{letter} = {name}", "dim")
+        rows = [list(_LETTERS[: len(names)])]
+    for row in rows:
+        line = "".join(f"{name:^{gap}}" for name in row)
+        yield Text((" " * _TIME + line).rstrip(), "bold")
+
+
+def _rung(
+    difference: Difference, here: int, there: int, number: int, gap: int, lines: _Lines
+) -> Text:
+    """One line: the bars, and between two of them the arrow with its label."""
+    bars = [" "] * (gap * number)
+    middle = [gap // 2 + gap * column for column in range(number)]
+    for position in middle:
+        bars[position] = lines.bar
+    left, right = sorted((middle[here], middle[there]))
+    label, style = _label(difference), _style(difference)
+    shaft = _shaft(difference, lines)
+    if left == right:
+        text = Text("".join(bars[: left + 1]), "dim")
+        text.append(f"{shaft}{lines.left} {label}", style)
+        return text
+    room = right - left - 1
+    label = _fit(label, room - 4)
+    arrow = f"{shaft} {label} ".ljust(room - 1, shaft) if label else shaft * (room - 1)
+    arrow = arrow + lines.right if there > here else lines.left + arrow
+    text = Text("".join(bars[: left + 1]), "dim")
+    text.append(arrow, style)
+    text.append("".join(bars[right:]).rstrip(), "dim")
+    return text
+
+
+def _label(difference: Difference) -> str:
+    seen = difference.seen
+    message = seen.message
+    if not message:
+        return "(does not parse)"
+    if message.is_request:
+        label = printable(message.method)
+    else:
+        label = printable(seen.start_line.partition(b" ")[2].strip())
+    if difference.status == "changed":
+        return f"{label} {signed(difference.bytes_added)}"
+    return {"only_before": f"- {label}", "only_after": f"+ {label}"}.get(difference.status, label)
+
+
+def _fit(label: str, room: int) -> str:
+    """The label in `room` columns; what gives way is its middle, not the bytes added."""
+    if len(label) <= room:
+        return label
+    text, _, added = label.rpartition(" ")
+    if added[:1] in ("+", "-") and room > len(added) + 2:
+        return f"{text[: room - len(added) - 2]}… {added}"
+    return f"{label[: room - 1]}…" if room > 1 else ""
+
+
+def _shaft(difference: Difference, lines: _Lines) -> str:
+    if difference.status == "changed":
+        return lines.changed
+    return lines.plain if difference.status == "unchanged" else lines.alone
+
+
+def _style(difference: Difference) -> str:
+    return {"changed": "bold green", "only_before": "red", "only_after": "yellow"}.get(
+        difference.status, ""
+    )
+
+
+def _list(call: Sequence[Difference], lines: _Lines) -> Iterable[Text]:
+    """Where the endpoints are too many for the terminal: a message a line."""
+    start = call[0].seen.time
+    for difference in call:
+        seen = difference.seen
+        text = Text(f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   ", "dim")
+        text.append(endpoint_text(seen.source, seen.ports[0]))
+        text.append(f" {_shaft(difference, lines) * 2}{lines.right} ", _style(difference))
+        text.append(f"{endpoint_text(seen.destination, seen.ports[1])}  ")
+        text.append(_label(difference), _style(difference))
+        yield text
