@@ -26,6 +26,12 @@ def split(data: bytes, spans: list[Span]) -> list[Span]:
             values.append((start, end))
             continue
         first = start
+        if data.find(b"<", start, end) < 0 and data.find(b'"', start, end) < 0:
+            while (comma := data.find(b",", first, end)) >= 0:
+                _append(values, data, first, comma)
+                first = comma + 1
+            _append(values, data, first, end)
+            continue
         for match in _COMMA.finditer(data, start, end):
             if match.start(1) >= 0:
                 _append(values, data, first, match.start())

@@ -154,9 +154,9 @@ def checksum_state(datagram: Datagram) -> tuple[str, int]:
     the sum of the pseudo-header: left to the network card, and captured before it got there), or
     CORRUPT. A partial checksum that happens to be right counts as VALID.
     """
-    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    packet, udp, _, endpoints, _ = datagram
     length, field = _UDP.unpack_from(packet, udp + 4)
-    if not field and not datagram.is_ipv6:
+    if not field and len(endpoints) == 12:
         return ABSENT, 0
     pseudo = int.from_bytes(endpoints[:-4], "big") + PROTOCOL_UDP + length
     total = (pseudo + ones_sum(packet[udp : udp + length])) % 0xFFFF
@@ -177,33 +177,33 @@ def encode(
     the damage. Raises TooLong where the packet would exceed 65,535 bytes. Bytes after the UDP
     datagram stay. `addresses`: source and destination, as long as those of the datagram.
     """
-    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    packet, udp, _, endpoints, _ = datagram
     old_length, field = _UDP.unpack_from(packet, udp + 4)
-    tail = packet[udp + old_length :]
     length = 8 + len(payload)
+    tail = packet[udp + old_length :]
     if udp + length + len(tail) > MAX_PACKET:
         raise TooLong(f"the packet would have {udp + length + len(tail)} bytes")
-    header = packet[:udp]
-    if datagram.is_ipv6:
-        ip_length = _U16.unpack_from(packet, 4)[0] + length - old_length
-        header = header[:4] + _U16.pack(ip_length) + header[6:]
+    header = bytearray(packet[: udp + 8])
+    if len(endpoints) == 36:
+        _U16.pack_into(header, 4, _U16.unpack_from(packet, 4)[0] + length - old_length)
         if addresses:
-            header = header[:8] + addresses + header[40:]
+            header[8:40] = addresses
     else:
-        old_total, old_sum = _U16.unpack_from(packet, 2)[0], _U16.unpack_from(packet, 10)[0]
+        old_total, header_sum = _U16.unpack_from(packet, 2)[0], _U16.unpack_from(packet, 10)[0]
         total = old_total + length - old_length
-        header_sum = mend_ipv4_header(old_sum, old_total, total)
+        header_sum = mend_ipv4_header(header_sum, old_total, total)
         if addresses:
             header_sum = (header_sum + ones_sum(endpoints[:8]) - ones_sum(addresses)) % 0xFFFF
-        middle = header[4:10] + _U16.pack(header_sum)
-        header = header[:2] + _U16.pack(total) + middle + (addresses or header[12:20]) + header[20:]
-    ports = endpoints[-4:]
+            header[12:20] = addresses
+        _U16.pack_into(header, 2, total)
+        _U16.pack_into(header, 10, header_sum)
     kind, error = state
     if kind != ABSENT:
-        pseudo = int.from_bytes(addresses or endpoints[:-4], "big") + PROTOCOL_UDP + length
+        covered = int.from_bytes(addresses or endpoints[:-4], "big") + PROTOCOL_UDP + length
         if kind == PARTIAL:
-            field = as_field(pseudo)
+            field = as_field(covered)
         else:
-            covered = pseudo + int.from_bytes(ports, "big") + length + ones_sum(payload)
+            covered += int.from_bytes(endpoints[-4:], "big") + length + ones_sum(payload)
             field = as_field(error - covered)
-    return b"".join((header, ports, _UDP.pack(length, field), payload, tail))
+    _UDP.pack_into(header, udp + 4, length, field)
+    return b"".join((header, payload, tail))
