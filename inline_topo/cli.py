@@ -17,6 +17,7 @@ import click
 
 from inline_topo import __version__
 from inline_topo.errors import ConfigError, InlineTopoError
+from inline_topo.report import json_help
 
 if TYPE_CHECKING:
     from inline_topo.config import Config
