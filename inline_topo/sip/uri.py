@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 _SIP_URI = re.compile(
     rb"(?P<scheme>sips?):(?:(?P<userinfo>[^@\s<>\"]*)@)?"
-    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,5}))?"
+    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,10}))?"
     rb"(?P<parameters>;[^?\s<>\"]*)?(?P<headers>\?[^\s<>\"]*)?",
     re.IGNORECASE,
 )

@@ -9,7 +9,7 @@ _VIA_PARM = re.compile(
     rb"(?P<protocol>[A-Za-z0-9.!%*_+`'~-]+[ \t\r\n]*/[ \t\r\n]*[A-Za-z0-9.!%*_+`'~-]+"
     rb"[ \t\r\n]*/[ \t\r\n]*(?P<transport>[A-Za-z0-9.!%*_+`'~-]+))[ \t\r\n]+"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?=[ \t\r\n]*(?:;|\Z)))"
-    rb"(?:[ \t\r\n]*:[ \t\r\n]*(?P<port>[0-9]{1,5}))?"
+    rb"(?:[ \t\r\n]*:[ \t\r\n]*(?P<port>[0-9]{1,10}))?"
     rb"(?P<parameters>(?:[ \t\r\n]*;[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*)?)",
     re.DOTALL,
 )
@@ -31,8 +31,8 @@ class ViaParm(NamedTuple):
 
 def parse(data: bytes, start: int, end: int) -> ViaParm | None:
     """The parts of the single via-parm in data[start:end], or None where it does not parse."""
-    match = _VIA_PARM.match(data, start, end)
-    if not match or match.end() != end:
+    match = _VIA_PARM.fullmatch(data, start, end)
+    if not match:
         return None
     sent_by_end = match.end("port") if match["port"] is not None else match.end("host")
     branch = _BRANCH.search(data, sent_by_end, end)
