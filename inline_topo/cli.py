@@ -266,3 +266,33 @@ def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
         else:
             show_diff.show(console(), differences, summary)
     return 0 if summary.is_same else 1
+
+
+@cli.command()
+@click.argument("value")
+@config_options
+def reveal(given: Given, value: str) -> int:
+    """Open the tokens in VALUE: a masked URI, a Via, a Call-ID, a bare token, a whole header field.
+
+    Says which kind each is and which key sealed it. A clear Call-ID is traced instead: what the
+    outside sees of it (with topoh.mask_callid).
+
+    Exit status: 0 something opened, 1 nothing does, 78 a bad configuration.
+    """
+    from inline_topo import assemble
+    from inline_topo.masking.callid import CallIds
+    from inline_topo.report.reveal import lines
+    from inline_topo.report.reveal import reveal as find
+
+    config = given.load()
+    codec = assemble.codec(config)
+    call_ids = None
+    if config.topoh.mask_callid:
+        call_ids = CallIds(codec, assemble.hosts(config), config.topoh.callid_prefix.encode())
+    findings = find(os.fsencode(value.strip()), codec, call_ids)
+    if findings.is_empty:
+        say("nothing in it opens, and as a Call-ID it is the same inside and outside")
+        return 1
+    for line in lines(findings):
+        click.echo(line)
+    return 0

@@ -19,10 +19,10 @@ registration; any key of the ring opens.
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from inline_topo.masking.codecs import compact, siv, via1
-from inline_topo.masking.codecs.base import OpenedUri, SealError
+from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -43,6 +43,7 @@ _METHOD = re.compile(rb";method=[^;?]*", re.IGNORECASE)
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
 _REMEMBERED = 1 << 15
+_MAGIC = b"z9hG4bK"
 
 
 class AesSiv:
@@ -215,6 +216,21 @@ class AesSiv:
             return None
         return self._open(KIND_CALLID, token[len(self._callid_prefix) :])
 
+    # --- for people ---------------------------------------------------------------------------
+
+    def reveal(self, text: bytes) -> list[Revealed]:
+        found = []
+        for match in _TOKEN.finditer(text):
+            start = match.start() + (len(_MAGIC) if match[0].startswith(_MAGIC) else 0)
+            token = text[start : match.end()]
+            for kind, (label, unpack) in _KINDS.items():
+                content = self._open(kind, token)
+                clear = unpack(content) if content else None
+                if clear:
+                    key = a2b_base64(token[:4].translate(_TO_STANDARD))[0]
+                    found.append(Revealed(start, match.end(), label, key, clear))
+        return found
+
 
 def _length(number: int) -> bytes:
     if number < 0x80:
@@ -247,3 +263,21 @@ def _take(data: bytes) -> tuple[bytes, bytes]:
     else:
         length, start = int.from_bytes(data[:2], "big") & 0x7FFF, 2
     return data[start : start + length], data[start + length :]
+
+
+def _clear_uri(content: bytes) -> bytes | None:
+    unpacked = compact.unpack_uri(content)
+    return unpacked[0].replace(compact.METHOD, b"") if unpacked else None
+
+
+def _clear_via1(content: bytes) -> bytes | None:
+    unpacked = compact.unpack_via(content)
+    return unpacked[1] if unpacked else None
+
+
+_KINDS: dict[bytes, tuple[str, Callable[[bytes], bytes | None]]] = {
+    KIND_URI: ("uri", _clear_uri),
+    KIND_VIA: ("via", _unpack_vias),
+    KIND_VIA1: ("via1", _clear_via1),
+    KIND_CALLID: ("callid", bytes),
+}

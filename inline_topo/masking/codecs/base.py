@@ -17,6 +17,18 @@ class OpenedUri(NamedTuple):
     bare: bool
 
 
+class Revealed(NamedTuple):
+    """A token that opens, for people: its span in the text that was searched, its kind (uri, via,
+    via1, callid), the id of the key that sealed it (None where a codec has one key), and the content.
+    """
+
+    start: int
+    end: int
+    kind: str
+    key: int | None
+    content: bytes
+
+
 class Codec(Protocol):
     """Deterministic and reversible. `mask` is the mask address as it stands in a message, with port.
 
@@ -58,3 +70,6 @@ class Codec(Protocol):
 
     def open_callid(self, token: bytes) -> bytes | None:
         """The Call-ID in a token."""
+
+    def reveal(self, text: bytes) -> list[Revealed]:
+        """Every token of any kind in any text, for reports: slow, and nothing is remembered."""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from hashlib import md5
 
 from inline_topo.masking.codecs import via1
-from inline_topo.masking.codecs.base import OpenedUri, SealError
+from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.compact import unfold
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -170,3 +170,35 @@ class Kamailio:
             return None
         callid = self._decode(token[len(self._callid_prefix) :])
         return callid if callid and _CALLID.fullmatch(callid) else None
+
+    def reveal(self, text: bytes) -> list[Revealed]:
+        """Tokens after their parameter's name or prefix; or the whole text, if that is one."""
+        found = []
+        callid = re.compile(re.escape(self._callid_prefix) + rb"([^\s;,>]*)")
+        finders = {"uri": self._find_uri_token, "via": self._find_via_token, "callid": callid}
+        for kind, finder in finders.items():
+            for match in finder.finditer(text):
+                content = self._clear(kind, match[1])
+                if content:
+                    found.append(Revealed(*match.span(1), kind, None, content))
+        return sorted(found) or self._reveal_bare(text)
+
+    def _reveal_bare(self, text: bytes) -> list[Revealed]:
+        prefixes = [name.partition(b"=")[2] for name in (self._uri_parameter, self._via_parameter)]
+        for prefix in (*prefixes, b""):
+            for kind in ("uri", "via"):
+                content = self._clear(kind, text[len(prefix) :])
+                if content and text.startswith(prefix):
+                    return [Revealed(len(prefix), len(text), kind, None, content)]
+        return []
+
+    def _clear(self, kind: str, token: bytes) -> bytes | None:
+        content = self._decode(token)
+        if not content:
+            return None
+        if kind == "uri":
+            return content if uris.is_uri(content) else None
+        if kind == "via":
+            content = _COOKIE.sub(b"", content, count=1)
+            return content if vias.is_via_parm(content) else None
+        return content if _CALLID.fullmatch(content) else None
