@@ -175,8 +175,11 @@ class OutsideLeg(Topoh):
         data, span = message.data, message.request_uri
         text = data[slice(*span)]
         minted = self._minted.get((flow.outside, text))
-        if minted is None and tag_of(message, names.TO):
-            minted = _Minted(True)
+        if minted is None:
+            # What a peer asked for in clear it also cancels and acknowledges so.
+            minted = _Minted(masked=bool(tag_of(message, names.TO)))
+            if not minted.masked:
+                self._minted[flow.outside, text] = minted
         if not minted or not minted.masked:
             return []
         edit = self.uris.mask_request_uri(
