@@ -21,6 +21,7 @@ from inline_topo.report import json_help
 
 if TYPE_CHECKING:
     from inline_topo.config import Config
+    from inline_topo.masking.codecs.base import Codec
     from inline_topo.masking.codecs.keyring import KeyRing
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
@@ -67,6 +68,16 @@ class Given:
             )
         say("a key made for this run masks: no other run opens it (-c or --set name a key ring)")
         return config, KeyRing.generate()
+
+    def load_to_read(self) -> "tuple[Config, Codec]":
+        """The configuration for a report, and a codec to tell tokens by: without a file that names
+        a key, one that opens none (tokens of aes-siv never read as addresses)."""
+        from inline_topo import assemble
+        from inline_topo.masking.codecs.keyring import KeyRing
+
+        config = self.load(key_ring_given=self.path is None)
+        has_key = config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None
+        return config, assemble.codec(config, None if has_key else KeyRing.generate())
 
 
 def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -277,7 +288,7 @@ def reveal(given: Given, value: str) -> int:
     Says which kind each is and which key sealed it. A clear Call-ID is traced instead: what the
     outside sees of it (with topoh.mask_callid).
 
-    Exit status: 0 something opened, 1 nothing does, 78 a bad configuration.
+    Exit status: 0 something opened or is traced, 1 nothing, 78 a bad configuration.
     """
     from inline_topo import assemble
     from inline_topo.masking.callid import CallIds
@@ -296,3 +307,37 @@ def reveal(given: Given, value: str) -> int:
     for line in lines(findings):
         click.echo(line)
     return 0
+
+
+@cli.command(epilog=json_help.AUDIT)
+@click.option("-r", "source", type=CAPTURE, required=True, metavar="FILE", help="The capture.")
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (below), for programs.")
+def audit(given: Given, source: str, as_json: bool) -> int:
+    """Find what shows of the inside in the messages that leave.
+
+    Judges the header fields that mode topoh masks; what this version does not mask (SDP, From, To,
+    other fields) is counted beside them. Without a file --inside is enough.
+
+    Exit status: 0 nothing shows, 1 something does, 2 trouble, or no message to judge.
+    """
+    from inline_topo import assemble
+    from inline_topo.edges.capture import open_capture
+    from inline_topo.report import audit as report
+    from inline_topo.report.messages import Tally, read
+
+    config, codec = given.load_to_read()
+    flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
+    tally = Tally()
+    with open_capture(source) as capture:
+        messages = read(capture, tally)
+        found = report.audit(messages, tally, config, flows, codec)
+    report.check_judged(found, source)
+    if as_json:
+        print_json(report.as_dict(source, found))
+    else:
+        from inline_topo.report.show_audit import show
+        from inline_topo.report.texts import console
+
+        show(console(), source, found)
+    return 1 if found.leaks else 0

@@ -12,3 +12,12 @@ in order, each with "status" (one of the four words), "packet", "time", "source"
 "size" (of the SIP message; these five are pairs of before and after, null where it is missing),
 "start_line", "call_id", and "changes", each with "field", "before" and "after" (lists of lines).
 """
+
+AUDIT = """\
+JSON: "capture"; "messages", by direction: "egress" (they leave), "ingress", "inside", "transit";
+"judged", those that leave and that masking applies to; "skipped_by_policy"; "leaks", each with
+"packet", "time", "start_line", "field", "kind" (ipv4, ipv6, name), "shown" (the host as spelled) and
+"text" (the value it stands in); "not_masked" (what this version leaves in clear) and
+"left_clear_by_policy", each a list of "field", "kind" and "count"; "not_read": "sip_over_tcp",
+"incomplete_fragments", "cut_packets".
+"""

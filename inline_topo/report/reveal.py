@@ -47,7 +47,7 @@ def lines(findings: Findings) -> list[str]:
         text.append(f"{KINDS[token.kind]}{key}:")
         text += [f"  {printable(line)}" for line in token.content.splitlines()]
     if findings.outside is not None:
-        text += ["Call-ID, as the outside sees it:", f"  {printable(findings.outside)}"]
+        text += ["Call-ID made inside; the outside sees:", f"  {printable(findings.outside)}"]
     if findings.inside is not None:
-        text += ["Call-ID, as the inside sees it:", f"  {printable(findings.inside)}"]
+        text += ["Call-ID made outside; the inside sees:", f"  {printable(findings.inside)}"]
     return text
