@@ -88,7 +88,9 @@ def strategy(config: Config, leg: Leg, codec: Codec, hosts: Hosts, policy: Polic
         public = (config.public.packed,) if config.public else ()
         return OutsideLeg(codec, hosts, policy, options, public)
     if leg is Leg.INSIDE:
-        return InsideLeg(codec, hosts, policy, options, translate=options.nat)
+        inside = [network for network in config.inside if network.num_addresses == 1]
+        sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
+        return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
     return Topoh(codec, hosts, policy, options)
 
 

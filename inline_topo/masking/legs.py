@@ -6,7 +6,7 @@ one is masked here. `inside` is the reverse: whatever opens is opened, in both d
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
 from inline_topo.edits import Edit
@@ -250,7 +250,11 @@ class OutsideLeg(Topoh):
 
 
 class InsideLeg(Topoh):
-    """Opens whatever opens. `translate`: shape nat, the public address becomes a private one again."""
+    """Opens whatever opens.
+
+    `translate`: shape nat, the public address becomes a private one again; `sole` are the packed
+    addresses of the inside where it has but one of a family.
+    """
 
     def __init__(
         self,
@@ -260,9 +264,11 @@ class InsideLeg(Topoh):
         options: Options = DEFAULTS,
         *,
         translate: bool = False,
+        sole: Iterable[bytes] = (),
     ) -> None:
         super().__init__(codec, hosts, policy, options)
         self._translate = translate
+        self._sole = {len(address): address for address in sole}
         self._private: _Memory[tuple[int, int], bytes] = _Memory()
 
     def applies(self, message: Message, flow: Flow) -> bool:
@@ -307,7 +313,7 @@ class InsideLeg(Topoh):
             if len(private) == len(flow.inside) and private in self.hosts.inside:
                 self._private[key] = private
                 break
-        private = self._private.get(key, b"")
+        private = self._private.get(key) or self._sole.get(len(flow.inside), b"")
         return _translated(flow, private) if private else b""
 
 
