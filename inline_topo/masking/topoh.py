@@ -142,7 +142,7 @@ class Topoh:
         """
         del now
         direction = flow.direction
-        fields, identifiers = self._rules[direction, message.is_request]
+        fields, identifiers = self._rules[direction, not message.status]
         edits: list[Edit] = []
         if not flow.rules or self.applies(message, flow):
             for name, spans in message.fields.items():

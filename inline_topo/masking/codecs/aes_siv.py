@@ -43,6 +43,7 @@ _METHOD = re.compile(rb";method=[^;?]*", re.IGNORECASE)
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
 _REMEMBERED = 1 << 15
+_LONGEST_REMEMBERED = 1024
 _MAGIC = b"z9hG4bK"
 
 
@@ -90,16 +91,17 @@ class AesSiv:
         known = self._sealed_uris.get((uri, stable, bare))
         if known is None:
             known = self._seal_uri(uri, stable, bare)
-            if len(self._sealed_uris) >= _REMEMBERED:
-                self._sealed_uris.clear()
-            self._sealed_uris[uri, stable, bare] = known
+            if len(uri) <= _LONGEST_REMEMBERED:
+                if len(self._sealed_uris) >= _REMEMBERED:
+                    self._sealed_uris.clear()
+                self._sealed_uris[uri, stable, bare] = known
         token, method = known
         return b"".join((token, b"@", mask, b";lr" if route else b"", method))
 
     def _seal_uri(self, uri: bytes, stable: bool, bare: bool) -> tuple[bytes, bytes]:
         if not uris.is_uri(uri) or compact.METHOD in uri:
             raise SealError("URI does not parse")
-        method = _METHOD.search(uri)
+        method = _METHOD.search(uri, uri.rfind(b"@") + 1)
         content = uri[: method.start()] + compact.METHOD + uri[method.end() :] if method else uri
         token = self._seal(KIND_URI, compact.pack_uri(content, bare), stable)
         scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
@@ -110,9 +112,10 @@ class AesSiv:
             return self._opened_uris[uri]
         except KeyError:
             opened = self._open_uri(uri)
-            if len(self._opened_uris) >= _REMEMBERED:
-                self._opened_uris.clear()
-            self._opened_uris[uri] = opened
+            if len(uri) <= _LONGEST_REMEMBERED:
+                if len(self._opened_uris) >= _REMEMBERED:
+                    self._opened_uris.clear()
+                self._opened_uris[uri] = opened
             return opened
 
     def _open_uri(self, uri: bytes) -> OpenedUri | None:
@@ -121,7 +124,7 @@ class AesSiv:
             unpacked = compact.unpack_uri(content) if content else None
             if unpacked:
                 original, bare = unpacked
-                method = _METHOD.search(uri)
+                method = _METHOD.search(uri, uri.rfind(b"@") + 1)
                 outside = method[0] if method else b""
                 if compact.METHOD in original:
                     original = original.replace(compact.METHOD, outside)
@@ -187,9 +190,10 @@ class AesSiv:
             return opened
 
     def _remember_via(self, masked: bytes, opened: bytes | None) -> None:
-        if len(self._opened_vias) >= _REMEMBERED:
-            self._opened_vias.clear()
-        self._opened_vias[masked] = opened
+        if len(masked) <= _LONGEST_REMEMBERED:
+            if len(self._opened_vias) >= _REMEMBERED:
+                self._opened_vias.clear()
+            self._opened_vias[masked] = opened
 
     def seal_via1(self, value: bytes, mask: bytes) -> bytes:
         return via1.seal(value, mask, self._branch_of_via1)

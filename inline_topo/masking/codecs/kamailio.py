@@ -31,6 +31,7 @@ _COOKIE = re.compile(rb";TH=[du][ic]v(?=[;\s]|\Z)")
 _RECEIVED = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
 _CALLID = re.compile(rb"[!-~]+")
 _REMEMBERED = 1 << 15
+_LONGEST_REMEMBERED = 1024
 
 
 def crc16_x25(data: bytes) -> int:
@@ -121,9 +122,10 @@ class Kamailio:
             match = self._find_uri_token.search(uri)
             original = self._decode(match[1]) if match else None
             opened = OpenedUri(original, False) if original and uris.is_uri(original) else None
-            if len(self._opened) >= _REMEMBERED:
-                self._opened.clear()
-            self._opened[uri] = opened
+            if len(uri) <= _LONGEST_REMEMBERED:
+                if len(self._opened) >= _REMEMBERED:
+                    self._opened.clear()
+                self._opened[uri] = opened
             return opened
 
     def seal_vias(
