@@ -80,7 +80,7 @@ def _packet(values: list[str]) -> Packet:
     found = dict(zip(FIELDS, values, strict=True))
     lists = {name: re.split(r",\s*", value) if value else [] for name, value in found.items()}
     read = [lists[name] if name in LISTS else found[name] for name in FIELDS[:-1]]
-    return Packet(*read, bytes.fromhex(found["udp.payload"]))  # type: ignore[arg-type]
+    return Packet._make([*read, bytes.fromhex(found["udp.payload"])])
 
 
 def messages(file: str) -> list[Packet]:
@@ -337,6 +337,15 @@ def test_the_remote_phone_has_the_address_of_one_inside() -> None:
 
 
 @needs_tshark
+def test_behind_nat_the_private_address_stands_in_the_packet_too() -> None:
+    register = sent("nat.pcap", PROXY, "REGISTER")
+    assert register.via[0].startswith("SIP/2.0/UDP 192.168.178.10:5060;")
+    assert register.contact == ["<sip:alice@192.168.178.10:5060>"]
+    assert "received=203.0.113.5" in answered("nat.pcap", "198.51.100.60", "200").via[0]
+    assert sent("nat.pcap", "198.51.100.60", "INVITE").destination == PROXY
+
+
+@needs_tshark
 @pytest.mark.parametrize("name", ["ipv6", "fragments6"])
 def test_ipv6(name: str) -> None:
     for file in (f"{name}.pcap", f"{name}-topoh.pcap"):
@@ -419,8 +428,9 @@ def test_a_live_capture_is_made_and_its_namespaces_are_removed(tmp_path: Path) -
     making = subprocess.Popen([sys.executable, SCRIPT, "--into", tmp_path, "basic"])
     assert making.wait(60) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"basic.pcap", "basic-topoh.pcap"}
-    listed = ["tshark", "-r", tmp_path / "basic-topoh.pcap", "-Y", "sip", "-T", "fields"]
-    found = subprocess.run([*listed, "-e", "frame.number"], capture_output=True, check=True)
+    made = str(tmp_path / "basic-topoh.pcap")
+    listed = ["tshark", "-r", made, "-Y", "sip", "-T", "fields", "-e", "frame.number"]
+    found = subprocess.run(listed, capture_output=True, check=True)
     assert len(found.stdout.split()) == INDEX["basic-topoh.pcap"]["messages"]
     left = subprocess.run(["ip", "netns"], capture_output=True, check=True, text=True).stdout
     assert f"lab{making.pid}-" not in left

@@ -362,6 +362,28 @@ def callid(lab: Lab) -> None:
     lab.party("alice", ALICE, _calling_alice(), via=PROXY, call_id="%u-%p@%s")
 
 
+def nat(lab: Lab) -> None:
+    """A phone system inside, behind a router that translates: it registers with a carrier, calls
+    bob, and is called by him. Captured inside, before the translation."""
+    carrier = "198.51.100.60"
+    lab.net.host("carrier", carrier)
+    lab.net.host("bob", FAR)
+    lab.net.home("pbx", PROXY, "192.168.178.1", EDGE)
+    defines = {"NAT": "", "BOB": f'"sip:bob@{FAR}:5060"'}
+    lab.proxy("carrier", f"{carrier}:5060", hide=False, defines=defines)
+    lab.capture("pbx")
+    pbx = _registering("alice")
+    pbx.send("REGISTER", "Expires: 600")
+    pbx.answered(200)
+    lab.party("pbx", PROXY, pbx, via=carrier)
+    lab.done()
+    lab.party("bob", FAR, _answering_bob())
+    lab.party("pbx", PROXY, _calling_alice(), via=carrier)
+    lab.done()
+    lab.party("pbx", PROXY, _answering("alice"))
+    lab.party("bob", FAR, _calling("bob", "alice"), via=carrier)
+
+
 CALLS: dict[str, Call] = {
     "basic": Call(basic),
     "reinvite": Call(reinvite),
@@ -381,6 +403,7 @@ CALLS: dict[str, Call] = {
     "fragments": Call(fragments),
     "fragments6": Call(fragments6),
     "callid": Call(callid),
+    "nat": Call(nat, topoh=False),
 }
 
 # What a browser or a soft phone with ICE offers: candidates until the INVITE has 3,500 bytes.
