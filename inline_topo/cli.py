@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inline_topo.config import Config
     from inline_topo.masking.codecs.base import Codec
     from inline_topo.masking.codecs.keyring import KeyRing
+    from inline_topo.report.survey import Proposal
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -38,6 +39,14 @@ class Given:
     path: Path | None
     sets: tuple[str, ...]
     inside: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said at all, in the environment neither."""
+        from inline_topo.settings import PREFIX
+
+        said = self.path or self.sets or self.inside
+        return not said and not any(name.startswith(PREFIX) for name in os.environ)
 
     def load(self, *, key_ring_given: bool = False) -> "Config":
         """The configuration, its warnings said; ConfigError as `inline_topo.config.load`."""
@@ -151,14 +160,55 @@ def cli() -> None:
 
 @cli.command()
 @config_options
-def check(given: Given) -> None:
-    """Show the effective configuration, secrets hidden, and where each value comes from."""
-    config = given.load()
-    if config.topoh.mask_key_file:
-        from inline_topo.masking.codecs.keyring import KeyRing
+@click.option("--pcap", type=CAPTURE, metavar="FILE", help="Look at a capture, too.")
+def check(given: Given, pcap: str | None) -> None:
+    """Show the effective configuration, secrets hidden, and where each value comes from.
 
-        KeyRing.load(config.topoh.mask_key_file)
-    click.echo(config.to_toml(), nl=False)
+    With --pcap: propose `inside`, `own` and `ports` from what a capture shows, and warn of what a
+    gateway would have trouble with there: by the configuration, or without one by the proposal.
+
+    Exit status: 0; 2 a capture that cannot be read or has no SIP; 78 a bad configuration.
+    """
+    from inline_topo import assemble
+
+    if pcap is None:
+        config = given.load()
+        assemble.codec(config)  # reads the key
+        click.echo(config.to_toml(), nl=False)
+        return
+
+    from inline_topo.report import survey
+    from inline_topo.report.messages import Tally
+    from inline_topo.report.messages import load as load_messages
+
+    tally = Tally()
+    messages = load_messages(pcap, tally)
+    proposal = survey.propose(messages)
+    if proposal is None:
+        over_tcp = f" ({tally.tcp} messages over TCP)" if tally.tcp else ""
+        raise InlineTopoError(f"{pcap}: no SIP over UDP in it{over_tcp}")
+    proposed = proposal.toml(pcap, len(messages))
+    if given.is_empty:
+        config, codec = _as_proposed(proposal)
+        click.echo("\n".join(proposed))
+    else:
+        config, codec = given.load_to_read()
+        click.echo(config.to_toml())
+        click.echo("\n".join(line if line.startswith("#") else f"# {line}" for line in proposed))
+    hosts, policy = assemble.hosts(config), assemble.policy(config)
+    flows = assemble.flows(config, hosts, policy)
+    strategy = assemble.strategy(config, assemble.Leg.GATEWAY, codec, hosts, policy)
+    for warning in survey.warnings(messages, tally, config, flows, strategy):
+        say(f"warning: {warning}")
+
+
+def _as_proposed(proposal: "Proposal") -> "tuple[Config, Codec]":
+    from inline_topo import assemble
+    from inline_topo.config import load
+    from inline_topo.masking.codecs.keyring import KeyRing
+
+    config = load(None, env={}, overrides=proposal.settings(), key_ring_given=True)
+    return config, assemble.codec(config, KeyRing.generate())
 
 
 @cli.command()
@@ -253,14 +303,14 @@ def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
     Exit status: 0 no message differs, 1 some do, 2 trouble.
     """
     from inline_topo.report import diff as report
-    from inline_topo.report.messages import load
+    from inline_topo.report.messages import Tally, load
     from inline_topo.report.pairs import pair
 
     if as_json and ladder:
         raise click.UsageError("--json and --ladder do not go together")
     if before == after == "-":
         raise click.UsageError("only one of BEFORE and AFTER can be standard input")
-    differences = report.compare(pair(load(before), load(after)))
+    differences = report.compare(pair(load(before, Tally()), load(after, Tally())))
     if not differences:
         raise InlineTopoError(f"no SIP over UDP, neither in {before} nor in {after}")
     summary = report.summarize(differences)

@@ -171,7 +171,7 @@ def header_fields(message: Message) -> Iterator[tuple[str, Span]]:
         yield field_name(spelled), span
 
 
-def load(path: str) -> list[Seen]:
-    """All SIP messages of a capture file (`-`: standard input). CaptureError as `read`."""
+def load(path: str, tally: Tally) -> list[Seen]:
+    """All SIP messages of a capture file (`-`: standard input), as `read`."""
     with open_capture(path) as capture:
-        return list(read(capture, Tally()))
+        return list(read(capture, tally))

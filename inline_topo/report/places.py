@@ -70,8 +70,10 @@ class Places:
         data = message.data
         if name == names.VIA:
             if message.is_request:
-                entries = values.split(data, spans)
-                for entry in entries if self._is_nat else entries[1:]:
+                topmost, *lower = values.split(data, spans)
+                if self._is_nat:
+                    yield from _via1(data, topmost)
+                for entry in lower:
                     yield Place(name, JUDGED, data[slice(*entry)])
         elif name == names.RECORD_ROUTE:
             yield from self._record_routes(message, spans)
@@ -156,6 +158,20 @@ class Places:
 
     def _is_own(self, data: bytes, entry: Span) -> bool:
         return _host(data, entry) in self._own
+
+
+def _via1(data: bytes, entry: Span) -> Iterator[Place]:
+    """The sender's own Via: sent-by and branch are masked in shape nat, its parameters stay."""
+    start, end = entry
+    parts = via.parse(data, start, end)
+    if not parts:
+        yield Place(names.VIA, JUDGED, data[start:end])
+        return
+    branch, after = parts.branch if parts.branch[0] >= 0 else (end, end)
+    yield Place(names.VIA, JUDGED, data[start : parts.sent_by_end])
+    yield Place(names.VIA, JUDGED, data[branch:after])
+    others = data[parts.sent_by_end : branch] + data[after:end]
+    yield Place(f"{names.VIA}, parameters", OPEN, others)
 
 
 def _host(data: bytes, entry: Span) -> str:
