@@ -11,7 +11,7 @@ from lab.net import LabError, Net, run, stop
 from lab.sipp import Party
 
 CONFIG = Path(__file__).parent / "kamailio.cfg"
-TOOLS = ("ip", "ss", "kamailio", "sipp", "tcpdump", "tshark", "editcap")
+TOOLS = ("ip", "ss", "sysctl", "iptables", "kamailio", "sipp", "tcpdump", "editcap")
 ONLY_SIP = "udp or ip6 proto 44 or ip[6:2] & 0x1fff != 0"
 CALL_TIME = 30  # seconds that one call may take
 NOTHING: Mapping[str, str] = MappingProxyType({})

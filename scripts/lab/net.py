@@ -27,9 +27,13 @@ class Net:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        self._namespace("link")
-        self._ip("link", "link", "add", "br0", "type", "bridge")
-        self._ip("link", "link", "set", "br0", "up")
+        try:
+            self._namespace("link")
+            self._ip("link", "link", "add", "br0", "type", "bridge")
+            self._ip("link", "link", "set", "br0", "up")
+        except LabError:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -38,6 +42,10 @@ class Net:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the programs and remove the namespaces."""
         for program in self._running:
             stop(program)
         for name in self._namespaces:
