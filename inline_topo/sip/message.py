@@ -48,7 +48,7 @@ class Message:
 
     @property
     def is_request(self) -> bool:
-        return not self.status
+        return bool(self.method)
 
     def first(self, name: str) -> bytes:
         """The value of the first field of this name, folds and all; empty where there is none."""
@@ -66,9 +66,11 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
         return None
     message, position = start
     end = _end_of_headers(data, position)
+    if data[position : position + 1] in (b" ", b"\t"):
+        raise Malformed("the start line is folded")
     message.headers = (position, end)
     message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
-    message.fields = find_fields(message, request_names if not message.status else response_names)
+    message.fields = find_fields(message, request_names if message.method else response_names)
     return message
 
 
@@ -82,7 +84,7 @@ def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
         line_end = end if line_end < 0 else line_end
         if data[position : position + 1] in (b" ", b"\t"):
             if pending:
-                pending = pending[0], (pending[1][0], _trim(data, position, line_end)[1])
+                pending = pending[0], _continued(data, pending[1], position, line_end)
         else:
             if pending:
                 yield pending
@@ -158,7 +160,7 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
             last = None
         elif name is CONTINUATION:
             if last:
-                last[-1] = (last[-1][0], _trim(data, position, position + size)[1])
+                last[-1] = _continued(data, last[-1], position, position + size)
         elif name is INVALID:
             raise Malformed("header line without a valid field name")
         else:
@@ -178,6 +180,14 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
                 last.append((value, stop))
         position += size + 1
     return fields
+
+
+def _continued(data: bytes, value: Span, start: int, end: int) -> Span:
+    """The span of a value that goes on in the line data[start:end]."""
+    start, end = _trim(data, start, end)
+    if start == end:
+        return value
+    return (value[0] if value[0] < value[1] else start), end
 
 
 def _trim(data: bytes, start: int, end: int) -> Span:
