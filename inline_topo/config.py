@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
@@ -42,7 +43,7 @@ from inline_topo.settings import (
     parse_word,
 )
 
-_NOT_YET = ("topos", "queue.numbers")
+_NOT_YET = ("topos",)
 _HIDDEN = "********"
 
 
@@ -89,6 +90,14 @@ MaskIp = Annotated[
     IPv4Address | IPv6Address | str, PlainValidator(values.mask_ip), _Kind("`auto` or address")
 ]
 Port = Annotated[int, PlainValidator(values.port), _Kind("port")]
+QueueNumbers = Annotated[str, PlainValidator(values.queue_numbers), _Kind("`N` or `FIRST:LAST`")]
+QueueLength = Annotated[
+    int, PlainValidator(partial(values.whole, least=1, most=65535)), _Kind("number")
+]
+Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)), _Kind("bytes")]
+MetricsPort = Annotated[
+    int, PlainValidator(partial(values.whole, least=0, most=65535)), _Kind("port or `0`")
+]
 Bit = Annotated[int, PlainValidator(values.bit), _Kind("`0`, `1`")]
 Interface = Annotated[str, AfterValidator(values.interface), _Kind("interface")]
 Method = Annotated[str, AfterValidator(values.method), _Kind("method")]
@@ -163,8 +172,14 @@ class Rule(_Table):
 
 
 class Queue(_Table):
-    """[queue]: what happens to a packet that is in trouble."""
+    """[queue]: where packets come from, and what happens to one that is in trouble."""
 
+    numbers: QueueNumbers = Field(
+        default="0", description="live: the kernel's queues, one process each: `0`, or `0:3`"
+    )
+    max_len: QueueLength = Field(
+        default=4096, description="live: packets that wait in one queue; more are dropped"
+    )
     on_error: Literal["drop", "accept"] = Field(
         default="drop",
         description="a message that leaves and cannot be masked; accept lets it out in clear",
@@ -172,6 +187,20 @@ class Queue(_Table):
     fail_open: Annotated[StrictBool, AfterValidator(_not_open)] = Field(
         default=False,
         description="let packets pass in clear where nobody judges them; not in this version",
+    )
+
+    def range(self) -> range:
+        """The numbers of the queues."""
+        first, _, last = self.numbers.partition(":")
+        return range(int(first), int(last or first) + 1)
+
+
+class Metrics(_Table):
+    """[metrics]: what the live gateway says about itself."""
+
+    port: MetricsPort = Field(
+        default=9469,
+        description="live: the loopback port of `status` and of Prometheus; 0: none",
     )
 
 
@@ -212,11 +241,16 @@ class Config(_Table):
     interfaces: tuple[Interface, ...] = Field(
         default=(), description="live: only packets that leave or enter here; empty: any"
     )
+    mtu: Mtu = Field(
+        default=1500,
+        description="what fits the link behind the gateway; beyond it a packet may be fragmented",
+    )
     topoh: Topoh = Topoh()
     rule: tuple[Rule, ...] = Field(
         default=(), description="which messages are masked: the first that matches decides"
     )
     queue: Queue = Queue()
+    metrics: Metrics = Metrics()
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -321,7 +355,7 @@ def _check_codec(topoh: Topoh, *, key_ring_given: bool) -> None:
 
 def _fields() -> Iterator[tuple[str, FieldInfo]]:
     """All keys that hold a value, dotted; those without a table first, as TOML wants them."""
-    tables: dict[str, type[BaseModel]] = {"topoh": Topoh, "queue": Queue}
+    tables: dict[str, type[BaseModel]] = {"topoh": Topoh, "queue": Queue, "metrics": Metrics}
     for name, field in Config.model_fields.items():
         if name not in (*tables, "rule"):
             yield name, field

@@ -27,6 +27,9 @@ _HOST_NAME = re.compile(
     re.IGNORECASE,
 )
 
+_QUEUE_NUMBERS = re.compile(r"(\d{1,5})(?::(\d{1,5}))?", re.ASCII)
+MOST_QUEUES = 64  # one process each
+
 
 def show(value: object) -> str:
     """A value for an error, as TOML writes it and on one line."""
@@ -96,6 +99,24 @@ def port(value: object) -> int:
     if type(value) is int and 0 < value < 65536:
         return value
     raise ValueError(f"{show(value)} is not a port (1 to 65535)")
+
+
+def whole(value: object, least: int, most: int) -> int:
+    if type(value) is int and least <= value <= most:
+        return value
+    raise ValueError(f"{show(value)} is not a number from {least} to {most}")
+
+
+def queue_numbers(value: object) -> str:
+    text = str(value) if type(value) is int else value
+    match = _QUEUE_NUMBERS.fullmatch(text) if isinstance(text, str) else None
+    if match:
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first <= last <= 0xFFFF and last - first < MOST_QUEUES:
+            return f"{first}:{last}" if first < last else f"{first}"
+    raise ValueError(
+        f"{show(value)} is neither a queue number nor FIRST:LAST (0 to 65535, {MOST_QUEUES} at most)"
+    )
 
 
 def bit(value: object) -> int:

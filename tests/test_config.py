@@ -258,7 +258,12 @@ def test_is_frozen(read: Read) -> None:
         ("topoh = 5", "topoh: not a table"),
         ("[[topoh]]", "topoh: not a table"),
         ("[topos]\nstore = 5", "topos: not in this version"),
-        ('[queue]\nnumbers = "0:3"', "queue.numbers: not in this version"),
+        ('[queue]\nnumbers = "3:0"', 'queue.numbers: "3:0" is neither a queue number nor'),
+        ('[queue]\nnumbers = "0:64"', 'queue.numbers: "0:64" is neither a queue number nor'),
+        ("[queue]\nnumbers = 65536", "queue.numbers: 65536 is neither a queue number nor"),
+        ("[queue]\nmax_len = 0", "queue.max_len: 0 is not a number from 1 to 65535"),
+        ("mtu = 200", "mtu: 200 is not a number from 576 to 65535"),
+        ("[metrics]\nport = true", "metrics.port: true is not a number from 0 to 65535"),
         ("[queue]\nfail_open = true", "queue.fail_open: true is not in this version"),
         ('[queue]\nfail_open = "no"', 'queue.fail_open: "no" is neither true nor false'),
         ('[queue]\non_error = "pass"', 'queue.on_error: "pass" is not one of drop, accept'),
@@ -477,3 +482,12 @@ def test_the_readme_has_this_table() -> None:
 
 def test_this_environment_sets_nothing() -> None:
     assert not [name for name in os.environ if name.startswith("INLINE_TOPO_")]
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"), [('"0:3"', [0, 1, 2, 3]), ('"7"', [7]), ("5", [5]), ('"2:2"', [2])]
+)
+def test_queue_numbers(read: Read, written: str, numbers: list[int]) -> None:
+    config = read(f"{WORKS}[queue]\nnumbers = {written}")
+    assert list(config.queue.range()) == numbers
+    assert config == read(WORKS, None, f"queue.numbers={written}")
