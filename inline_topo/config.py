@@ -198,7 +198,7 @@ class Queue(_Table):
 class Metrics(_Table):
     """[metrics]: what the live gateway says about itself."""
 
-    port: MetricsPort = Field(
+    listen_port: MetricsPort = Field(
         default=9469,
         description="live: the loopback port of `status` and of Prometheus; 0: none",
     )
