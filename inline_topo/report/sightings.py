@@ -15,16 +15,21 @@ from inline_topo.config import Config
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_IPV4 = re.compile(rb"(?<![0-9])(?<![0-9]\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")
+_IPV4 = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
 _IPV6 = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_DIGIT_DOT, _DOT_DIGIT = re.compile(rb"[0-9]\."), re.compile(rb"\.[0-9]")
 
 
 class Sighting(NamedTuple):
-    """A host that stands in a text: `kind` is ipv4, ipv6 or name, `shown` how it is spelled."""
+    """A host that stands in a text: `kind` is ipv4, ipv6 or name, `shown` how it is spelled.
+
+    `is_whole` where nothing says that it is part of something else, as in 1.2.3.4.5.
+    """
 
     kind: str
     shown: bytes
     host: Address | str
+    is_whole: bool = True
 
 
 class Judge:
@@ -40,9 +45,15 @@ class Judge:
 
     def hidden(self, text: bytes, visible: Iterable[Address]) -> list[Sighting]:
         """The hosts in `text` that must not be seen: IP literals that are neither own nor among
-        `visible` (the mask address, the packet's outside end), and protected names."""
+        `visible` (the mask address, the packet's outside end), and protected names. Five numbers
+        with dots are no address, but they count if a part of them lies in `inside`."""
         seen = {_plain(address) for address in visible} | self._own
-        return [sighting for sighting in self._find(text) if _plain(sighting.host) not in seen]
+        return [
+            sighting
+            for sighting in self._find(text)
+            if _plain(sighting.host) not in seen
+            and (sighting.is_whole or self._is_named(sighting.host))
+        ]
 
     def named(self, text: bytes, visible: Iterable[Address]) -> list[Sighting]:
         """Those alone that lie in `inside` or `protected`."""
@@ -79,9 +90,12 @@ class Judge:
                 mapped.add(match.end())
                 yield Sighting("ipv6", match[0].rstrip(b".:") or match[0], address6)
         for match in _IPV4.finditer(text):
-            numbers = [int(number) for number in match[0].split(b".")]
-            if max(numbers) < 256 and match.end() not in mapped:
-                yield Sighting("ipv4", match[0], IPv4Address(bytes(numbers)))
+            numbers = [int(number) for number in match[1].split(b".")]
+            if max(numbers) < 256 and match.end(1) not in mapped:
+                start, end = match.span(1)
+                before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+                is_whole = not (_DIGIT_DOT.fullmatch(before) or _DOT_DIGIT.fullmatch(after))
+                yield Sighting("ipv4", match[1], IPv4Address(bytes(numbers)), is_whole)
         for name in self._names:
             for match in name.finditer(text):
                 yield Sighting("name", match[0], match[0].decode().lower().rstrip("."))
