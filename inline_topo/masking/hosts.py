@@ -113,12 +113,15 @@ class Hosts:
         named = any(name == n or name.endswith(b"." + n) for n in self._protected_names)
         return Host(b"", name in self._own_names, named)
 
-    def mentions(self, text: bytes) -> bool:
-        """Whether the text names something inside or protected that isn't own, anywhere in it."""
-        lower = text.lower()
-        if any(name in lower for name in self._protected_names):
-            return True
+    def named_in(self, text: bytes) -> list[Host]:
+        """The IP literals anywhere in a text, and the protected names."""
         literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
         if text.count(b":") > 1:
             literals += _IPV6_TEXT.findall(text)
-        return any(host.named and not host.own for host in map(self.find, literals))
+        hosts = [host for host in map(self.find, literals) if host.address]
+        lower = text.lower()
+        return hosts + [self.find(name) for name in self._protected_names if name in lower]
+
+    def mentions(self, text: bytes) -> bool:
+        """Whether the text names something inside or protected that isn't own, anywhere in it."""
+        return any(host.named and not host.own for host in self.named_in(text))

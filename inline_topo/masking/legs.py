@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.topoh import (
@@ -22,7 +23,6 @@ from inline_topo.masking.topoh import (
     Table,
     Topoh,
     dialog_cookie,
-    is_not_own,
     is_register,
     lists_contacts,
     tag_of,
@@ -287,7 +287,8 @@ class InsideLeg(Topoh):
         return self._open_everything()
 
     def _open_everything(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys((*HIDDEN_ONLY, names.CONTACT), self.open_values)
+        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields[names.CONTACT] = self.open_contacts
         fields |= dict.fromkeys(_ROUTES, self.open_routes)
         fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)

@@ -14,6 +14,7 @@ from inline_topo.masking import callid
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris
@@ -50,29 +51,11 @@ CALL_IDS = (
 MOST_VALUES = 64
 """Values of one field that are tried for tokens in one message."""
 
+_RECEIVED = b"received"
 _VIA_ONLY = FieldNames([names.VIA])
 _CSEQ_ONLY = FieldNames([names.CSEQ])
 _REDIRECTION = range(300, 400)
 _SUCCESS = range(200, 300)
-
-
-def is_hidden(host: Host, flow: Flow) -> bool:
-    """Whether the outside end of the flow must not see this host (an IP literal of any third party
-    included: what one outsider must not see of another is hidden too)."""
-    address = host.address
-    if host.own or (address and (address == flow.mask_address or address == flow.outside)):
-        return False
-    return bool(address) or host.named
-
-
-def is_not_own(host: Host, flow: Flow) -> bool:
-    """Whether a host is neither own nor the mask address."""
-    return not host.own and not (host.address and host.address == flow.mask_address)
-
-
-def is_named(host: Host, flow: Flow) -> bool:
-    """Whether a host lies in `inside` or `protected`, and outsiders are not meant to see it."""
-    return host.named and is_not_own(host, flow)
 
 
 @dataclass(frozen=True)
@@ -142,7 +125,7 @@ class Topoh:
         """
         del now
         direction = flow.direction
-        fields, identifiers = self._rules[direction, not message.status]
+        fields, identifiers = self._rules[direction, bool(message.method)]
         edits: list[Edit] = []
         if not flow.rules or self.applies(message, flow):
             for name, spans in message.fields.items():
@@ -252,10 +235,9 @@ class Topoh:
         """Every entry whose host is not own; without an own entry, what is hidden."""
         data = message.data
         entries = values.split(data, spans)
-        hosts = [self.uris.host_of(data, entry) for entry in entries]
-        decide = is_not_own if any(host.own for host in hosts) else is_hidden
-        chosen = [entries[i] for i, host in enumerate(hosts) if decide(host, flow)]
-        return self._mask_all(data, chosen, flow, name, decide, route=True)
+        has_own = any(self.uris.host_of(data, entry).own for entry in entries)
+        decide = is_not_own if has_own else is_hidden
+        return self._mask_all(data, entries, flow, name, decide, route=True)
 
     def mask_response_routes(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -269,7 +251,7 @@ class Topoh:
         own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
         if not own:
             return self._mask_all(data, entries, flow, name, is_named, route=True)
-        return self._mask_all(data, entries[: own[-1]], flow, name, is_not_own, route=True)
+        return self._mask_all(data, entries[: own[-1] + 1], flow, name, is_not_own, route=True)
 
     def mask_spiral(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Route and Request-URI of a request that comes back to us: what is hidden behind the first
@@ -310,7 +292,11 @@ class Topoh:
             def is_anothers(host: Host, flow: Flow) -> bool:
                 return is_hidden(host, flow) and host not in requester
 
-            return self._mask_all(data, entries, flow, name, is_anothers, stable=True)
+            edits = self._mask_all(data, entries, flow, name, is_anothers, stable=True)
+            for entry in entries:
+                edit = self.uris.mask_parameter(data, entry, flow, name, is_anothers, _RECEIVED)
+                edits += [edit] if edit else []
+            return edits
         return self._mask_all(data, entries, flow, name, is_not_own)
 
     def _requester(self, message: Message) -> list[Host]:
@@ -321,7 +307,7 @@ class Topoh:
         if not parts:
             return []
         hosts = [self.hosts.find(data[slice(*parts.host)])]
-        received = values.parameter(data, parts.sent_by_end, vias[-1][1], b"received")
+        received = values.parameter(data, parts.sent_by_end, vias[-1][1], _RECEIVED)
         if received:
             hosts.append(self.hosts.find(data[slice(*received)]))
         return hosts
@@ -382,9 +368,19 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """The bindings that a registrar lists, and the targets of a redirection."""
-        if lists_contacts(message):
-            return self._open_all(message.data, spans, name, unbracket=True)
-        return []
+        return self.open_contacts(message, flow, name, spans) if lists_contacts(message) else []
+
+    def open_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Tokens in any Contact, and where a registrar saw it."""
+        data = message.data
+        edits = self._open_all(data, spans, name, unbracket=True)
+        if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
+            for entry in values.split(data, spans)[:MOST_VALUES]:
+                edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
+                edits += [edit] if edit else []
+        return edits
 
     def _open_all(
         self, data: bytes, spans: list[Span], name: str, *, unbracket: bool

@@ -7,28 +7,37 @@ from typing import NamedTuple
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
+from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
-from inline_topo.sip import address
+from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Span
 
 MASKED = "masked"
 OPENED = "opened"
 _SIMPLE_ROUTE = re.compile(
-    rb"<sips?:(?:[A-Za-z0-9._~-]+@)?([A-Za-z0-9.-]+)(?:[:;][A-Za-z0-9.:;=_~-]*)?>"
+    rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 512
 
 
+Decision = Callable[[Host, Flow], bool]
+
+
 class KnownUri(NamedTuple):
-    """The host of a URI, and its length without the headers part."""
+    """The host of a URI, its length without the headers part, and the hosts that its userinfo and
+    parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own)."""
 
     host: Host
     length: int
+    elsewhere: tuple[Host, ...] = ()
 
-
-Decision = Callable[[Host, Flow], bool]
+    def shows(self, flow: Flow, decide: Decision) -> bool:
+        """Whether the URI is to be masked: by its host, or by a hidden one elsewhere in it."""
+        if decide(self.host, flow):
+            return True
+        return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
 
 
 class Uris:
@@ -54,7 +63,9 @@ class Uris:
     def _parse(self, uri: bytes) -> KnownUri | None:
         parts = uris.parse(uri)
         if parts:
-            return KnownUri(self._hosts.find(parts.host), len(uri) - len(parts.headers))
+            beside = (parts.userinfo or b"") + parts.parameters
+            elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
+            return KnownUri(self._hosts.find(parts.host), len(uri) - len(parts.headers), elsewhere)
         host = uris.host(uri)
         if host is None:
             return None
@@ -89,9 +100,13 @@ class Uris:
         route: bool = False,
     ) -> Edit | None:
         """The edit that masks the URI of a field value, if `decide` wants it. Raises SealError."""
-        where = address.locate(data, *span)
+        start, end = span
+        simple = _SIMPLE_ROUTE.fullmatch(data, start, end)
+        if simple and not decide(self._hosts.find(simple[1]), flow):
+            return None
+        where = address.locate(data, start, end)
         if not where:
-            if data[slice(*span)] == b"*":
+            if data[start:end] == b"*":
                 return None
             raise SealError(f"{field}: no URI")
         start, end, bare = where
@@ -99,7 +114,7 @@ class Uris:
         known = self.find(uri)
         if not known:
             raise SealError(f"{field}: URI does not parse")
-        if not decide(known.host, flow):
+        if not known.shows(flow, decide):
             return None
         clear = uri[: known.length]
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
@@ -121,7 +136,7 @@ class Uris:
         """The same for a Request-URI, which stands without brackets; what is no URI is left."""
         uri = data[slice(*span)]
         known = self.find(uri)
-        if not known or not decide(known.host, flow):
+        if not known or not known.shows(flow, decide):
             return None
         sealed = self._codec.seal_uri(
             uri[: known.length], flow.mask, stable=stable, bare=bare, route=False
@@ -152,6 +167,32 @@ class Uris:
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
         return Edit(span[0], span[0] + length, opened.uri, field, OPENED) if opened else None
+
+    def mask_parameter(
+        self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision, name: bytes
+    ) -> Edit | None:
+        """The edit that masks a URI in a parameter of a field value (Kamailio's registrar lists
+        where a phone behind NAT came from as `;received="sip:…"`)."""
+        found = self._parameter(data, span, name)
+        known = self.find(data[slice(*found)]) if found else None
+        if not found or not known or not known.shows(flow, decide):
+            return None
+        uri = data[slice(*found)]
+        sealed = self._codec.seal_uri(uri, flow.mask, stable=True, bare=False, route=False)
+        return Edit(*found, sealed, field, MASKED)
+
+    def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:
+        """The edit that opens a token in a parameter of a field value."""
+        found = self._parameter(data, span, name)
+        opened = self._codec.open_uri(data[slice(*found)]) if found else None
+        return Edit(*found, opened.uri, field, OPENED) if found and opened else None
+
+    @staticmethod
+    def _parameter(data: bytes, span: Span, name: bytes) -> Span | None:
+        where = address.locate(data, *span)
+        found = values.parameter(data, where.end, span[1], name) if where else None
+        quoted = found and data[found[0] : found[0] + 1] == b'"'
+        return (found[0] + 1, found[1] - 1) if found and quoted else found
 
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
