@@ -19,3 +19,7 @@ class KeyRingError(ConfigError):
 
 class CaptureError(InlineTopoError):
     """A capture that cannot be read or written; names the file, the packet and the reason."""
+
+
+class RulesError(InlineTopoError):
+    """Firewall rules that cannot be read or changed; says which program said what."""
