@@ -68,12 +68,6 @@ def _not_topos(value: object) -> object:
     return value
 
 
-def _not_open(value: bool) -> bool:
-    if value:
-        raise ValueError("true is not in this version")
-    return value
-
-
 Address = Annotated[IPv4Address | IPv6Address, PlainValidator(values.address), _Kind("address")]
 Network = Annotated[
     IPv4Network | IPv6Network, PlainValidator(values.network), _Kind("address or network")
@@ -184,9 +178,9 @@ class Queue(_Table):
         default="drop",
         description="a message that leaves and cannot be masked; accept lets it out in clear",
     )
-    fail_open: Annotated[StrictBool, AfterValidator(_not_open)] = Field(
+    fail_open: StrictBool = Field(
         default=False,
-        description="let packets pass in clear where nobody judges them; not in this version",
+        description="live: let packets pass in clear while nobody listens to the queue",
     )
 
     def range(self) -> range:
@@ -275,6 +269,8 @@ class Config(_Table):
             warnings.append('the codec "kamailio" is obfuscation: whoever wants to can open it')
         if self.queue.on_error == "accept":
             warnings.append('queue.on_error "accept": what cannot be masked leaves in clear')
+        if self.queue.fail_open:
+            warnings.append("queue.fail_open: while nobody listens, SIP passes in clear")
         return warnings
 
     def to_toml(self) -> str:

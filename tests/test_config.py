@@ -264,7 +264,6 @@ def test_is_frozen(read: Read) -> None:
         ("[queue]\nmax_len = 0", "queue.max_len: 0 is not a number from 1 to 65535"),
         ("mtu = 200", "mtu: 200 is not a number from 576 to 65535"),
         ("[metrics]\nlisten_port = true", "metrics.listen_port: true is not a number from 0 to 65535"),
-        ("[queue]\nfail_open = true", "queue.fail_open: true is not in this version"),
         ('[queue]\nfail_open = "no"', 'queue.fail_open: "no" is neither true nor false'),
         ('[queue]\non_error = "pass"', 'queue.on_error: "pass" is not one of drop, accept'),
         ("[queue]\non_eror = 1", "queue.on_eror: unknown key; did you mean queue.on_error?"),
@@ -491,3 +490,10 @@ def test_queue_numbers(read: Read, written: str, numbers: list[int]) -> None:
     config = read(f"{WORKS}[queue]\nnumbers = {written}")
     assert list(config.queue.range()) == numbers
     assert config.queue == read(WORKS, None, f"queue.numbers={written}").queue
+
+
+def test_what_lets_sip_out_in_clear_is_said_aloud(read: Read) -> None:
+    assert read(WORKS).warnings() == []
+    assert len(read(WORKS + "[queue]\nfail_open = true").warnings()) == 1
+    assert "passes in clear" in read(WORKS + "[queue]\nfail_open = true").warnings()[0]
+    assert "leaves in clear" in read(WORKS + '[queue]\non_error = "accept"').warnings()[0]
