@@ -24,7 +24,7 @@ _IN_URI = re.compile(
     rb"[?&](?:Replaces|Join|Target-Dialog|In-Reply-To|Call-ID|i)=((?:(?!%3B)[^&;>\s])+)",
     re.IGNORECASE,
 )
-_CALLID = re.compile(rb"[^\x00-\x20\x7f,;<>\"]+")
+_CALLID = re.compile(rb"[^\x00-\x20\x7f,;]+")  # RFC 3261's callid, and more that parses
 _SAFE_IN_HEADERS = "[]/?:+$-_.!~*'()"  # hnv-unreserved and unreserved (RFC 3261 section 25.1)
 
 
@@ -78,8 +78,8 @@ def locate(data: bytes, spans: list[Span], name: str) -> list[Span]:
     if name == names.IN_REPLY_TO:
         return values.split(data, spans)
     # Call-ID, and Replaces and its kin, which go on with parameters (RFC 3891, RFC 3911, RFC 4538).
-    ends = [(start, data.find(b";", start, end), end) for start, end in spans]
-    return [(start, stop if stop >= 0 else end) for start, stop, end in ends]
+    matches = [_CALLID.match(data, *span) for span in spans]
+    return [match.span() for match in matches if match]
 
 
 def _unquote(data: bytes, span: Span) -> Span:

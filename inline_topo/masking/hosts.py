@@ -19,12 +19,14 @@ class Host(NamedTuple):
     """A host as the rules see it.
 
     `address` is the packed IP literal, empty for a name. `own`: outsiders are meant to see it.
-    `named`: it lies in `inside` or `protected`. Where own and named, own wins.
+    `named`: it lies in `inside` or `protected`. Where own and named, own wins. `name` tells named
+    hosts apart that are no literals.
     """
 
     address: bytes
     own: bool
     named: bool
+    name: bytes = b""
 
 
 NO_HOST = Host(b"", True, False)
@@ -111,7 +113,7 @@ class Hosts:
             return Host(address, address in self.own_addresses, named)
         name = host.lower().rstrip(b".")
         named = any(name == n or name.endswith(b"." + n) for n in self._protected_names)
-        return Host(b"", name in self._own_names, named)
+        return Host(b"", name in self._own_names, named, name if named else b"")
 
     def named_in(self, text: bytes) -> list[Host]:
         """The IP literals anywhere in a text, and the protected names."""

@@ -79,8 +79,8 @@ class AesSiv:
         # Several spellings decode to the same bytes (RFC 4648 section 3.5): only ours opens.
         if b2a_base64(sealed, newline=False).rstrip(b"=").translate(_TO_URLSAFE) != token:
             return None
-        key = self._keys.get(sealed[0])
-        return key.open(kind, sealed[1:]) if key and len(sealed) > siv.TAG_SIZE else None
+        key = self._keys.get(sealed[0]) if len(sealed) > siv.TAG_SIZE else None
+        return key.open(kind, sealed[1:]) if key else None
 
     def may_open(self, data: bytes, start: int, end: int) -> bool:
         return bool(_TOKEN.search(data, start, end))

@@ -29,7 +29,7 @@ ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _COOKIE = re.compile(rb";TH=[du][ic]v(?=[;\s]|\Z)")
 _RECEIVED = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
-_CALLID = re.compile(rb"[!-~]+")
+_CALLID = re.compile(rb"[^\x00-\x20\x7f,;]+")
 _REMEMBERED = 1 << 15
 _LONGEST_REMEMBERED = 1024
 

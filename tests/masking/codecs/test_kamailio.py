@@ -216,7 +216,7 @@ def test_forged_vias_do_not_open(content: bytes) -> None:
     assert CODEC.open_via1(b"SIP/2.0/UDP h;branch=z9hG4bKsr-" + encoded(content)) is None
 
 
-@pytest.mark.parametrize("content", [b"a\r\nEvil: yes", b"a b", b"a\t", b"\xff", b""])
+@pytest.mark.parametrize("content", [b"a\r\nEvil: yes", b"a b", b"a\t", b"a;b", b"a,b", b""])
 def test_forged_call_ids_do_not_open(content: bytes) -> None:
     assert CODEC.open_callid(b"!!:" + encoded(content)) is None
 
@@ -225,7 +225,7 @@ def test_forged_call_ids_do_not_open(content: bytes) -> None:
 def test_no_content_brings_what_its_place_forbids(content: bytes) -> None:
     assert not re.search(rb"[\x00-\x20\x7f<>\"]", open_uri(encoded(content)) or b"")
     assert not re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", open_via(encoded(content)) or b"")
-    assert not re.search(rb"[^!-~]", CODEC.open_callid(b"!!:" + encoded(content)) or b"")
+    assert not re.search(rb"[\x00-\x20\x7f,;]", CODEC.open_callid(b"!!:" + encoded(content)) or b"")
 
 
 @given(st.binary(max_size=60))
