@@ -159,7 +159,7 @@ class OutsideLeg(Topoh):
         remembered for Kamailio's cookie."""
         data = message.data
         entries = values.split(data, spans)
-        if self.codec.wants_cookie:
+        if entries and self.codec.wants_cookie:
             self._cookies[_branch(data, entries[0])] = dialog_cookie(message)
         minted = [(flow.outside, data[slice(*e)]) in self._minted_vias for e in entries]
         first = minted.index(True) if True in minted else 0

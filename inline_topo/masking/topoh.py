@@ -222,7 +222,7 @@ class Topoh:
     def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Via[1] in shape nat, where it is not own already."""
         data = message.data
-        topmost = values.split(data, spans)[0]
+        topmost = next(iter(values.split(data, spans)), spans[0])
         value = data[slice(*topmost)]
         parts = via.parse(value, 0, len(value))
         if not parts:
@@ -411,7 +411,7 @@ class Topoh:
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The topmost Via of a response to a request that left through shape nat."""
-        topmost = values.split(message.data, spans)[0]
+        topmost = next(iter(values.split(message.data, spans)), spans[0])
         opened = self.codec.open_via1(message.data[slice(*topmost)])
         return [Edit(*topmost, opened, name, OPENED)] if opened else []
 
