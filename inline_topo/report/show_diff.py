@@ -57,7 +57,7 @@ def _message(console: Console, difference: Difference, start: int) -> None:
     if status != "unchanged":
         console.print()
     # the columns of a capture's list, the start line below: both fit in 80 columns
-    head = Text(f"{seen.number:>4}  {(seen.time - start) / 10**9:10.6f}  ", "dim")
+    head = Text(f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim")
     head.append(_endpoints(difference), style)
     head.append(f"  {_size(difference)}", "" if status == "changed" else style)
     console.print(head, soft_wrap=True)
@@ -80,11 +80,11 @@ def _endpoints(difference: Difference) -> str:
 def _size(difference: Difference) -> str:
     before, after = difference.pair
     if not before:
-        return f"{len(difference.seen.data)} bytes, only in AFTER"
+        return f"{len(difference.seen.data)}, only in AFTER"
     if not after:
-        return f"{len(before.data)} bytes, only in BEFORE"
+        return f"{len(before.data)}, only in BEFORE"
     if difference.status == "unchanged":
-        return f"{len(before.data)} bytes, the same"
+        return f"{len(before.data)}, the same"
     return f"{len(before.data)} -> {len(after.data)} ({signed(difference.bytes_added)})"
 
 

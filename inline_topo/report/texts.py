@@ -1,5 +1,6 @@
 """Bytes of a capture as text that is safe to print, and the console that prints it."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -77,7 +78,10 @@ def changed_span(before: str, after: str, stops: str = " ;,<>@=?&\"'") -> Sequen
 def console() -> Console:
     """Standard output: coloured on a terminal (not with NO_COLOR), and unbroken lines elsewhere."""
     if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
+        plain = os.environ.get("NO_COLOR")  # rich alone would still write bold and reverse
+        return Console(
+            highlight=False, markup=False, emoji=False, color_system=None if plain else "auto"
+        )
     return Console(
         highlight=False,
         markup=False,

@@ -1,0 +1,45 @@
+"""The state of a running gateway, for a person."""
+
+from collections.abc import Iterator
+from typing import Any
+
+_WIDTH = 12
+
+
+def lines(state: dict[str, Any]) -> Iterator[str]:
+    """A snapshot of `edges.live.snapshot.take`, a line each."""
+    modes = {"dry_run": " (dry run: originals are sent)", "drain": " (drain: opens, masks no more)"}
+    yield _line("state", state["state"] + modes.get(state["mode"], ""))
+    for queue in state["queues"]:
+        parts = [f"process {queue['pid']}" if queue["alive"] else "NOT SERVED"]
+        parts.append(f"{queue['packets']} packets")
+        parts += [
+            f"{queue[key]} {text}"
+            for key, text in (
+                ("waiting", "wait"),
+                ("deaths", "deaths of its process"),
+                ("lost", "lost to a full socket"),
+                ("dropped_queue_full", "dropped because the queue was full"),
+            )
+            if queue.get(key)
+        ]
+        yield _line(f"queue {queue['queue']}", ", ".join(parts))
+    for direction, outcomes in state["outcomes"].items():
+        counts = (f"{count} {name}" for name, count in _by_count(outcomes))
+        yield _line(direction, ", ".join(counts))
+    for action, fields in state["edits"].items():
+        counts = (f"{name} {count}" for name, count in _by_count(fields))
+        yield _line(action, ", ".join(counts))
+    yield _line("bytes", f"{state['bytes_added']} added")
+    over = state["over_mtu"]
+    if over["ipv4"] or over["ipv6"]:
+        text = f"{over['ipv4']} packets of IPv4 fragmented, {over['ipv6']} of IPv6 lost"
+        yield _line("over MTU", text)
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<{_WIDTH}}{text}"
+
+
+def _by_count(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])
