@@ -36,8 +36,8 @@ class Lab:
 
     def proxy(
         self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
-    ) -> None:
-        """Start a Kamailio on a host; `listen` are `address:port`, `defines` as in its file.
+    ) -> subprocess.Popen[bytes]:
+        """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
         `hide`: it is a protected one."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
@@ -45,11 +45,12 @@ class Lab:
         options = [part for name in names for part in ("-A", name)]
         options += [part for address in listen for part in ("-l", f"udp:{address}")]
         shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
-        self.net.start(
+        kamailio = self.net.start(
             host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", "32",
             "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
+        return kamailio
 
     def capture(self, host: str, nanoseconds: bool = False, only: str = "") -> None:
         """Write what passes a host's link to `folder/raw.pcap`, until `finish`; `only`: what has

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 OFFLOAD = Path(__file__).parent / "offload.py"
 LISTENING = 10.0  # seconds that a program may take to open its port
@@ -105,10 +105,11 @@ class Net:
     def start(self, host: str, log: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a program in a host; what it says goes to `folder/log`."""
         inside = ["ip", "netns", "exec", self._prefix + host, *command]
-        program = subprocess.Popen(
-            inside, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self._log(log),
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with (self.folder / log).open("wb") as said:
+            program = subprocess.Popen(
+                inside, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=said,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
         self._running.append(program)
         return program
 
@@ -130,9 +131,6 @@ class Net:
                 raise LabError(f"{path}: no {text!r}")
             time.sleep(0.05)
         return said
-
-    def _log(self, name: str) -> IO[bytes]:
-        return (self.folder / name).open("wb")
 
     def _namespace(self, name: str) -> None:
         run("ip", "netns", "add", self._prefix + name)
