@@ -10,15 +10,24 @@ from typing import Any, NamedTuple
 from inline_topo.report.messages import Seen, field_name
 from inline_topo.report.pairs import Pair
 from inline_topo.report.texts import endpoint_text, printable, seconds
-from inline_topo.sip import names
+from inline_topo.sip import names, values
 
 START_LINE = "start line"  # of what does not parse, or of a response
 BODY = "body"
+SPACING = "spacing"  # line ends, or blanks between the values of a list
+LISTS = frozenset(
+    {
+        *(names.VIA, names.ROUTE, names.RECORD_ROUTE, names.CONTACT, names.PATH),
+        *(names.SERVICE_ROUTE, names.HISTORY_INFO, names.DIVERSION),
+    }
+)
+"""Fields whose comma-separated values are compared one by one; `Name: ..., ` stands before those
+that follow another one in their line."""
 _SDP = re.compile(rb"([a-z])=")
 
 
 class Line(NamedTuple):
-    """A line of a message, a folded header field being one; `field` says what it holds."""
+    """A line of a message, a folded header field being one, or one value of a list (LISTS)."""
 
     field: str
     text: bytes
@@ -135,11 +144,24 @@ def _lines(seen: Seen) -> Iterable[Line]:
             pending.append(line)
     for index, line in enumerate(pending):
         name = field_name(line.partition(b":")[0].strip()) if index else start
-        yield Line(name, line.rstrip(b"\r"))
+        text = line.rstrip(b"\r")
+        if name in LISTS:
+            yield from _values(name, text)
+        else:
+            yield Line(name, text)
     if message:
         for line in seen.data[message.body :].split(b"\n"):
             sdp = _SDP.match(line)
             yield Line(f"{BODY} {sdp[1].decode()}=" if sdp else BODY, line.rstrip(b"\r"))
+
+
+def _values(name: str, line: bytes) -> Iterable[Line]:
+    """Each value of a list on its own: one that changed must not show the others as changed."""
+    spelled, _, value = line.partition(b":")
+    first, *others = values.split(value, [(0, len(value))]) or [(0, len(value))]
+    yield Line(name, line[: len(spelled) + 1 + first[1]])
+    for start, end in others:
+        yield Line(name, spelled + b": ..., " + value[start:end])
 
 
 def _changes(before: Sequence[Line], after: Sequence[Line]) -> Iterable[Change]:
@@ -148,8 +170,8 @@ def _changes(before: Sequence[Line], after: Sequence[Line]) -> Iterable[Change]:
         if kind != "equal":
             found = True
             yield from _by_field(before[i:j], after[k:m])
-    if not found:  # line ends alone
-        yield Change("line ends", (), ())
+    if not found:
+        yield Change(SPACING, (), ())
 
 
 def _by_field(before: Sequence[Line], after: Sequence[Line]) -> Iterable[Change]:

@@ -10,7 +10,8 @@ JSON: "before", "after": the files' names. "summary": "messages", "changed", "un
 messages that both captures have; "fields", in how many messages each field changed. "messages",
 in order, each with "status" (one of the four words), "packet", "time", "source", "destination",
 "size" (of the SIP message; these five are pairs of before and after, null where it is missing),
-"start_line", "call_id", and "changes", each with "field", "before" and "after" (lists of lines).
+"start_line", "call_id", and "changes", each with "field", "before" and "after" (lists of lines;
+of a list of values in one line, those that changed, the first or behind "Name: ..., ").
 """
 
 AUDIT = """\

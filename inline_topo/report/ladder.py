@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from inline_topo.report.diff import Difference
+from inline_topo.report.diff import Difference, destination_of, source_of
 from inline_topo.report.texts import (
     count,
     endpoint_text,
@@ -70,9 +70,7 @@ def show(console: Console, differences: Sequence[Difference]) -> None:
 def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines) -> Iterable[Text]:
     changed = sum(difference.status == "changed" for difference in call)
     added = sum(difference.bytes_added for difference in call)
-    title = Text("Call-ID ", "dim")
-    title.append(printable(call_id) or "(none)", "bold")
-    yield title
+    yield Text.assemble(("Call-ID ", "dim"), (printable(call_id) or "(none)", "bold"))
     figures = f"{count(len(call), 'message')}, {changed} changed, {signed(added)} bytes"
     yield Text(figures, "dim")
 
@@ -87,9 +85,9 @@ def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines)
         seen = difference.seen
         here = columns[_end(seen.source, seen.ports[0], columns)]
         there = columns[_end(seen.destination, seen.ports[1], columns)]
-        time = Text(f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}", "dim")
-        time.pad_right(_TIME - len(time))
-        yield time + _rung(difference, here, there, len(names), gap, lines)
+        time = f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   "
+        rung = _rung(difference, here, there, len(names), gap, lines)
+        yield Text.assemble((time, "dim"), rung)
 
 
 def _columns(call: Sequence[Difference]) -> tuple[dict[Endpoint, int], list[str]]:
@@ -153,17 +151,14 @@ def _rung(
     label, style = _label(difference), _style(difference)
     shaft = _shaft(difference, lines)
     if left == right:
-        text = Text("".join(bars[: left + 1]), "dim")
-        text.append(f"{shaft}{lines.left} {label}", style)
-        return text
+        loop = f"{shaft}{lines.left} {label}"
+        return Text.assemble(("".join(bars[: left + 1]), "dim"), (loop, style))
     room = right - left - 1
     label = _fit(label, room - 4)
     arrow = f"{shaft} {label} ".ljust(room - 1, shaft) if label else shaft * (room - 1)
     arrow = arrow + lines.right if there > here else lines.left + arrow
-    text = Text("".join(bars[: left + 1]), "dim")
-    text.append(arrow, style)
-    text.append("".join(bars[right:]).rstrip(), "dim")
-    return text
+    before, after = "".join(bars[: left + 1]), "".join(bars[right:]).rstrip()
+    return Text.assemble((before, "dim"), (arrow, style), (after, "dim"))
 
 
 def _label(difference: Difference) -> str:
@@ -207,9 +202,11 @@ def _list(call: Sequence[Difference], lines: _Lines) -> Iterable[Text]:
     start = call[0].seen.time
     for difference in call:
         seen = difference.seen
-        text = Text(f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   ", "dim")
-        text.append(endpoint_text(seen.source, seen.ports[0]))
-        text.append(f" {_shaft(difference, lines) * 2}{lines.right} ", _style(difference))
-        text.append(f"{endpoint_text(seen.destination, seen.ports[1])}  ")
-        text.append(_label(difference), _style(difference))
-        yield text
+        style = _style(difference)
+        yield Text.assemble(
+            (f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   ", "dim"),
+            source_of(seen),
+            (f" {_shaft(difference, lines) * 2}{lines.right} ", style),
+            f"{destination_of(seen)}  ",
+            (_label(difference), style),
+        )

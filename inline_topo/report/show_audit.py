@@ -55,22 +55,21 @@ def _counts(counter: Counter[tuple[str, str]]) -> str:
 
 def _leaks(console: Console, audit: Audit) -> Table:
     style = box.ASCII2 if is_ascii_only(console.encoding) else box.SIMPLE_HEAD
-    table = Table(box=style, show_edge=False, pad_edge=False)
+    # Colour marks the host within its text; without colour it has a column.
+    is_marked = console.color_system is not None
+    table = Table(box=style, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("packet", justify="right")
     table.add_column("message", overflow="ellipsis", no_wrap=True, max_width=12)
     table.add_column("field", overflow="fold")
-    table.add_column("shows", overflow="fold", style="red")
+    if not is_marked:
+        table.add_column("shows", overflow="fold")
+    table.add_column("kind")
     table.add_column("in", overflow="fold")
     for leak in audit.leaks:
         shown, text = printable(leak.shown), Text(printable(leak.text))
         text.highlight_words([shown], "bold red")
-        table.add_row(
-            str(leak.packet),
-            _message(leak.start_line),
-            leak.field,
-            Text.assemble(shown, (f" {leak.kind}", "dim")),
-            text,
-        )
+        row = [str(leak.packet), _message(leak.start_line), leak.field]
+        table.add_row(*row, *([] if is_marked else [shown]), leak.kind, text)
     return table
 
 

@@ -57,9 +57,11 @@ def _message(console: Console, difference: Difference, start: int) -> None:
     if status != "unchanged":
         console.print()
     # the columns of a capture's list, the start line below: both fit in 80 columns
-    head = Text(f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim")
-    head.append(_endpoints(difference), style)
-    head.append(f"  {_size(difference)}", "" if status == "changed" else style)
+    head = Text.assemble(
+        (f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim"),
+        (_endpoints(difference), style),
+        (f"  {_size(difference)}", "" if status == "changed" else style),
+    )
     console.print(head, soft_wrap=True)
     line = Text(f"{_INDENT}{printable(seen.start_line)}", style)
     if not any(change.field in (START_LINE, names.REQUEST_URI) for change in difference.changes):
@@ -92,7 +94,7 @@ def _change(change: Change) -> Iterator[tuple[str, Text]]:
     old = [printable(line) for line in change.before]
     new = [printable(line) for line in change.after]
     if not old and not new:
-        yield "~", Text(f"{change.field} differ", "dim")
+        yield "~", Text(f"{change.field} differs", "dim")
     if len(old) == len(new) == 1:
         span_old, span_new = changed_span(old[0], new[0])
         yield "-", _marked(old[0], _OLD, _OLD_SPAN, span_old)
@@ -103,7 +105,7 @@ def _change(change: Change) -> Iterator[tuple[str, Text]]:
     for line in new:
         yield "+", Text(line, _NEW)
     if len(old) > 1 and new:
-        yield " ", Text(f"({len(old)} lines became {len(new)})", "dim")
+        yield " ", Text(f"({len(old)} became {len(new)})", "dim")
 
 
 def _marked(line: str, style: str, span_style: str, span: tuple[int, int]) -> Text:

@@ -78,13 +78,24 @@ def test_a_folded_field_is_one_line(changes: Changes) -> None:
     assert change.before == (b"m: A\r\n <sip:a@10.0.0.3>",)
 
 
+def test_one_value_of_a_list(changes: Changes) -> None:
+    routes = "Record-Route: <sip:x.example;lr>,<sip:10.0.0.3;lr> , <sip:y.example;lr>\n"
+    before = BEFORE.replace("\nm: ", f"\n{routes}m: ")
+    [change] = changes(before, before.replace("<sip:10.0.0.3;lr>", "<sip:t@192.0.2.1;lr>"))
+    assert change == (
+        "Record-Route",
+        (b"Record-Route: ..., <sip:10.0.0.3;lr>",),
+        (b"Record-Route: ..., <sip:t@192.0.2.1;lr>",),
+    )
+
+
 def test_the_body(changes: Changes) -> None:
     [change] = changes(BEFORE, BEFORE.replace("IP4 10.0.0.3", "IP4 192.0.2.1"))
     assert change.field == "body o="
 
 
 def test_line_ends_alone(changes: Changes) -> None:
-    assert changes(BEFORE, BEFORE.encode()) == (("line ends", (), ()),)
+    assert changes(BEFORE, BEFORE.encode()) == (("spacing", (), ()),)
 
 
 def test_the_slide_call(captures: Path) -> None:
