@@ -90,6 +90,8 @@ OUTCOMES = {
     "fragment": "a fragment without the rest of its datagram, entering",
     "cut": "fewer bytes than its headers say, entering",
     "malformed_sip": "looks like SIP and does not parse, entering",
+    "unmaskable": "a field that must be masked does not parse, entering (outside leg)",
+    "too_long": "would be longer than an IP packet can be, entering",
     "refused_fragment": "a fragment that leaves cannot be masked",
     "refused_cut": "a cut packet that leaves cannot be masked",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
