@@ -101,7 +101,7 @@ class Uris:
     ) -> Edit | None:
         """The edit that masks the URI of a field value, if `decide` wants it. Raises SealError."""
         start, end = span
-        simple = _SIMPLE_ROUTE.fullmatch(data, start, end)
+        simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
         if simple and not decide(self._hosts.find(simple[1]), flow):
             return None
         where = address.locate(data, start, end)

@@ -154,8 +154,8 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
         del lines[-1]
     for line in lines:
         size = len(line)
-        colon = line.find(b":")
-        name = names[line[:colon] if colon >= 0 else line[:1] + b"\r"]
+        word, colon, _ = line.partition(b":")
+        name = names[word if colon else line[:1] + b"\r"]
         if name is None:
             last = None
         elif name is CONTINUATION:
@@ -164,7 +164,7 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
         elif name is INVALID:
             raise Malformed("header line without a valid field name")
         else:
-            value = position + colon + 1
+            first = value = position + len(word) + 1
             stop = position + size
             if value < stop:
                 if data[value] == 32:
@@ -172,7 +172,7 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
                 if data[stop - 1] == 13:
                     stop -= 1
                 if value >= stop or data[value] <= 32 or data[stop - 1] <= 32:
-                    value, stop = _trim(data, position + colon + 1, stop)
+                    value, stop = _trim(data, first, stop)
             last = fields.get(name)
             if last is None:
                 fields[name] = last = [(value, stop)]
