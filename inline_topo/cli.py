@@ -286,13 +286,14 @@ def run(given: Given, dry_run: bool, drain: bool) -> None:
 
     if dry_run and drain:
         raise click.UsageError("--dry-run and --drain do not go together")
-    for finding in preflight.findings(given.load()):
+    config = given.load()
+    for finding in preflight.findings(config):
         if finding.fatal:
             raise InlineTopoError(finding.text)
         say(f"warning: {finding.text}")
     log.to_stderr()
     mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
-    service.serve(given.load, mode)
+    service.serve(config, given.load, mode)
 
 
 @cli.command()

@@ -4,7 +4,8 @@
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 
-# need_venv run|dev: the program with its fast codec, or what tests and checks need as well
+# need_venv run|dev: the program with its fast codec, and what `run` needs where that can be built;
+# or what tests and checks need as well
 need_venv() {
     local python=${PYTHON:-python3} kind=$1 wanted
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -15,7 +16,9 @@ need_venv() {
         echo "$0: $python cannot make virtual environments (Debian: apt install python3-venv)" >&2
         return 1
     fi
-    wanted="$venv $("$python" -V) $(sha256sum <"$root/pyproject.toml")"
+    local extras=fast
+    if _builds_live "$python"; then extras=fast,live; fi
+    wanted="$venv $("$python" -V) $extras $(sha256sum <"$root/pyproject.toml")"
     (
         flock 9 # two scripts started at once
         if [ "$(cat "$venv/.filled-dev" 2>/dev/null)" = "$wanted" ]; then return 0; fi
@@ -23,7 +26,7 @@ need_venv() {
         echo "$0: setting up $venv" >&2
         rm -f "$venv"/.filled-*
         "$python" -m venv --clear "$venv" || return
-        _pip -e "$root[fast]" || return
+        _pip -e "$root[$extras]" || return
         if [ "$kind" = dev ]; then
             # pip learned dependency groups in 25.1 only
             "$venv/bin/python" - "$root/pyproject.toml" >"$venv/dev.txt" <<'PY' || return
@@ -37,6 +40,13 @@ PY
         fi
         printf '%s\n' "$wanted" >"$venv/.filled-$kind"
     ) 9<"$root"
+}
+
+# Whether NetfilterQueue, which comes as source, can be compiled here.
+_builds_live() {
+    printf '#include <Python.h>\n#include <libnetfilter_queue/libnetfilter_queue.h>\n' |
+        ${CC:-cc} -E -I"$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+            - >/dev/null 2>&1
 }
 
 _pip() {

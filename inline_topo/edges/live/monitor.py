@@ -1,0 +1,159 @@
+"""The process that answers on the loopback port: /metrics for Prometheus, /status for `status`."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from inline_topo.errors import InlineTopoError
+
+from . import snapshot
+from .snapshot import Source
+from .tally import (
+    BOUNDS_NS,
+    BUCKET,
+    BYTES_ADDED,
+    EDIT,
+    HANDLING_NS,
+    OUTCOME,
+    OVER_MTU,
+    OVER_MTU_IPV6,
+)
+
+LOOPBACK = "127.0.0.1"
+_PATIENCE = 2.0  # seconds for one question
+
+
+def monitor(source: Source, port: int) -> Callable[[], None]:
+    """The work of the process that answers. The port is taken here and now, so that a taken one is
+    an error at start-up: InlineTopoError."""
+    try:
+        server = _Server((LOOPBACK, port), _Handler)
+    except OSError as error:
+        raise InlineTopoError(f"metrics.listen_port: {port}: {error.strerror}") from None
+    server.set_app(_app(source))
+    return server.serve_forever
+
+
+class _Server(WSGIServer):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._supervisor = os.getpid()
+
+    def service_actions(self) -> None:
+        """Called twice a second: without its supervisor there is nothing to tell of."""
+        if os.getppid() != self._supervisor:
+            os._exit(1)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _PATIENCE
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """A question is no event."""
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])  # no name is looked up
+
+
+_App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def _app(source: Source) -> _App:
+    registry = CollectorRegistry()
+    registry.register(_Collector(source))
+    metrics: _App = make_wsgi_app(registry)
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        match environ.get("PATH_INFO"):
+            case "/metrics":
+                return metrics(environ, start)
+            case "/status":
+                start("200 OK", [("Content-Type", "application/json")])
+                return [json.dumps(snapshot.take(source)).encode()]
+            case _:
+                start("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"/metrics or /status\n"]
+
+    return app
+
+
+class _Collector(Collector):
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        board = self._source.board
+        packets = CounterMetricFamily(
+            "inline_topo_packets",
+            "packets by direction and outcome",
+            labels=("direction", "outcome"),
+        )
+        edits = CounterMetricFamily(
+            "inline_topo_edits", "values masked and opened, by header field",
+            labels=("action", "field"),
+        )  # fmt: skip
+        for name in board.names:
+            if (count := board.total(name)) and name[0] in (OUTCOME, EDIT):
+                (packets if name[0] == OUTCOME else edits).add_metric(name[1:], count)
+        yield packets
+        yield edits
+        yield CounterMetricFamily(
+            "inline_topo_added_bytes", "bytes by which packets grew", board.total(BYTES_ADDED)
+        )
+        over = CounterMetricFamily(
+            "inline_topo_over_mtu", "packets that grew past the MTU (those of IPv6 are lost)",
+            labels=("family",),
+        )  # fmt: skip
+        over.add_metric(("ipv4",), board.total(OVER_MTU))
+        over.add_metric(("ipv6",), board.total(OVER_MTU_IPV6))
+        yield over
+        yield self._handling()
+        yield from self._queues()
+
+    def _handling(self) -> Metric:
+        board = self._source.board
+        buckets, count = [], 0
+        for bound in BOUNDS_NS:
+            count += board.total((BUCKET, str(bound)))
+            buckets.append((str(bound / 1e9), count))
+        count += board.total((BUCKET, "inf"))
+        return HistogramMetricFamily(
+            "inline_topo_handling_seconds", "time that the gateway took for a packet",
+            buckets=[*buckets, ("+Inf", count)], sum_value=board.total(HANDLING_NS) / 1e9,
+        )  # fmt: skip
+
+    def _queues(self) -> Iterator[Metric]:
+        taken = snapshot.take(self._source)
+        up = GaugeMetricFamily("inline_topo_up", "1: the queue is served", labels=("queue",))
+        for queue in taken["queues"]:
+            up.add_metric((str(queue["queue"]),), queue["alive"])
+        yield up
+        counters = {
+            "deaths": ("inline_topo_worker_deaths", "processes that ended untold"),
+            "lost": ("inline_topo_lost", "packets that found no room in the socket"),
+            "dropped_queue_full": ("inline_topo_queue_full", "packets that found the queue full"),
+        }
+        for key, (name, text) in counters.items():
+            family = CounterMetricFamily(name, text, labels=("queue",))
+            for queue in taken["queues"]:
+                if key in queue:
+                    family.add_metric((str(queue["queue"]),), queue[key])
+            yield family
+        waiting = GaugeMetricFamily(
+            "inline_topo_queue_waiting", "packets that wait in the queue", labels=("queue",)
+        )
+        for queue in taken["queues"]:
+            if "waiting" in queue:
+                waiting.add_metric((str(queue["queue"]),), queue["waiting"])
+        yield waiting

@@ -1,0 +1,44 @@
+"""`run`: from a configuration to a running gateway."""
+
+import logging
+from collections.abc import Callable
+
+from inline_topo import assemble
+from inline_topo.config import Config
+
+from . import tally
+from .port import Queue
+from .snapshot import Source
+from .supervisor import Supervisor
+from .worker import Job, Mode
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
+    """Serve the queues of the configuration until SIGTERM.
+
+    `load` gives another configuration at SIGHUP. InlineTopoError where a queue, the port of the
+    metrics or a key cannot be had.
+    """
+    first = Job(assemble.gateway(config), mode, config.mtu)
+    board = tally.board(len(config.queue.range()))
+    queues = [Queue(number, config.queue.max_len) for number in config.queue.range()]
+    monitor = None
+    if config.metrics.listen_port:
+        from .monitor import monitor as make_monitor  # its package is needed only here
+
+        source = Source(board, tuple(config.queue.range()), mode)
+        monitor = make_monitor(source, config.metrics.listen_port)
+
+    def reload() -> Job:
+        new = load()
+        if _bound(new) != _bound(config):
+            log.warning("queue.numbers, queue.max_len, metrics.listen_port: taken at a start only")
+        return Job(assemble.gateway(new), mode, new.mtu)
+
+    Supervisor(first, reload, queues, board, monitor).run()
+
+
+def _bound(config: Config) -> tuple[str, int, int]:
+    return config.queue.numbers, config.queue.max_len, config.metrics.listen_port

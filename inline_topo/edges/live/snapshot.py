@@ -1,0 +1,97 @@
+"""The state of a running gateway as one object: for `status`, and from there for a person."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .board import Board
+from .tally import (
+    BYTES_ADDED,
+    DEATHS,
+    EDIT,
+    LOST,
+    OUTCOME,
+    OVER_MTU,
+    OVER_MTU_IPV6,
+    PACKETS,
+    PID,
+    READY,
+    TURN_NS,
+    Name,
+)
+from .worker import Mode
+
+STALE = 2.0
+"""Seconds without a turn after which a worker does not count as alive."""
+
+KERNEL_QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")
+_QUEUE, _WAITING, _DROPPED, _DROPPED_BY_SOCKET = 0, 2, 5, 6  # columns there
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a snapshot is taken of."""
+
+    board: Board[Name]
+    numbers: tuple[int, ...]
+    mode: Mode
+
+
+def take(source: Source) -> dict[str, Any]:
+    """`{"state": "ok" | "degraded", "mode": ..., "queues": [...], ...}`, as JSON has it."""
+    board = source.board
+    now = time.monotonic_ns()
+    kernel = kernel_queues()
+    queues = []
+    for number, row in zip(source.numbers, board.rows, strict=True):
+        idle = (now - row[TURN_NS]) / 1e9
+        queues.append(
+            {
+                "queue": number,
+                "pid": row[PID],
+                "alive": bool(row[READY]) and idle < STALE,
+                "seconds_since_turn": round(max(idle, 0.0), 3),
+                "deaths": row[DEATHS],
+                "packets": row[PACKETS],
+                "lost": row[LOST],
+                **kernel.get(number, {}),
+            }
+        )
+    outcomes: dict[str, dict[str, int]] = {}
+    edits: dict[str, Counter[str]] = {}
+    for name in board.names:
+        count = board.total(name)
+        if count and name[0] == OUTCOME:
+            outcomes.setdefault(name[1], {})[name[2]] = count
+        elif count and name[0] == EDIT:
+            edits.setdefault(name[1], Counter())[name[2]] += count
+    return {
+        "state": "ok" if all(queue["alive"] for queue in queues) else "degraded",
+        "mode": source.mode.value,
+        "queues": queues,
+        "packets": board.total(PACKETS),
+        "outcomes": outcomes,
+        "edits": {action: dict(fields) for action, fields in edits.items()},
+        "bytes_added": board.total(BYTES_ADDED),
+        "over_mtu": {"ipv4": board.total(OVER_MTU), "ipv6": board.total(OVER_MTU_IPV6)},
+    }
+
+
+def kernel_queues() -> dict[int, dict[str, int]]:
+    """What the kernel counts for each queue: packets that wait, and that it dropped because the
+    queue or the socket was full. Empty where this user may not read it (only root may)."""
+    try:
+        lines = KERNEL_QUEUES.read_text().splitlines()
+    except OSError:
+        return {}
+    counts = {}
+    for line in lines:
+        columns = [int(column) for column in line.split()]
+        counts[columns[_QUEUE]] = {
+            "waiting": columns[_WAITING],
+            "dropped_queue_full": columns[_DROPPED],
+            "dropped_socket_full": columns[_DROPPED_BY_SOCKET],
+        }
+    return counts

@@ -1,0 +1,128 @@
+"""One process that serves one queue: packet in, gateway, verdict out."""
+
+import gc
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from enum import Enum
+from types import FrameType
+
+from inline_topo.gateway import CORRUPT, Action, Ask, Gateway, Verdict
+
+from .board import Row
+from .log import Limited
+from .port import Orphans, Queue
+from .tally import LOST, READY, TURN_NS, Name, Tally
+
+TICK = 0.25
+"""Seconds after which a worker looks up where no packet comes."""
+
+DRAIN = 0.5
+"""Seconds that a worker goes on at most with what waits, once it is told to end."""
+
+_CHECK_EVERY = 1024  # packets between two looks at what else a tick looks at
+_TOLD = frozenset(
+    {"fragment", "cut", "malformed_sip", "malformed_packet", "error"}
+    | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}
+)
+
+log = logging.getLogger(__name__)
+
+
+class Mode(Enum):
+    """What a live gateway does with its verdicts."""
+
+    LIVE = "live"
+    DRY_RUN = "dry_run"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker works with; a reload replaces it."""
+
+    gateway: Gateway
+    mode: Mode
+    mtu: int
+
+
+class Worker:
+    """Serves one queue until SIGTERM, or until the process that forked it is gone."""
+
+    def __init__(self, job: Job, queue: Queue, row: Row[Name]) -> None:
+        self._handle = job.gateway.handle
+        self._sends = job.mode is not Mode.DRY_RUN
+        self._queue = queue
+        self._row = row
+        self._tally = Tally(row, job.mtu)
+        self._limited = Limited(log)
+        self._parent = os.getppid()
+        self._is_ending = False
+        self._deadline = 0.0
+        self._turns = 0
+        self._lost_before = row[LOST]
+
+    def run(self, orphans: Orphans | None) -> None:
+        """Serve, then judge what still waits, for DRAIN seconds at most.
+
+        `orphans`: what becomes of packets that a killed worker had read.
+        """
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all: the parent decides
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        gc.collect()
+        gc.freeze()
+        self._row.set(TURN_NS, time.monotonic_ns())
+        self._row.set(READY, 1)
+        self._queue.serve(self.judge, self._go_on, TICK, orphans)
+        self._deadline = time.monotonic() + DRAIN
+        self._queue.drain(self.judge, self._drain_on)
+        self._limited.flush()
+
+    def judge(self, packet: bytes) -> bytes | None:
+        """What to send instead of `packet`; None for nothing."""
+        start = time.monotonic_ns()
+        verdict = self._handle(packet, time.time())
+        if isinstance(verdict, Ask):
+            raise RuntimeError("the gateway asks, and nothing is there to answer it")
+        self._tally.note(packet, verdict, time.monotonic_ns() - start)
+        if verdict.action is Action.DROP or verdict.outcome in _TOLD:
+            self._tell(packet, verdict)
+        if not self._sends:
+            return packet
+        return None if verdict.action is Action.DROP else verdict.packet
+
+    def _tell(self, packet: bytes, verdict: Verdict) -> None:
+        """A line for the log: sizes and outcomes, never a value of a message."""
+        self._limited.warning(
+            verdict.outcome,
+            direction=verdict.direction.value,
+            action=verdict.action.value if self._sends else "none",
+            queue=self._queue.number,
+            bytes=len(packet),
+        )
+
+    def _go_on(self) -> bool:
+        """Between two packets, and at every tick without one."""
+        now = time.monotonic_ns()
+        idle = now - self._row[TURN_NS] >= TICK * 0.9e9
+        self._row.set(TURN_NS, now)
+        self._turns += 1
+        if idle or not self._turns % _CHECK_EVERY:
+            self._look_up()
+        return not self._is_ending
+
+    def _look_up(self) -> None:
+        self._row.set(LOST, self._lost_before + self._queue.lost)
+        self._limited.flush()
+        if os.getppid() != self._parent:
+            log.error("the supervisor is gone: queue %d is given up", self._queue.number)
+            self._is_ending = True
+
+    def _drain_on(self) -> bool:
+        return time.monotonic() < self._deadline
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._is_ending = True

@@ -1,0 +1,81 @@
+"""A network with an inside and an outside, and a machine between them."""
+
+import ctypes
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from lab.net import LISTENING, LabError, Net
+
+NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
+NAMESPACES = "/var/run/netns/"
+
+
+class Site(Net):
+    """`inside`, `gw` and `outside`, each on a link of its own with `gw`, which routes."""
+
+    INSIDE, OUTSIDE = "192.168.178.10", "203.0.113.9"
+    INSIDE6, OUTSIDE6 = "2001:db8:1::10", "2001:db8:2::9"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._sockets: list[socket.socket] = []
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for open_one in self._sockets:
+            open_one.close()
+        super().__exit__(kind, error, trace)
+
+    def build(self, outside_mtu: int = 1500) -> None:
+        """Make hosts, links and routes of both families."""
+        self._namespace("gw")
+        self._arm("inside", "in0", self.INSIDE, "192.168.178.1", self.INSIDE6, "2001:db8:1::1")
+        self._arm("outside", "out0", self.OUTSIDE, "203.0.113.1", self.OUTSIDE6, "2001:db8:2::1")
+        for name, interface in (("gw", "out0"), ("outside", "eth0")):
+            self._ip(name, "link", "set", interface, "mtu", str(outside_mtu))
+        self.run("gw", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+    def _arm(self, host: str, interface: str, ip: str, router: str, ip6: str, router6: str) -> None:
+        self._namespace(host)
+        self._ip("gw", "link", "add", interface, "type", "veth",
+                 "peer", "name", "eth0", "netns", self._prefix + host)  # fmt: skip
+        for name, end, one, six in (("gw", interface, router, router6), (host, "eth0", ip, ip6)):
+            self._ip(name, "addr", "add", f"{one}/24", "dev", end)
+            self._ip(name, "addr", "add", f"{six}/64", "dev", end, "nodad")
+            self._up(name, end)
+        self._ip(host, "route", "add", "default", "via", router)
+        self._ip(host, "-6", "route", "add", "default", "via", router6)
+
+    def open_socket(self, host: str, kind: int = socket.SOCK_DGRAM, protocol: int = 0,
+               family: int = socket.AF_INET) -> socket.socket:  # fmt: skip
+        """A socket of this process in a host's namespace."""
+        made: list[socket.socket] = []
+
+        def make() -> None:
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(NAMESPACES + self._prefix + host, "rb") as namespace:
+                if libc.setns(namespace.fileno(), NETWORK_NAMESPACE):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(family, kind, protocol))
+
+        thread = threading.Thread(target=make)  # it alone changes its namespace
+        thread.start()
+        thread.join()
+        if not made:
+            raise LabError(f"{host}: no socket")
+        self._sockets += made
+        made[0].settimeout(LISTENING)
+        return made[0]
+
+    def udp(self, host: str, address: str, port: int = 5060) -> socket.socket:
+        """A UDP socket bound in a host."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        made = self.open_socket(host, family=family)
+        made.bind((address, port))
+        return made

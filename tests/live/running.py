@@ -1,0 +1,90 @@
+"""`inline-topo run` in a host of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from inline_topo.masking.codecs.keyring import KeyRing
+from lab.site import Site
+
+ROOT = Path(__file__).parents[2]
+INLINE_TOPO = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "inline_topo")
+CONFIG = f"""\
+inside = ["{Site.INSIDE}", "{Site.INSIDE6}"]
+[topoh]
+mask_key_file = "mask.key"
+"""
+PATIENCE = 10.0  # seconds
+
+
+class Running:
+    """`inline-topo run` in the host `gw`, with the rules that send it packets."""
+
+    def __init__(self, site: Site, config: str, *options: str) -> None:
+        self.site = site
+        self.config = site.folder / "gw.toml"
+        self.config.write_text(config)
+        if not (site.folder / "mask.key").exists():
+            KeyRing.generate().save(site.folder / "mask.key")
+        self.rules("apply", "-c", "gw.toml")
+        self.start(*options)
+
+    def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
+        """Start it, and wait until it is ready; `before`: words of a command that runs it."""
+        command = (*before, *INLINE_TOPO, "run", "-c", "gw.toml", *options)
+        self.process = self.site.start("gw", "gateway.log", *command)
+        try:
+            self.site.await_text("gateway.log", "event=ready")
+        except Exception as error:
+            raise AssertionError(self.log()) from error
+
+    def rules(self, *words: str) -> None:
+        """`inline-topo rules`, in the gateway's host and folder."""
+        folder = ("env", "-C", str(self.site.folder))
+        self.site.run("gw", *folder, *INLINE_TOPO, "rules", *words)
+
+    def log(self) -> str:
+        return (self.site.folder / "gateway.log").read_text()
+
+    def status(self) -> dict[str, Any]:
+        """What `inline-topo status --json` says."""
+        command = ("ip", "netns", "exec", f"lab{os.getpid()}-gw", *INLINE_TOPO)
+        done = subprocess.run(
+            [*command, "status", "--json", "-c", str(self.config)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        state: dict[str, Any] = json.loads(done.stdout)
+        return state
+
+    def outcomes(self) -> dict[str, int]:
+        """How often each outcome came, in all directions."""
+        counts: dict[str, int] = {}
+        for outcomes in self.status()["outcomes"].values():
+            for name, count in outcomes.items():
+                counts[name] = counts.get(name, 0) + count
+        return counts
+
+    def await_status(self, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The state once it is as wanted; AssertionError after PATIENCE seconds."""
+        deadline = time.monotonic() + PATIENCE
+        while not is_so(state := self.status()):
+            assert time.monotonic() < deadline, state
+            time.sleep(0.1)
+        return state
+
+    def worker(self) -> int:
+        """The process that serves the first queue."""
+        pid = self.status()["queues"][0]["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    def end(self) -> int:
+        """SIGTERM; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)

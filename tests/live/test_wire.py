@@ -1,0 +1,142 @@
+"""One gateway on the real kernel: what each kind of packet becomes on its way."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.packet import Raw
+from scapy.utils import rdpcap, wrpcap
+
+from lab.site import Site
+from tests.conftest import Ran
+from tests.live.messages import HIDDEN, invite, ok_to
+from tests.live.running import INLINE_TOPO, Running
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
+
+BOTH = (Site.INSIDE, Site.OUTSIDE)
+
+
+def replayed(gateway: Running, payload: bytes, command: object) -> bytes:
+    """What `replay --leg gateway` makes of this payload on its way out."""
+    folder = gateway.site.folder
+    packet = IP(src=Site.INSIDE, dst=Site.OUTSIDE) / UDP(sport=5060, dport=5060) / Raw(payload)
+    wrpcap(str(folder / "in.pcap"), packet)
+    words = ("-r", folder / "in.pcap", "-w", folder / "out.pcap", "-c", gateway.config)
+    assert callable(command)
+    ran: Ran = command("replay", *words)
+    assert ran.status == 0, ran.err
+    return bytes(rdpcap(str(folder / "out.pcap"))[0][UDP].payload)
+
+
+class Pair:
+    """A socket on either side."""
+
+    def __init__(self, site: Site) -> None:
+        self.inside = site.udp("inside", Site.INSIDE)
+        self.outside = site.udp("outside", Site.OUTSIDE)
+
+    def out(self, payload: bytes) -> bytes:
+        """What arrives outside."""
+        self.inside.sendto(payload, (Site.OUTSIDE, 5060))
+        return self.outside.recv(65535)
+
+    def back(self, payload: bytes) -> bytes:
+        """What arrives inside."""
+        self.outside.sendto(payload, (Site.INSIDE, 5060))
+        return self.inside.recv(65535)
+
+    def is_lost_on_its_way_out(self, payload: bytes) -> bool:
+        """Whether what is sent after it arrives, and it itself does not."""
+        self.inside.sendto(payload, (Site.OUTSIDE, 5060))
+        return self.out(b"\r\n\r\n") == b"\r\n\r\n"
+
+
+@pytest.fixture
+def pair(gateway: Running) -> Pair:
+    return Pair(gateway.site)
+
+
+def test_masks_on_the_way_out_as_replay_does(gateway: Running, pair: Pair, command: object) -> None:
+    sent = invite()
+    arrived = pair.out(sent)
+    assert arrived != sent
+    assert HIDDEN.encode() not in arrived
+    assert arrived == replayed(gateway, sent, command)
+
+
+def test_opens_on_the_way_in(pair: Pair) -> None:
+    sent = invite()
+    arrived = pair.out(sent)
+    answer = pair.back(ok_to(arrived))
+    assert answer == ok_to(sent)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\r\n\r\n",
+        b"\x00",
+        b"",
+        bytes.fromhex("000100002112a442b7e7a701bc34d686fa87dfae"),  # STUN binding request
+        bytes.fromhex("8000000100000002000000035555"),  # RTP
+        bytes(range(256)) * 4,
+    ],
+    ids=["keep-alive", "nul", "empty", "stun", "rtp", "random"],
+)
+def test_what_is_not_sip_passes_both_ways(pair: Pair, junk: bytes) -> None:
+    assert pair.out(junk) == junk
+    assert pair.back(junk) == junk
+
+
+def test_malformed_sip_does_not_leave_and_may_enter(gateway: Running, pair: Pair) -> None:
+    broken = invite().replace(b"Contact: <", b"Contact: <<<:")
+    assert pair.is_lost_on_its_way_out(broken)
+    assert pair.back(broken) == broken
+    refused = [name for name in gateway.outcomes() if name.startswith("refused_")]
+    assert refused
+    assert f"event={refused[0]}" in gateway.log()
+    assert HIDDEN not in gateway.log()
+
+
+def test_a_message_in_fragments_is_put_together_and_masked(
+    gateway: Running, pair: Pair, command: object
+) -> None:
+    sent = invite(padding=3200)
+    assert len(sent) > 3500
+    assert pair.out(sent) == replayed(gateway, sent, command)
+    answer = ok_to(pair.out(sent)).replace(b"\r\n\r\n", b"\r\nX: " + b"y" * 3000 + b"\r\n\r\n")
+    assert pair.back(answer).startswith(ok_to(sent)[:-2])
+
+
+@pytest.mark.parametrize("padding", [8700, 64000])
+def test_a_long_message_is_masked_whole(
+    gateway: Running, pair: Pair, command: object, padding: int
+) -> None:
+    sent = invite(padding=padding)
+    arrived = pair.out(sent)
+    assert len(arrived) > len(sent)
+    assert arrived == replayed(gateway, sent, command)
+    assert pair.back(sent) == sent
+
+
+def test_a_message_longer_than_a_packet_can_be_does_not_leave(gateway: Running, pair: Pair) -> None:
+    sent = invite(padding=65480 - len(invite()))
+    assert pair.is_lost_on_its_way_out(sent)
+    assert gateway.outcomes()["refused_too_long"] == 1
+
+
+def test_the_gateway_ends_when_told_and_closes_its_queue(gateway: Running) -> None:
+    assert gateway.end() == 0
+    pair = Pair(gateway.site)
+    pair.outside.settimeout(1)
+    with pytest.raises(socket.timeout):
+        pair.out(invite())
+
+
+def test_a_second_one_does_not_start(gateway: Running, tmp_path: Path) -> None:
+    command = (*INLINE_TOPO, "run", "-c", "gw.toml")
+    second = gateway.site.start("gw", "second.log", *command)
+    assert second.wait(20) == 2
+    assert "queue 0: taken" in (tmp_path / "second.log").read_text()
