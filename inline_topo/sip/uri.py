@@ -10,7 +10,7 @@ _SIP_URI = re.compile(
     re.IGNORECASE,
 )
 _OTHER_URI = re.compile(
-    rb"[A-Za-z][A-Za-z0-9+.-]*:(?://(?:[^@/?#\s<>\"]*@)?"
+    rb"[A-Za-z][A-Za-z0-9+.-]*:(?:(?://(?:[^@/?#\s<>\"]*@)?|[^@/?#\s<>\"]*@)"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
 )
 _CONTROL = re.compile(rb"[\x00-\x20\x7f<>\"]")
@@ -43,7 +43,8 @@ def parse(uri: bytes) -> SipUri | None:
 def host(uri: bytes) -> bytes | None:
     """The host of a URI of any scheme (brackets of an IPv6 literal included).
 
-    Empty for a URI without one (tel:, urn:, mailto:); None where `uri` is no URI at all.
+    That of a URI without "//" stands behind its "@" (h323:, pres:, mailto:). Empty for a URI
+    without one (tel:, urn:); None where `uri` is no URI at all.
     """
     match = _SIP_URI.fullmatch(uri)
     if match:

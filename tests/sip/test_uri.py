@@ -74,6 +74,9 @@ HOSTS = {
     b"https://user:pw@pbx.corp.example:8443/x?y=sip:z@h": b"pbx.corp.example",
     b"http://[fd00::5]/": b"[fd00::5]",
     b"file:///etc/passwd": b"",
+    b"h323:alice@10.0.0.5:1720": b"10.0.0.5",
+    b"pres:alice@example.com": b"example.com",
+    b"mailto:alice@[fd00::5]": b"[fd00::5]",
 }
 
 
