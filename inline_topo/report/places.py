@@ -79,6 +79,11 @@ class Places:
             yield from self._record_routes(message, spans)
         elif name == names.CONTACT:
             yield from self._contacts(message, flow, spans)
+        elif name == names.PATH and not message.is_request:
+            # A registrar lists the Path it was given (RFC 3327 section 5.3): the requester's own
+            # words, but for what lies inside.
+            for entry in values.split(data, spans):
+                yield from self._value(data, entry, name, NAMED_ONLY)
         elif name in _HIDDEN_HOSTS:
             for entry in values.split(data, spans):
                 yield from self._value(data, entry, name, JUDGED)

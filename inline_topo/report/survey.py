@@ -21,6 +21,7 @@ from inline_topo.report.texts import count, printable
 from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
+from inline_topo.values import is_name
 from inline_topo.wire import ip
 
 UDP_LIMIT = 1300  # RFC 3261 section 18.1.1: longer requests go over TCP
@@ -115,6 +116,7 @@ def propose(messages: Iterable[Seen]) -> Proposal | None:
         tuple(
             Reasoned(port, f"{count(number, 'message')} from or to an own address")
             for port, number in ports.most_common()
+            if port
         ),
     )
 
@@ -141,8 +143,9 @@ def _hosts(messages: Iterable[Seen]) -> dict[bytes, _Host]:
             routes = _uri_hosts(message, names.RECORD_ROUTE)[:1]
             source.record_routed += [pack_address(host) for host in routes] == [seen.source]
             parts = uri.parse(message.data[slice(*message.request_uri)])
-            if parts and not pack_address(parts.host) and b"." in parts.host:
-                destination.domains[printable(parts.host.lower())] += 1
+            name = printable(parts.host.lower()).removesuffix(".") if parts else ""
+            if "." in name and is_name(name):
+                destination.domains[name] += 1
     return dict(hosts)
 
 

@@ -81,6 +81,7 @@ def open_fields(audit: Audit) -> set[str]:
         # above the last own entry, and without an own one what lies inside
         (RESPONSE, "Record-Route: <sip:10.1.1.30;lr>,<sip:192.0.2.1;lr>", "Record-Route", "10.1.1.30"),
         (RESPONSE, "Record-Route: <sip:10.1.1.30;lr>", "Record-Route", "10.1.1.30"),
+        (RESPONSE, "Path: <sip:10.1.1.30;lr>", "Path", "10.1.1.30"),
         # a spiral: the Routes behind an own one
         (REQUEST, "Route: <sip:192.0.2.1;lr>, <sip:10.1.1.30;lr>", "Route", "10.1.1.30"),
     ],
@@ -104,6 +105,7 @@ def test_the_request_uri_of_a_spiral(judge: Judge) -> None:
         (RESPONSE, "Via: SIP/2.0/UDP 10.9.9.9;received=198.51.100.7;branch=z9hG4bK0"),
         (RESPONSE, "Record-Route: <sip:192.0.2.1;lr>, <sip:10.9.9.9;lr>"),
         (RESPONSE, "Record-Route: <sip:198.51.100.7;lr>"),
+        (RESPONSE, "Path: <sip:198.51.100.7;lr>"),
         # what outsiders are meant to see, or are
         (REQUEST, "Contact: <sip:alice@192.0.2.1:5060>"),
         (REQUEST, "Contact: <sip:alice@X.Example>"),
