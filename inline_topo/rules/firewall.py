@@ -102,13 +102,11 @@ def transaction(saved: Saved, wanted: str) -> str:
 
 
 def change(wanted: Mapping[Family, str]) -> None:
-    """Bring our rules of each family to a text of ours, or with an empty one to nothing; all are
-    tested before the first is changed. RulesError if iptables-restore refuses one."""
-    changes = {family: transaction(read(family), text) for family, text in wanted.items()}
-    changes = {family: text for family, text in changes.items() if text}
-    for dry in (["--test"], []):
-        for family, text in changes.items():
-            run([_RESTORE[family], "--noflush", "--wait", "10", *dry], text)
+    """Bring our rules of each family to a text of ours, or with an empty one to nothing, one
+    family after the other. RulesError if iptables-restore refuses; that table is then as before."""
+    for family, text in wanted.items():
+        if changes := transaction(read(family), text):
+            run([_RESTORE[family], "--noflush", "--wait", "10"], changes)
 
 
 def run(command: list[str], given: str = "") -> str:
