@@ -207,8 +207,7 @@ class OutsideLeg(Topoh):
             known = (flow.outside, data[where.start : where.end]) if where else None
             minted = self._minted.get(known) if known else None
             if minted is None or minted.masked:
-                edit = self.uris.mask(data, entry, flow, name, is_not_own, route=True)
-                edits += [edit] if edit else []
+                edits += self.uris.mask(data, entry, flow, name, is_not_own, route=True)
         return edits
 
     def _is_own(self, data: bytes, entry: Span) -> bool:
@@ -219,7 +218,7 @@ class OutsideLeg(Topoh):
     def echo_minted(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """What was minted earlier in the file."""
         data = message.data
-        edits = []
+        edits: list[Edit] = []
         for entry in values.split(data, spans):
             where = address.locate(data, *entry)
             known = self.uris.find(data[where.start : where.end]) if where else None
@@ -229,7 +228,7 @@ class OutsideLeg(Topoh):
                 (flow.outside, data[where.start : where.start + known.length])
             )
             if minted and minted.masked:
-                edit = self.uris.mask(
+                edits += self.uris.mask(
                     data,
                     entry,
                     flow,
@@ -238,7 +237,6 @@ class OutsideLeg(Topoh):
                     stable=minted.stable,
                     route=name in _ROUTES,
                 )
-                edits += [edit] if edit else []
         return edits
 
     # --- shape nat ----------------------------------------------------------------------------

@@ -328,11 +328,9 @@ class Topoh:
         stable: bool = False,
         route: bool = False,
     ) -> list[Edit]:
-        edits = []
+        edits: list[Edit] = []
         for entry in entries:
-            edit = self.uris.mask(data, entry, flow, name, decide, stable=stable, route=route)
-            if edit:
-                edits.append(edit)
+            edits += self.uris.mask(data, entry, flow, name, decide, stable=stable, route=route)
         return edits
 
     def mask_call_ids(
@@ -387,11 +385,9 @@ class Topoh:
     ) -> list[Edit]:
         if not self.codec.may_open(data, spans[0][0], spans[-1][1]):
             return []
-        edits = []
+        edits: list[Edit] = []
         for entry in values.split(data, spans)[:MOST_VALUES]:
-            edit = self.uris.open(data, entry, name, unbracket=unbracket)
-            if edit:
-                edits.append(edit)
+            edits += self.uris.open(data, entry, name, unbracket=unbracket)
         return edits
 
     def open_lower_vias(

@@ -1,7 +1,7 @@
 """Masking and opening the URI in one field value, `?headers` left outside the token."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from inline_topo.edits import Edit
@@ -18,6 +18,7 @@ OPENED = "opened"
 _SIMPLE_ROUTE = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
+_ENDS_BARE_URI = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 512
 
@@ -98,16 +99,19 @@ class Uris:
         *,
         stable: bool = False,
         route: bool = False,
-    ) -> Edit | None:
-        """The edit that masks the URI of a field value, if `decide` wants it. Raises SealError."""
+    ) -> Sequence[Edit]:
+        """The edits that mask the URI of a field value, if `decide` wants it. Raises SealError.
+
+        Two where `<>` are added around a headers part, which has edits of its own.
+        """
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
         if simple and not decide(self._hosts.find(simple[1]), flow):
-            return None
+            return ()
         where = address.locate(data, start, end)
         if not where:
             if data[start:end] == b"*":
-                return None
+                return ()
             raise SealError(f"{field}: no URI")
         start, end, bare = where
         uri = data[start:end]
@@ -115,12 +119,10 @@ class Uris:
         if not known:
             raise SealError(f"{field}: URI does not parse")
         if not known.shows(flow, decide):
-            return None
-        clear = uri[: known.length]
+            return ()
+        clear, stop = uri[: known.length], start + known.length
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
-        if bare:
-            return Edit(start, end, b"<" + sealed + uri[known.length :] + b">", field, MASKED)
-        return Edit(start, start + known.length, sealed, field, MASKED)
+        return _edits(start, stop, end, sealed, field, MASKED, bracket=bare)
 
     def mask_request_uri(
         self,
@@ -143,23 +145,29 @@ class Uris:
         )
         return Edit(span[0], span[0] + known.length, sealed, field, MASKED)
 
-    def open(self, data: bytes, span: Span, field: str, *, unbracket: bool = True) -> Edit | None:
-        """The edit that puts back what the URI of a field value stands for, if it is a token.
+    def open(
+        self, data: bytes, span: Span, field: str, *, unbracket: bool = True
+    ) -> Sequence[Edit]:
+        """The edits that put back what the URI of a field value stands for, if it is a token.
 
-        `unbracket`: brackets that masking added go again, where the field does not need them.
+        `unbracket`: brackets that masking added go again, where the field does not need them. Those
+        that a client dropped come back, where it does.
         """
         where = address.locate(data, *span)
         if not where:
-            return None
+            return ()
         start, end, bare = where
         uri = data[start:end]
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
         if not opened:
-            return None
-        if opened.bare and unbracket and not bare and start == span[0] + 1 and length == len(uri):
-            return Edit(start - 1, end + 1, opened.uri, field, OPENED)
-        return Edit(start, start + length, opened.uri, field, OPENED)
+            return ()
+        needs_brackets = bool(_ENDS_BARE_URI.search(opened.uri))
+        added = opened.bare and not bare and start == span[0] + 1 and length == len(uri)
+        if added and unbracket and not needs_brackets:
+            return (Edit(start - 1, end + 1, opened.uri, field, OPENED),)
+        bracket = bare and needs_brackets
+        return _edits(start, start + length, end, opened.uri, field, OPENED, bracket=bracket)
 
     def open_request_uri(self, data: bytes, span: Span, field: str) -> Edit | None:
         """The same for a Request-URI."""
@@ -197,3 +205,14 @@ class Uris:
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
         return known.length if known else len(uri)
+
+
+def _edits(
+    start: int, stop: int, end: int, new: bytes, field: str, action: str, *, bracket: bool
+) -> Sequence[Edit]:
+    """`new` for the URI at [start, stop), whose headers part ends at `end`; `<>` around both."""
+    if not bracket:
+        return (Edit(start, stop, new, field, action),)
+    if stop == end:
+        return (Edit(start, stop, b"<" + new + b">", field, action),)
+    return Edit(start, stop, b"<" + new, field, action), Edit(end, end, b">", field, action)
