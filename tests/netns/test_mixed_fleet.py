@@ -6,6 +6,7 @@ The call begins behind one of them and goes on behind the other, in the middle o
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from lab.calls import ALICE, BOB, PROXY
 from lab.live import Lab
-from lab.net import Net, run, stop
+from lab.net import Net, stop
 from lab.sipp import SDP, Party
 
 FORWARDER = Path(__file__).with_name("forwarder.py")
@@ -56,7 +57,7 @@ class Fleet:
         """Ends the Kamailio that runs, and starts the other."""
         if self._kamailio:
             stop(self._kamailio)
-        run("pkill", "-USR1" if with_topoh else "-USR2", "-f", str(FORWARDER))
+        self.wire.send_signal(signal.SIGUSR1 if with_topoh else signal.SIGUSR2)
         self.net.await_text("wire.log", "wire\n" if with_topoh else "gateway\n")
         lab = self.topoh if with_topoh else self.plain
         self._kamailio = lab.proxy("srv", LISTEN, defines=USERS)
