@@ -1,0 +1,40 @@
+"""A worker that is killed with a packet in its hand, and the next one (run in a namespace).
+
+Arguments: DROP or REPEAT. The second packet that comes makes the next worker look for what was left.
+"""
+
+import os
+import signal
+import sys
+import time
+
+from inline_topo.edges.live.port import Orphans, Queue
+
+TICK = 0.1
+
+
+def die(packet: bytes) -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return packet
+
+
+def main() -> None:
+    queue = Queue(0, 100)
+    print("bound", flush=True)
+    pid = os.fork()
+    if not pid:
+        queue.serve(die, lambda: True, TICK)
+    os.waitpid(pid, 0)
+    print("killed", flush=True)
+    end = time.monotonic() + 2
+    judged: list[bytes] = []
+
+    def judge(packet: bytes) -> bytes:
+        judged.append(packet)
+        return packet
+
+    queue.serve(judge, lambda: time.monotonic() < end, TICK, Orphans[sys.argv[1]])
+    print(f"judged {len(judged)}", flush=True)
+
+
+main()

@@ -1,0 +1,192 @@
+"""Workers that die, hang or are replaced: what is lost, and what passes in clear."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inline_topo.masking.codecs.keyring import KeyRing
+from lab.site import Site
+from tests.live.load import Load
+from tests.live.messages import HIDDEN, invite
+from tests.live.running import CONFIG, Running
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
+
+NOBODY = 65534
+
+
+def deaths(count: int) -> Any:
+    return lambda state: state["state"] == "ok" and state["queues"][0]["deaths"] == count
+
+
+def test_no_packet_is_lost_when_workers_are_killed(gateway: Running) -> None:
+    with Load(gateway.site) as load:
+        time.sleep(1.2)
+        for count in range(1, 6):
+            os.kill(gateway.worker(), signal.SIGKILL)
+            gateway.await_status(deaths(count))
+            time.sleep(1.2)  # who dies younger is taken for a victim of its packet
+    assert load.sent > 5000
+    assert (load.lost, load.clear) == (0, 0)
+    assert gateway.status()["queues"][0]["waiting"] == 0
+    assert gateway.end() == 0
+
+
+def test_a_hung_worker_is_killed(gateway: Running) -> None:
+    worker = gateway.worker()
+    os.kill(worker, signal.SIGSTOP)
+    state = gateway.await_status(deaths(1))
+    assert state["queues"][0]["pid"] != worker
+    assert "hangs and is killed" in gateway.log()
+
+
+def test_a_reload_takes_the_new_key_and_loses_nothing(gateway: Running) -> None:
+    ring = gateway.site.folder / "mask.key"
+    before = gateway.worker()
+    with Load(gateway.site) as load:
+        time.sleep(1)
+        KeyRing.load(ring).rotate().save(ring)
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.await_status(lambda state: state["queues"][0]["pid"] != before)
+        time.sleep(1)
+    assert load.sent > 1500
+    assert (load.lost, load.clear) == (0, 0)
+    assert gateway.status()["queues"][0]["deaths"] == 0
+
+
+def test_a_bad_configuration_is_refused_and_the_old_one_stays(gateway: Running) -> None:
+    before = gateway.worker()
+    gateway.config.write_text(CONFIG.replace("inside", "insid"))
+    gateway.process.send_signal(signal.SIGHUP)
+    gateway.site.await_text("gateway.log", "reload refused")
+    assert "insid: unknown key" in gateway.log()
+    gateway.config.write_text(CONFIG)
+    time.sleep(0.5)
+    assert gateway.worker() == before
+
+
+def test_workers_end_with_their_supervisor_and_another_can_start(gateway: Running) -> None:
+    site = gateway.site
+    with Load(site) as load:
+        time.sleep(1)
+        gateway.process.kill()
+        gateway.process.wait()
+        time.sleep(1)
+        (site.folder / "gateway.log").write_text("")
+        gateway.start()
+        time.sleep(1)
+    assert load.clear == 0
+    assert load.arrived[-1] == load.sent
+    assert gateway.end() == 0
+
+
+def test_ends_only_when_what_waits_is_judged(gateway: Running) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    worker = gateway.worker()
+    os.kill(worker, signal.SIGSTOP)
+    for number in range(100):
+        inside.sendto(invite(number), (Site.OUTSIDE, 5060))
+    gateway.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    os.kill(worker, signal.SIGCONT)
+    assert gateway.process.wait(10) == 0
+    assert len([outside.recv(65535) for _ in range(100)]) == 100
+
+
+def reachable(program: Path, spare: Path) -> list[str]:
+    """A command's first words, with which an ordinary user reaches a program whose folder is
+    closed to others (a Python under /root): seen through a mount of its own."""
+    closed = [folder for folder in program.parents if not folder.stat().st_mode & 0o001]
+    if not closed:
+        return []
+    [folder] = closed
+    entry = folder / program.relative_to(folder).parts[0]
+    spare.mkdir()
+    mounts = (
+        f"mount --bind {entry} {spare} && mount -t tmpfs -o mode=755 tmpfs {folder} && "
+        f"mkdir {entry} && mount --bind {spare} {entry}"
+    )
+    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+
+
+def test_runs_as_an_ordinary_user_with_one_capability() -> None:
+    with tempfile.TemporaryDirectory() as name, Site(Path(name)) as site:
+        site.build()
+        site.folder.chmod(0o755)
+        ring = site.folder / "mask.key"
+        KeyRing.generate().save(ring)
+        os.chown(ring, NOBODY, NOBODY)
+        running = Running(
+            site,
+            CONFIG,
+            before=(
+                *reachable(Path(sys.executable).resolve(), site.folder / "spare"),
+                *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+                *("--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"),
+                *("--bounding-set=-all,+net_admin", "--no-new-privs"),
+            ),
+        )
+        judges_as_nobody(site, running)
+
+
+def judges_as_nobody(site: Site, running: Running) -> None:
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    status = Path(f"/proc/{running.worker()}/status").read_text()
+    assert f"\nUid:\t{NOBODY}" in status
+    assert "\nCapEff:\t0000000000001000\n" in status
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    assert HIDDEN.encode() not in outside.recv(65535)
+
+
+class Manager:
+    """A notification socket, as systemd has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+
+    def await_line(self, line: str, seconds: float) -> bool:
+        """Whether it is told this within some seconds."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                if line in self._socket.recv(4096).decode().split("\n"):
+                    return True
+            except TimeoutError:
+                break
+        return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_the_watchdog_hears_of_it_only_while_workers_turn(site: Site) -> None:
+    manager = Manager(site.folder / "notify")
+    try:
+        running = Running(
+            site, CONFIG, before=("env", f"NOTIFY_SOCKET={manager.path}", "WATCHDOG_USEC=3000000")
+        )
+        assert manager.await_line("READY=1", 5)
+        assert manager.await_line("WATCHDOG=1", 2)
+        worker = running.worker()
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(2.2)
+        while manager.await_line("WATCHDOG=1", 0.01):
+            pass  # those of before
+        assert not manager.await_line("WATCHDOG=1", 1.5)
+        os.kill(worker, signal.SIGCONT)
+        assert manager.await_line("WATCHDOG=1", 2)
+        running.process.send_signal(signal.SIGTERM)
+        assert manager.await_line("STOPPING=1", 5)
+    finally:
+        manager.close()
