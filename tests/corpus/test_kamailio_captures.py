@@ -1,6 +1,7 @@
 """Captures of a real Kamailio with topoh: the inside leg opens all of them, and the outside leg on
 what it opened gives Kamailio's own bytes back."""
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ CAPTURES = HERE.parents[1] / "captures"
 INDEX = tomllib.loads((CAPTURES / "INDEX.toml").read_text())
 DIFFERS = tomllib.loads((HERE / "expected.toml").read_text())["differs"]
 TOPOH = sorted(name for name in INDEX if re.search(r"-topoh\.pcap(ng)?$", name))
+MASKED = sorted(name for name in INDEX if INDEX[name]["view"] == "masked")
 NESTED = "spiral-topoh.pcap"  # its messages pass topoh twice, and are masked twice
 SETTINGS = ("inside", "own", "topoh")
 ORACLE = {
@@ -87,6 +89,38 @@ def test_kamailios_bytes_come_back(
         assert outside.read_bytes() == (CAPTURES / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", TOPOH)
+def test_the_audit_finds_what_topoh_leaves(
+    name: str, tmp_path: Path, inline_topo: Callable[..., Any], write_config: WriteConfig
+) -> None:
+    config = write_config(tmp_path, settings_of(name))
+    ran = inline_topo("audit", "-r", CAPTURES / name, "-c", config, "--json")
+    leaking = {leak["packet"] for leak in json.loads(ran.out)["leaks"]}
+    assert ran.status == (1 if leaking else 0)
+    assert leaking <= set(DIFFERS.get(name, []))
+    assert bool(leaking) == (name in DIFFERS)
+
+
+@pytest.mark.parametrize("codec", ["aes-siv", "kamailio"])
+@pytest.mark.parametrize("name", MASKED)
+def test_tokens_of_others_are_left_alone(
+    name: str, codec: str, tmp_path: Path, inline_topo: Callable[..., Any], frames: Judged,
+    replay: Replay, write_config: WriteConfig,
+) -> None:  # fmt: skip
+    """What topoh or topos masked, through a gateway with another key."""
+    key = {"mask_key": "another key"}
+    if codec == "aes-siv":
+        inline_topo("keygen", "-o", tmp_path / "mask.key")
+        key = {"mask_key_file": "mask.key"}
+    config = write_config(tmp_path, settings_of(name) | {"topoh": {"codec": codec, **key}})
+    source = CAPTURES / name
+    outside, inside = (tmp_path / f"{leg}{source.suffix}" for leg in ("outside", "inside"))
+    assert replay(source, inside, config, "inside")["edits"] == {}
+    replay(source, outside, config, "outside")
+    replay(outside, inside, config, "inside")
+    assert frames(inside) == frames(source)
+
+
 def test_tokens_inside_tokens_open_one_level_at_a_time(
     tmp_path: Path, there_and_back: Callable[..., Any], judged: Judged
 ) -> None:
@@ -105,4 +139,4 @@ def test_the_index_says_which_captures_differ() -> None:
 
 def settings_of(name: str) -> dict[str, Any]:
     """The configuration that the index has for a capture."""
-    return {key: INDEX[name][key] for key in SETTINGS}
+    return {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}
