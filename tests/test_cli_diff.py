@@ -47,6 +47,21 @@ def test_ladder(command: Command, slides: tuple[Path, Path]) -> None:
     assert "\n+347 bytes: " in out
 
 
+def test_translated_addresses(command: Command, captures: Path, tmp_path: Path) -> None:
+    masked, call = tmp_path / "nat.pcap", captures / "basic.pcap"
+    nat = ("--inside", "192.168.178.10", "--set", "shape=nat", "--set", "public=192.0.2.1")
+    assert command("replay", "-r", call, "-w", masked, "--leg", "outside", *nat)[0] == 0
+    status, out, _ = command("diff", call, masked)
+    assert status == 1
+    first = out.split("\n\n")[0]
+    assert first.endswith(
+        "  INVITE sip:bob@server.com SIP/2.0\n"
+        "  - 192.168.178.27:5060 -> 192.168.178.10:5060\n"
+        "  + 192.168.178.27:5060 -> 192.0.2.1:5060"
+    )
+    assert "│═ INVITE +0 ═" in command("diff", call, masked, "--ladder")[1]
+
+
 def test_json(command: Command, slides: tuple[Path, Path]) -> None:
     status, out, err = command("diff", *slides, "--json")
     assert (status, err) == (1, "")

@@ -171,7 +171,7 @@ def _label(difference: Difference) -> str:
     else:
         label = printable(seen.start_line.partition(b" ")[2].strip())
     if difference.status == "changed":
-        return f"{label} {signed(difference.bytes_added)}"
+        return f"{label} {difference.bytes_added:+d}"
     return {"only_before": f"- {label}", "only_after": f"+ {label}"}.get(difference.status, label)
 
 

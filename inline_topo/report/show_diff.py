@@ -13,6 +13,7 @@ from inline_topo.report.diff import (
     destination_of,
     source_of,
 )
+from inline_topo.report.messages import Seen
 from inline_topo.report.texts import changed_span, count, listing, printable, signed
 from inline_topo.sip import names
 
@@ -59,24 +60,25 @@ def _message(console: Console, difference: Difference, start: int) -> None:
     # the columns of a capture's list, the start line below: both fit in 80 columns
     head = Text.assemble(
         (f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim"),
-        (_endpoints(difference), style),
+        (_route(seen), style),
         (f"  {_size(difference)}", "" if status == "changed" else style),
     )
     console.print(head, soft_wrap=True)
     line = Text(f"{_INDENT}{printable(seen.start_line)}", style)
     if not any(change.field in (START_LINE, names.REQUEST_URI) for change in difference.changes):
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-    for change in difference.changes:
+    changes = list(difference.changes)
+    before, after = difference.pair
+    if before and after and difference.is_moved:  # by a NAT: shown as if it were a line
+        routes = (_route(before).encode(),), (_route(after).encode(),)
+        changes.insert(0, Change("addresses", *routes))
+    for change in changes:
         for sign, text in _change(change):
             _row(console, sign, text)
 
 
-def _endpoints(difference: Difference) -> str:
-    before, after = difference.pair
-    text = f"{source_of(difference.seen)} -> {destination_of(difference.seen)}"
-    if before and after and difference.is_moved:
-        text += f" (after: {source_of(after)} -> {destination_of(after)})"
-    return text
+def _route(seen: Seen) -> str:
+    return f"{source_of(seen)} -> {destination_of(seen)}"
 
 
 def _size(difference: Difference) -> str:
