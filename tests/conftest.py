@@ -23,7 +23,9 @@ DEBIAN_PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
     "kamailio": "kamailio",
+    "nft": "nftables",
     "sipp": "sip-tester",
+    "systemd-analyze": "systemd",
     "tcpdump": "tcpdump",
     "tshark": "tshark",
 }

@@ -1,0 +1,149 @@
+"""The commands and the start-up check against a real kernel."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from inline_topo.config import Config, load
+from inline_topo.rules import preflight
+from tests.conftest import Ran
+from tests.netns.nfqueue import Listener
+from tests.netns.topology import Row, row
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "nft")]
+
+
+@pytest.fixture
+def net() -> Iterator[Row]:
+    with row() as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "gw.toml"
+    path.write_text('inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "k"\n')
+    return path
+
+
+@pytest.fixture
+def config(file: Path) -> Config:
+    return load(file, env={})
+
+
+def found(net: Row, config: Config) -> list[tuple[bool, str]]:
+    with net.gateway.enter():
+        return [(finding.fatal, finding.text) for finding in preflight.findings(config)]
+
+
+def test_apply_status_remove(net: Row, file: Path, command: Callable[..., Ran]) -> None:
+    with net.gateway.enter():
+        ran = command("rules", "status", "-c", file)
+        assert (ran.status, ran.err) == (1, "")
+        assert ran.out.splitlines()[:3] == [
+            "IPv4     no rules: inline-topo rules apply",
+            "IPv6     no rules: inline-topo rules apply",
+            "queue 0  nobody listens: SIP is dropped",
+        ]
+        assert command("rules", "apply", "-c", file) == (
+            0,
+            "",
+            "inline-topo: rules for shape router are in place: IPv4 and IPv6\n",
+        )
+        assert command("rules", "status", "-c", file) == (
+            0,
+            "IPv4     in place for shape router, 0 packets queued\n"
+            "IPv6     in place for shape router, 0 packets queued\n"
+            "queue 0  nobody listens: SIP is dropped\n",
+            "",
+        )
+        with Listener(net.gateway) as listener:
+            phone = net.inside.udp("10.9.1.2", 5060)
+            net.outside.udp("198.51.100.2", 5060).sendto(b"x", ("10.9.1.2", 5060))
+            listener.accept()
+            assert phone.recv(5) == b"x"
+            state = json.loads(command("rules", "status", "--json", "-c", file).out)
+        assert state["good"] is True
+        assert [family["queued"] for family in state["families"]] == [1, 0]
+        assert [queue["number"] for queue in state["queues"]] == [0]
+        other = command("rules", "status", "-c", file, "--set", "ports=5070")
+        assert other.status == 1
+        assert "they were made from another configuration" in other.out
+        assert command("rules", "remove").status == 0
+        assert command("rules", "status", "-c", file).status == 1
+
+
+def test_fail_open_is_said_aloud(net: Row, file: Path, command: Callable[..., Ran]) -> None:
+    with net.gateway.enter():
+        ran = command("rules", "apply", "-c", file, "--set", "queue.fail_open=true")
+    assert ran.status == 0
+    assert "warning: queue.fail_open: while nobody listens, SIP passes in clear" in ran.err
+
+
+def test_what_is_missing_is_warned_of(net: Row, config: Config) -> None:
+    said = found(net, config)
+    assert [fatal for fatal, _ in said] == [False] * 4
+    assert {text.split(":")[0] for _, text in said} == {"IPv4", "IPv6"}
+
+
+def test_rules_of_ones_own_do_as_well(net: Row, config: Config) -> None:
+    for program in ("iptables", "ip6tables"):
+        udp = ["-p", "udp", "--dport", "5060"]
+        net.gateway.run(program, "-t", "mangle", "-A", "FORWARD", *udp, "-j", "NFQUEUE")
+        net.gateway.run(program, "-A", "FORWARD", "-m", "conntrack", "--ctstate", "NEW")
+    assert found(net, config) == []
+
+
+def test_the_sip_helper_is_fatal(net: Row, config: Config) -> None:
+    udp = ["-p", "udp", "--dport", "5060"]
+    net.gateway.run(
+        "iptables", "-t", "raw", "-A", "PREROUTING", *udp, "-j", "CT", "--helper", "sip"
+    )
+    fatal, text = found(net, config)[0]
+    assert fatal
+    assert text.startswith("IPv4: the kernel's SIP helper")
+
+
+def test_the_sip_helper_of_native_rules_is_fatal(net: Row, config: Config) -> None:
+    net.gateway.run(
+        "nft",
+        "-f",
+        "-",
+        given="""table inet theirs {
+            ct helper sip5060 { type "sip" protocol udp; }
+            chain pre {
+                type filter hook prerouting priority 0;
+                udp dport 5060 ct helper set "sip5060"
+            }
+        }""",
+    )
+    said = found(net, config)
+    assert [text.split(":")[0] for fatal, text in said if fatal] == ["IPv4", "IPv6"]
+
+
+def test_a_taken_queue_is_fatal(net: Row, config: Config) -> None:
+    with Listener(net.gateway):
+        fatal, text = found(net, config)[0]
+    assert fatal
+    assert text.startswith("queue 0: taken")
+
+
+def test_no_capability_is_fatal_and_the_one_that_is_needed_is_enough(net: Row, file: Path) -> None:
+    program = (
+        "from inline_topo.config import load; from inline_topo.rules import preflight;"
+        f"from pathlib import Path; config = load(Path({str(file)!r}), env={{}});"
+        "[print(finding.text) for finding in preflight.findings(config)]"
+    )
+    bare = ["setpriv", "--inh-caps", "-all", "--bounding-set"]
+    python = [sys.executable, "-c", program]
+    net.gateway.run("iptables", "-t", "mangle", "-A", "FORWARD", "-j", "NFQUEUE")
+    said = net.gateway.run(*bare, "-all", *python)
+    assert said.startswith("no CAP_NET_ADMIN: ")
+    assert said.count("\n") == 1
+    said = net.gateway.run(*bare, "-all,+net_admin", *python)
+    assert "cannot be read" not in said
+    assert "IPv4: no rule" not in said
+    assert "IPv6: no rule sends packets to queue 0" in said
