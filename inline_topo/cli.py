@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inline_topo.config import Config
     from inline_topo.masking.codecs.base import Codec
     from inline_topo.masking.codecs.keyring import KeyRing
-    from inline_topo.report.survey import Proposal
+    from inline_topo.report.proposal import Proposal
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -177,13 +177,14 @@ def check(given: Given, pcap: str | None) -> None:
         click.echo(config.to_toml(), nl=False)
         return
 
-    from inline_topo.report import survey
     from inline_topo.report.messages import Tally
     from inline_topo.report.messages import load as load_messages
+    from inline_topo.report.proposal import propose
+    from inline_topo.report.survey import warnings
 
     tally = Tally()
     messages = load_messages(pcap, tally)
-    proposal = survey.propose(messages)
+    proposal = propose(messages)
     if proposal is None:
         over_tcp = f" ({tally.tcp} messages over TCP)" if tally.tcp else ""
         raise InlineTopoError(f"{pcap}: no SIP over UDP in it{over_tcp}")
@@ -198,7 +199,7 @@ def check(given: Given, pcap: str | None) -> None:
     hosts, policy = assemble.hosts(config), assemble.policy(config)
     flows = assemble.flows(config, hosts, policy)
     strategy = assemble.strategy(config, assemble.Leg.GATEWAY, codec, hosts, policy)
-    for warning in survey.warnings(messages, tally, config, flows, strategy):
+    for warning in warnings(messages, tally, config, flows, strategy):
         say(f"warning: {warning}")
 
 

@@ -1,5 +1,6 @@
 """An audit for people: a table of leaks, and what else is in clear."""
 
+import os
 from collections import Counter
 
 from rich import box
@@ -33,7 +34,7 @@ def show(console: Console, name: str, audit: Audit) -> None:
     entering = audit.messages["ingress"]
     others = audit.messages["inside"] + audit.messages["transit"]
     judged = f"{count(audit.judged, 'message')} that leave{'s' * (audit.judged == 1)}"
-    line = f"{name}: judged {judged}; {entering} that enter"
+    line = f"{printable(os.fsencode(name))}: judged {judged}; {entering} that enter"
     if others:
         line += f" and {others} that neither leave nor enter"
     console.print(f"{line} are not judged", soft_wrap=True)

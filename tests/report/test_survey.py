@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from inline_topo import assemble
 from inline_topo.config import load as load_config
 from inline_topo.masking.codecs.keyring import KeyRing
-from inline_topo.report import survey
+from inline_topo.report import proposal, survey
 from inline_topo.report.messages import Tally, load
 
 Make = Callable[..., Path]
@@ -29,9 +29,9 @@ def request(*vias: str, more: str = "", call: str = "1", size: int = 0) -> str:
 
 
 def propose(path: Path) -> dict[str, list[str | int]]:
-    proposal = survey.propose(load(str(path), Tally()))
-    assert proposal
-    return proposal.settings()
+    proposed = proposal.propose(load(str(path), Tally()))
+    assert proposed
+    return proposed.settings()
 
 
 def warn(path: Path, **settings: Any) -> list[str]:
@@ -88,16 +88,23 @@ def test_all_public_the_busiest_is_inside(make_capture: Make) -> None:
 
 
 def test_the_proposal_can_be_pasted(captures: Path) -> None:
-    proposal = survey.propose(load(str(captures / "basic.pcap"), Tally()))
-    assert proposal
-    lines = proposal.toml("basic.pcap", 13)
-    assert tomllib.loads("\n".join(lines)) == proposal.settings()
+    proposed = proposal.propose(load(str(captures / "basic.pcap"), Tally()))
+    assert proposed
+    lines = proposed.toml("basic.pcap", 13)
+    assert tomllib.loads("\n".join(lines)) == proposed.settings()
     assert "# 192.168.178.10: record-routes (1 request)" in lines
     assert lines[0] == "# proposed from 13 SIP messages in basic.pcap: judge for yourself"
 
 
+def test_a_line_break_in_a_files_name_breaks_no_toml(captures: Path) -> None:
+    proposed = proposal.propose(load(str(captures / "basic.pcap"), Tally()))
+    assert proposed
+    tree = tomllib.loads("\n".join(proposed.toml('a\nmode = "x"\n.pcap', 13)))
+    assert tree == proposed.settings()
+
+
 def test_no_sip_no_proposal() -> None:
-    assert survey.propose([]) is None
+    assert proposal.propose([]) is None
 
 
 # --- warnings -----------------------------------------------------------------------------------
