@@ -171,6 +171,7 @@ class Topoh:
         fields |= {
             names.RECORD_ROUTE: self.mask_response_routes,
             names.CONTACT: self.mask_response_contacts,
+            names.PATH: self.mask_response_paths,
             names.SERVICE_ROUTE: self.mask_routes,
         }
         return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
@@ -252,6 +253,13 @@ class Topoh:
         if not own:
             return self._mask_all(data, entries, flow, name, is_named, route=True)
         return self._mask_all(data, entries[: own[-1] + 1], flow, name, is_not_own, route=True)
+
+    def mask_response_paths(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """What lies inside; the rest of a Path came with the REGISTER (RFC 3327 section 5.3)."""
+        entries = values.split(message.data, spans)
+        return self._mask_all(message.data, entries, flow, name, is_named, route=True)
 
     def mask_spiral(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Route and Request-URI of a request that comes back to us: what is hidden behind the first

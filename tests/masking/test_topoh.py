@@ -287,10 +287,11 @@ EGRESS: dict[str, Case] = {
         Contact: <«sip:bob@203.0.113.30»>;expires=60, <«sip:bob@10.0.0.6»>;expires=60
         CSeq: 1 REGISTER
     """),
-    "response: Path is left, Service-Route masked": Case("""
+    # RFC 3327 section 5.3: the registrar lists the Path, with what was added to it inside.
+    "response: Path inside masked, the requester's left; Service-Route masked": Case("""
         SIP/2.0 200 OK
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
-        Path: <sip:10.0.0.1;lr>
+        Path: <«sip:10.0.0.1;lr»>, <sip:198.51.100.77;lr>, <sip:edge.carrier.example;lr>
         Service-Route: <sip:example.com;lr>, <«sip:10.0.0.2;lr»>, <«sip:edge.carrier.example;lr»>
         CSeq: 1 REGISTER
     """),
