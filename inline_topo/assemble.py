@@ -35,6 +35,7 @@ def gateway(
         flows(config, known_hosts, rules),
         strategy(config, leg, codec(config, ring, fast=fast), known_hosts, rules),
         accept_refused=config.queue.on_error == "accept",
+        mtu=config.mtu,
     )
 
 

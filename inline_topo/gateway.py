@@ -5,6 +5,7 @@ an Ask, which the edge answers.
 """
 
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +17,7 @@ from inline_topo.masking.flow import Direction, Flow, Flows
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
-from inline_topo.wire import ip
+from inline_topo.wire import icmp, ip
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ OUTCOMES = {
     "transit": "between two outsiders",
     "not_sip": "not SIP by content",
     ip.NOT_UDP: "not UDP",
+    "icmp_cut": "an ICMP error that leaves, its quote of SIP cut",
+    "tcp": "TCP on a SIP port, which is not rewritten",
     ip.NOT_IP: "not IP",
     ip.MALFORMED: "IP or UDP headers that do not fit the packet",
     "fragment": "a fragment without the rest of its datagram, entering",
@@ -107,11 +110,22 @@ CORRUPT = "_corrupt"
 
 
 class Gateway:
-    """Judges packets. `accept_refused`: what cannot be masked leaves in clear (`on_error`)."""
+    """Judges packets. `accept_refused`: what cannot be masked leaves in clear (`on_error`).
 
-    def __init__(self, flows: Flows, strategy: Strategy, *, accept_refused: bool = False) -> None:
+    What is longer than `mtu` bytes when rewritten may be fragmented from then on (IPv4).
+    """
+
+    def __init__(
+        self,
+        flows: Flows,
+        strategy: Strategy,
+        *,
+        accept_refused: bool = False,
+        mtu: int = ip.MAX_PACKET,
+    ) -> None:
         self._find_flow = flows.find
         self._strategy = strategy
+        self._mtu = mtu
         self._on_refusal = Action.ACCEPT if accept_refused else Action.DROP
         self._names = {
             direction: strategy.field_names(direction)
@@ -127,7 +141,7 @@ class Gateway:
         try:
             datagram = ip.decode(packet)
             if isinstance(datagram, str):
-                return Verdict(Action.ACCEPT, packet, direction, datagram)
+                return self._not_udp(packet, datagram)
             flow = self._find_flow(datagram.endpoints)
             direction = flow.direction
             if direction is not Direction.EGRESS and direction is not Direction.INGRESS:
@@ -161,6 +175,8 @@ class Gateway:
             packet = ip.encode(datagram, splice(message.data, edits), state, addresses)
         except ip.TooLong:
             return self._refuse(datagram.packet, direction, "too_long")
+        if len(packet) > self._mtu:
+            packet = ip.may_be_fragmented(packet, _identification(datagram))
         outcome = "masked" if direction is Direction.EGRESS else "unmasked"
         if not edits:
             outcome = "unchanged"
@@ -182,19 +198,33 @@ class Gateway:
 
         return Ask(need.effect, resume)
 
+    def _not_udp(self, packet: bytes, outcome: str) -> Verdict:
+        """An ICMP error from here to outside must not quote what was opened on its way in."""
+        error = icmp.parse(packet)
+        if error is not None:
+            quoted = self._find_flow(error.endpoints)
+            outer = self._find_flow(error.outer_endpoints)
+            leaves = outer.direction in (Direction.EGRESS, Direction.TRANSIT)
+            entered = leaves and quoted.direction is Direction.INGRESS
+            if entered and self._looks_like_sip(error.payload, Direction.INGRESS):
+                return Verdict(Action.REPLACE, icmp.cut(error), outer.direction, "icmp_cut")
+        return Verdict(Action.ACCEPT, packet, Direction.NONE, outcome)
+
+    def _looks_like_sip(self, payload: bytes, direction: Direction) -> bool:
+        try:
+            return sip.parse(payload, *self._names[direction]) is not None
+        except sip.Malformed:
+            return True
+
     def _flawed(self, datagram: ip.Datagram, direction: Direction) -> Verdict:
         """A fragment or cut packet must not be rewritten; it leaves only where it is no SIP.
 
         Of a later fragment that cannot be known.
         """
         is_later = datagram.flaw == ip.FRAGMENT and not any(datagram.endpoints[-4:])
-        if direction is Direction.EGRESS and not is_later:
-            try:
-                looks_like_sip = sip.parse(datagram.payload, *self._names[direction]) is not None
-            except sip.Malformed:
-                looks_like_sip = True
-            if not looks_like_sip:
-                return Verdict(Action.ACCEPT, datagram.packet, direction, "not_sip")
+        can_be_read = direction is Direction.EGRESS and not is_later
+        if can_be_read and not self._looks_like_sip(datagram.payload, direction):
+            return Verdict(Action.ACCEPT, datagram.packet, direction, "not_sip")
         return self._refuse(datagram.packet, direction, datagram.flaw)
 
     def _refuse(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
@@ -206,3 +236,8 @@ class Gateway:
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
         return self._refuse(packet, direction, "error")
+
+
+def _identification(datagram: ip.Datagram) -> int:
+    """An IP identification that every gateway, and every replay, finds for this datagram."""
+    return zlib.crc32(datagram.payload, zlib.crc32(datagram.endpoints)) & 0xFFFF

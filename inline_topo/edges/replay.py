@@ -25,7 +25,7 @@ _PROGRESS_EVERY = 500  # packets
 # outcomes, less "refused_", of packets in which no message was looked at
 _NO_MESSAGE = frozenset(
     {
-        *("not_ip", "not_udp", "not_sip", "malformed_packet"),
+        *("not_ip", "not_udp", "icmp_cut", "not_sip", "malformed_packet"),
         *("fragment", "cut", "inside", "transit"),
     }
 )

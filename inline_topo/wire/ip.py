@@ -30,6 +30,7 @@ class TooLong(ValueError):
 
 _IPV4 = Struct("!BxHxxHxB")  # version and IHL, total length, flags and fragment offset, protocol
 _IPV4_MORE_OR_OFFSET = 0x3FFF
+_DONT_FRAGMENT = 0x40  # in the first byte of flags and offset
 _U16 = Struct("!H")
 _UDP = Struct("!HH")  # length, checksum: the second half of the header
 
@@ -207,3 +208,17 @@ def encode(
             field = as_field(error - covered)
     _UDP.pack_into(header, udp + 4, length, field)
     return b"".join((header, payload, tail))
+
+
+def may_be_fragmented(packet: bytes, identification: int) -> bytes:
+    """An IPv4 packet without its Don't Fragment bit; itself where there is none, or of IPv6.
+
+    With the bit it may have had no identification that means anything (RFC 6864), so it gets this
+    one. The header checksum is mended: a wrong one stays wrong.
+    """
+    if packet[0] >> 4 != 4 or not packet[6] & _DONT_FRAGMENT:
+        return packet
+    old = packet[4:8]
+    new = identification.to_bytes(2, "big") + bytes((packet[6] & ~_DONT_FRAGMENT, packet[7]))
+    checksum = (_U16.unpack_from(packet, 10)[0] + ones_sum(old) - ones_sum(new)) % 0xFFFF
+    return b"".join((packet[:4], new, packet[8:10], _U16.pack(checksum), packet[12:]))
