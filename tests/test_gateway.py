@@ -34,6 +34,13 @@ CLEAR = wire("""
     Contact: <sip:bob@10.0.0.5>
 """)
 PLAIN = wire("OPTIONS sip:alice@198.51.100.20 SIP/2.0")
+BAD_SPIRAL = wire(
+    f"""
+    BYE sip:bob@10.0.0.5;x="y SIP/2.0
+    Via: SIP/2.0/UDP {PROXY};branch=z9hG4bK1
+    Route: <sip:{PROXY};lr>
+    """
+)
 BAD_URI = CLEAR.replace(b"sip:bob@10.0.0.5", b"sip:bob@10.0.0.5 x")
 BAD_START = CLEAR.replace(b"INVITE", b"INV{ITE")
 RTP = b"\x80\0" + bytes(170)
@@ -95,7 +102,7 @@ REACHED: dict[str, list[bytes]] = {
     ],
     "refused_cut": [out(CLEAR)[:-1], out(BAD_START)[:-1]],
     "refused_malformed_sip": [out(BAD_START)],
-    "refused_unmaskable": [out(BAD_URI)],
+    "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],
 }
 ELSEWHERE = {"refused_error", "error", "unmaskable"}  # a defect, or the outside leg

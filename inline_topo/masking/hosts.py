@@ -113,6 +113,9 @@ class Hosts:
             return Host(address, address in self.own_addresses, named)
         name = host.lower().rstrip(b".")
         named = any(name == n or name.endswith(b"." + n) for n in self._protected_names)
+        if not named:  # a name may spell an address: 192.168.178.22.nip.example
+            spelled = [self.find(match[1]) for match in _IPV4_TEXT.finditer(name)]
+            named = any(host.named and not host.own for host in spelled)
         return Host(b"", name in self._own_names, named, name if named else b"")
 
     def named_in(self, text: bytes) -> list[Host]:

@@ -268,6 +268,8 @@ class Topoh:
         entries = values.split(data, spans)
         for i, entry in enumerate(entries):
             if self.uris.host_of(data, entry).own:
+                if not self.uris.find(data[slice(*message.request_uri)]):
+                    raise SealError("Request-URI does not parse")
                 edits = self._mask_all(data, entries[i + 1 :], flow, name, is_hidden, route=True)
                 edit = self.uris.mask_request_uri(
                     data, message.request_uri, flow, is_hidden, names.REQUEST_URI

@@ -13,6 +13,7 @@ _OTHER_URI = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*:(?:(?://(?:[^@/?#\s<>\"]*@)?|[^@/?#\s<>\"]*@)"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
 )
+_LITERAL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
 _CONTROL = re.compile(rb"[\x00-\x20\x7f<>\"]")
 
 
@@ -43,7 +44,8 @@ def parse(uri: bytes) -> SipUri | None:
 def host(uri: bytes) -> bytes | None:
     """The host of a URI of any scheme (brackets of an IPv6 literal included).
 
-    That of a URI without "//" stands behind its "@" (h323:, pres:, mailto:). Empty for a URI
+    That of a URI without "//" stands behind its "@" (h323:, pres:, mailto:), or right behind the
+    scheme if it is an IPv4 literal. Empty for a URI
     without one (tel:, urn:); None where `uri` is no URI at all.
     """
     match = _SIP_URI.fullmatch(uri)
@@ -52,7 +54,10 @@ def host(uri: bytes) -> bytes | None:
     if uri[:4].lower() == b"sip:" or uri[:5].lower() == b"sips:":
         return None
     match = _OTHER_URI.fullmatch(uri)
-    return (match["host"] or b"") if match else None
+    if not match:
+        return None
+    literal = None if match["host"] else _LITERAL.match(uri)
+    return literal[1] if literal else match["host"] or b""
 
 
 def is_uri(uri: bytes) -> bool:

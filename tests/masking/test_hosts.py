@@ -21,6 +21,7 @@ HOSTS = Hosts(
     [
         *("10.0.0.5", "172.16.5.5", "[fd00::5]", "[FD00:0:0::5]", "fd00::5", "corp.example"),
         *("pbx.corp.example", "PBX.Corp.Example", "pbx.corp.example."),
+        *("10.0.0.5.nip.example", "ip-10.0.0.5", "10.0.0.5*5060"),  # names that spell an address
     ],
 )
 def test_named(host: str) -> None:
@@ -37,7 +38,15 @@ def test_own(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["192.0.2.1", "[2001:db8::2]", "pbx.example.com", "notcorp.example", "corp.example.org", "10"],
+    [
+        "192.0.2.1",
+        "[2001:db8::2]",
+        "192.0.2.1.nip.example",
+        "pbx.example.com",
+        "notcorp.example",
+        "corp.example.org",
+        "10",
+    ],
 )
 def test_neither(host: str) -> None:
     found = HOSTS.find(host.encode())

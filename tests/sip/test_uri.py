@@ -75,6 +75,7 @@ HOSTS = {
     b"http://[fd00::5]/": b"[fd00::5]",
     b"file:///etc/passwd": b"",
     b"h323:alice@10.0.0.5:1720": b"10.0.0.5",
+    b"sop:10.0.0.5;lr": b"10.0.0.5",
     b"pres:alice@example.com": b"example.com",
     b"mailto:alice@[fd00::5]": b"[fd00::5]",
 }
