@@ -274,6 +274,25 @@ def test_nat_sees_the_private_address_and_whole_datagrams(net: Row, backend: str
     assert seen(net.gateway, NAT)[0].renumbered == 0
 
 
+def test_nat_keeps_a_new_flow_whose_packets_wait_together(net: Row) -> None:
+    masquerade = ["-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE"]
+    net.gateway.run("iptables", *masquerade)
+    apply(net.gateway, NAT)
+    out = net.outside.udp("198.51.100.2", 5060)
+    phone = net.inside.udp("10.9.1.2", 5060)
+    with Listener(net.gateway) as listener:
+        for number in range(5):  # none is judged yet, so conntrack has confirmed none
+            phone.sendto(b"%d" % number, ("198.51.100.2", 5060))
+        with net.gateway.enter():
+            queues = status.listeners()
+        assert queues
+        assert queues[0].waiting == 5
+        for _ in range(5):
+            listener.accept()
+        received = [out.recvfrom(5000) for _ in range(5)]
+    assert received == [(b"%d" % number, ("198.51.100.1", 5060)) for number in range(5)]
+
+
 def test_nat_says_when_it_changed_a_port(net: Row) -> None:
     masquerade = ["-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE"]
     net.gateway.run("iptables", *masquerade)
@@ -400,9 +419,10 @@ def test_messages_between_two_hosts_share_a_queue(net: Row, family: Family) -> N
     assert len(used) > 1
 
 
-def test_a_bridge_judges_frames_where_br_netfilter_is_on() -> None:
+@pytest.mark.parametrize("interfaces", [(), ("br0",)], ids=["any", "br0"])
+def test_a_bridge_judges_frames_where_br_netfilter_is_on(interfaces: tuple[str, ...]) -> None:
     with row(bridge=True) as net:
-        apply(net.gateway, ROUTER)
+        apply(net.gateway, ROUTER._replace(interfaces=interfaces))
         for family in Family:
             out = net.outside.udp(OUTSIDE[family], 5060)
             phone = net.inside.udp(WAN[family], 5060)
