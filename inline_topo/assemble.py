@@ -15,10 +15,14 @@ from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.topoh import Options, Topoh
+from inline_topo.wire.ip import MAX_PACKET
 
 
 class Leg(Enum):
-    """What a replay shows: each packet as the gateway would send it on, or one side's whole view."""
+    """What a replay shows: each packet as the gateway would send it on, or one side's whole view.
+
+    A view goes back to the bytes that it was made of, so nothing but SIP changes in it.
+    """
 
     GATEWAY = "gateway"
     OUTSIDE = "outside"
@@ -35,7 +39,8 @@ def gateway(
         flows(config, known_hosts, rules),
         strategy(config, leg, codec(config, ring, fast=fast), known_hosts, rules),
         accept_refused=config.queue.on_error == "accept",
-        mtu=config.mtu,
+        mtu=config.mtu if leg is Leg.GATEWAY else MAX_PACKET,
+        cut_errors=leg is Leg.GATEWAY,
     )
 
 

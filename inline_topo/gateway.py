@@ -113,6 +113,7 @@ class Gateway:
     """Judges packets. `accept_refused`: what cannot be masked leaves in clear (`on_error`).
 
     What is longer than `mtu` bytes when rewritten may be fragmented from then on (IPv4).
+    `cut_errors`: ICMP errors that leave quote no SIP.
     """
 
     def __init__(
@@ -122,10 +123,12 @@ class Gateway:
         *,
         accept_refused: bool = False,
         mtu: int = ip.MAX_PACKET,
+        cut_errors: bool = True,
     ) -> None:
         self._find_flow = flows.find
         self._strategy = strategy
         self._mtu = mtu
+        self._cut_errors = cut_errors
         self._on_refusal = Action.ACCEPT if accept_refused else Action.DROP
         self._names = {
             direction: strategy.field_names(direction)
@@ -200,7 +203,7 @@ class Gateway:
 
     def _not_udp(self, packet: bytes, outcome: str) -> Verdict:
         """An ICMP error from here to outside must not quote what was opened on its way in."""
-        error = icmp.parse(packet)
+        error = icmp.parse(packet) if self._cut_errors else None
         if error is not None:
             quoted = self._find_flow(error.endpoints)
             outer = self._find_flow(error.outer_endpoints)
