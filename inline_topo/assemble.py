@@ -10,6 +10,7 @@ from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.codecs.kamailio import Kamailio
 from inline_topo.masking.codecs.keyring import KeyRing
+from inline_topo.masking.drain import Draining
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
@@ -30,14 +31,21 @@ class Leg(Enum):
 
 
 def gateway(
-    config: Config, leg: Leg = Leg.GATEWAY, *, ring: KeyRing | None = None, fast: bool = True
+    config: Config,
+    leg: Leg = Leg.GATEWAY,
+    *,
+    ring: KeyRing | None = None,
+    fast: bool = True,
+    drain: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
-    AES-SIV is pycryptodome's. KeyRingError where the key ring cannot be used."""
+    AES-SIV is pycryptodome's; `drain`: it opens, and masks no more. KeyRingError where the key ring
+    cannot be used."""
     known_hosts, rules = hosts(config), policy(config)
+    sealer = codec(config, ring, fast=fast)
     return Gateway(
         flows(config, known_hosts, rules),
-        strategy(config, leg, codec(config, ring, fast=fast), known_hosts, rules),
+        strategy(config, leg, sealer, known_hosts, rules, drain=drain),
         accept_refused=config.queue.on_error == "accept",
         mtu=config.mtu if leg is Leg.GATEWAY else MAX_PACKET,
         cut_errors=leg is Leg.GATEWAY,
@@ -82,7 +90,15 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
     )
 
 
-def strategy(config: Config, leg: Leg, codec: Codec, hosts: Hosts, policy: Policy) -> Topoh:
+def strategy(
+    config: Config,
+    leg: Leg,
+    codec: Codec,
+    hosts: Hosts,
+    policy: Policy,
+    *,
+    drain: bool = False,
+) -> Topoh:
     """The strategy for a leg."""
     options = Options(
         mask_callid=config.topoh.mask_callid,
@@ -90,6 +106,8 @@ def strategy(config: Config, leg: Leg, codec: Codec, hosts: Hosts, policy: Polic
         nat=config.shape == "nat",
         callid_prefix=config.topoh.callid_prefix.encode(),
     )
+    if drain:
+        return Draining(codec, hosts, policy, options)
     if leg is Leg.OUTSIDE:
         public = (config.public.packed,) if config.public else ()
         return OutsideLeg(codec, hosts, policy, options, public)

@@ -178,6 +178,10 @@ class Queue(_Table):
         default="drop",
         description="a message that leaves and cannot be masked; accept lets it out in clear",
     )
+    on_tcp: Literal["accept", "drop"] = Field(
+        default="accept",
+        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
+    )
     fail_open: StrictBool = Field(
         default=False,
         description="live: let packets pass in clear while nobody listens to the queue",

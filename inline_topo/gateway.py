@@ -87,7 +87,6 @@ OUTCOMES = {
     "not_sip": "not SIP by content",
     ip.NOT_UDP: "not UDP",
     "icmp_cut": "an ICMP error that leaves, its quote of SIP cut",
-    "tcp": "TCP on a SIP port, which is not rewritten",
     ip.NOT_IP: "not IP",
     ip.MALFORMED: "IP or UDP headers that do not fit the packet",
     "fragment": "a fragment without the rest of its datagram, entering",

@@ -30,6 +30,10 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     for action, fields in state["edits"].items():
         counts = (f"{name} {count}" for name, count in _by_count(fields))
         yield _line(action, ", ".join(counts))
+    since = state["seconds_since_opened"]
+    if state["mode"] == "drain":
+        text = "none has come" if since is None else f"the last came {since:.0f} seconds ago"
+        yield _line("tokens", text)
     yield _line("bytes", f"{state['bytes_added']} added")
     over = state["over_mtu"]
     if over["ipv4"] or over["ipv6"]:

@@ -11,11 +11,11 @@ from scapy.utils import rdpcap, wrpcap
 from lab.site import Site
 from tests.conftest import Ran
 from tests.live.messages import HIDDEN, invite, ok_to
-from tests.live.running import INLINE_TOPO, Running
+from tests.live.running import CONFIG, INLINE_TOPO, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
-BOTH = (Site.INSIDE, Site.OUTSIDE)
+_IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2  # ip(7); Python has no names for them
 
 
 def replayed(gateway: Running, payload: bytes, command: object) -> bytes:
@@ -140,3 +140,83 @@ def test_a_second_one_does_not_start(gateway: Running, tmp_path: Path) -> None:
     second = gateway.site.start("gw", "second.log", *command)
     assert second.wait(20) == 2
     assert "queue 0: taken" in (tmp_path / "second.log").read_text()
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+def test_sip_over_tcp_is_counted_and_passes_only_by_policy(site: Site, policy: str) -> None:
+    gateway = Running(site, f'{CONFIG}[queue]\non_tcp = "{policy}"\n')
+    server = site.open_socket("outside", socket.SOCK_STREAM)
+    server.bind((Site.OUTSIDE, 5060))
+    server.listen()
+    client = site.open_socket("inside", socket.SOCK_STREAM)
+    client.settimeout(1.5)
+    if policy == "accept":
+        client.connect((Site.OUTSIDE, 5060))
+    else:
+        with pytest.raises(TimeoutError):
+            client.connect((Site.OUTSIDE, 5060))
+    assert gateway.outcomes()["tcp"] >= 1
+    assert "event=tcp" in gateway.log()
+
+
+def test_df_does_not_stop_what_grows_past_the_mtu(gateway: Running, pair: Pair) -> None:
+    sent = invite(padding=1450 - len(invite(padding=1000)) + 1000)
+    assert len(sent) == 1450
+    pair.inside.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO)
+    arrived = pair.out(sent)
+    assert len(arrived) > 1472
+    assert gateway.status()["over_mtu"] == {"ipv4": 1, "ipv6": 0}
+
+
+@pytest.mark.parametrize(
+    ("checksum", "arrives"), [(0, True), (0x1234, False)], ids=["zero", "wrong"]
+)
+def test_a_corrupt_checksum_is_not_made_good(
+    gateway: Running, pair: Pair, checksum: int, arrives: bool
+) -> None:
+    packet = (
+        IP(src=Site.INSIDE, dst=Site.OUTSIDE)
+        / UDP(sport=5060, dport=5060, chksum=checksum)
+        / Raw(invite())
+    )
+    raw = gateway.site.open_socket("inside", socket.SOCK_RAW, socket.IPPROTO_RAW)
+    raw.sendto(bytes(packet), (Site.OUTSIDE, 0))
+    if arrives:
+        assert HIDDEN.encode() not in pair.outside.recv(65535)
+        assert gateway.outcomes()["masked"] == 1
+    else:
+        gateway.await_status(lambda state: state["packets"] == 1)
+        assert pair.out(b"\r\n\r\n") == b"\r\n\r\n"
+        assert gateway.outcomes()["masked_corrupt"] == 1
+
+
+def test_an_error_of_a_host_inside_quotes_no_sip(gateway: Running) -> None:
+    """Nobody listens on the port inside: the kernel there answers port unreachable."""
+    site = gateway.site
+    outside = site.udp("outside", Site.OUTSIDE)
+    icmp = site.open_socket("outside", socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    outside.sendto(ok_to(invite()), (Site.INSIDE, 5060))
+    error = icmp.recv(65535)
+    assert error[20:22] == b"\x03\x03"
+    assert len(error) == 20 + 8 + 20 + 8
+    assert gateway.outcomes()["icmp_cut"] == 1
+
+
+def test_calls_over_ipv6_are_masked_and_opened(gateway: Running) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE6), site.udp("outside", Site.OUTSIDE6)
+    sent = invite().replace(Site.INSIDE.encode(), f"[{Site.INSIDE6}]".encode())
+    inside.sendto(sent, (Site.OUTSIDE6, 5060))
+    masked = outside.recv(65535)
+    assert HIDDEN.encode() not in masked
+    outside.sendto(ok_to(masked), (Site.INSIDE6, 5060))
+    assert inside.recv(65535) == ok_to(sent)
+
+
+def test_what_ipv6_loses_by_growth_is_counted(gateway: Running) -> None:
+    site = gateway.site
+    inside = site.udp("inside", Site.INSIDE6)
+    short = len(invite(padding=1000))
+    inside.sendto(invite(padding=1440 - short + 1000), (Site.OUTSIDE6, 5060))
+    state = gateway.await_status(lambda state: state["packets"] >= 1)
+    assert state["over_mtu"] == {"ipv4": 0, "ipv6": 1}

@@ -21,7 +21,7 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
     `load` gives another configuration at SIGHUP. InlineTopoError where a queue, the port of the
     metrics or a key cannot be had.
     """
-    first = Job(assemble.gateway(config), mode, config.mtu)
+    first = _job(config, mode)
     board = tally.board(len(config.queue.range()))
     queues = [Queue(number, config.queue.max_len) for number in config.queue.range()]
     monitor = None
@@ -35,9 +35,14 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
         new = load()
         if _bound(new) != _bound(config):
             log.warning("queue.numbers, queue.max_len, metrics.listen_port: taken at a start only")
-        return Job(assemble.gateway(new), mode, new.mtu)
+        return _job(new, mode)
 
     Supervisor(first, reload, queues, board, monitor).run()
+
+
+def _job(config: Config, mode: Mode) -> Job:
+    gateway = assemble.gateway(config, drain=mode is Mode.DRAIN)
+    return Job(gateway, mode, config.mtu, config.queue.on_tcp == "drop")
 
 
 def _bound(config: Config) -> tuple[str, int, int]:

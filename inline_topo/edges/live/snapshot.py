@@ -12,6 +12,7 @@ from .tally import (
     DEATHS,
     EDIT,
     LOST,
+    OPENED_NS,
     OUTCOME,
     OVER_MTU,
     OVER_MTU_IPV6,
@@ -44,6 +45,7 @@ def take(source: Source) -> dict[str, Any]:
     board = source.board
     now = time.monotonic_ns()
     kernel = kernel_queues()
+    opened = max(row[OPENED_NS] for row in board.rows)
     queues = []
     for number, row in zip(source.numbers, board.rows, strict=True):
         idle = (now - row[TURN_NS]) / 1e9
@@ -74,6 +76,7 @@ def take(source: Source) -> dict[str, Any]:
         "packets": board.total(PACKETS),
         "outcomes": outcomes,
         "edits": {action: dict(fields) for action, fields in edits.items()},
+        "seconds_since_opened": round((now - opened) / 1e9, 1) if opened else None,
         "bytes_added": board.total(BYTES_ADDED),
         "over_mtu": {"ipv4": board.total(OVER_MTU), "ipv6": board.total(OVER_MTU_IPV6)},
     }

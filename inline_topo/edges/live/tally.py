@@ -1,5 +1,6 @@
 """What the live gateway counts, and the memory that its processes share for it."""
 
+import time
 from bisect import bisect_left
 from itertools import product
 
@@ -20,19 +21,22 @@ BOUNDS_NS = tuple(us * 1000 for us in (10, 20, 30, 50, 75, 100, 150, 200, 500, 1
 PID, DEATHS, READY, TURN_NS = ("pid",), ("deaths",), ("ready",), ("turn_ns",)
 PACKETS, LOST = ("packets",), ("lost",)
 BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6 = ("bytes_added",), ("over_mtu",), ("over_mtu_ipv6",)
-HANDLING_NS = ("handling_ns",)
+HANDLING_NS, OPENED_NS = ("handling_ns",), ("opened_ns",)
 
 FIELDS = (
     *(names.REQUEST_URI, names.VIA, names.ROUTE, names.RECORD_ROUTE, names.PATH),
     *(names.SERVICE_ROUTE, names.CONTACT, *topoh.HIDDEN_ONLY, *topoh.CALL_IDS),
 )
 DIRECTIONS = tuple(direction.value for direction in Direction)
-ENDINGS = (*OUTCOMES, *(outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")))
+TCP = "tcp"
+"""The outcome of SIP over TCP, which only the live gateway knows by its port."""
+
+ENDINGS = (*OUTCOMES, TCP, *(outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")))
 
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 NAMES: tuple[Name, ...] = (
     *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST),
-    *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS),
+    *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS, OPENED_NS),
     *((OUTCOME, direction, ending) for direction, ending in product(DIRECTIONS, ENDINGS)),
     *((EDIT, action, field) for action, field in product((MASKED, OPENED), FIELDS)),
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
@@ -66,6 +70,8 @@ class Tally:
         row.add(self._buckets[bisect_left(BOUNDS_NS, nanoseconds)])
         for edit in verdict.edits:
             row.add((EDIT, edit.action, edit.field))
+            if edit.action == OPENED:
+                row.set(OPENED_NS, time.monotonic_ns())
         grown = len(verdict.packet) - len(packet)
         if grown > 0:
             row.add(BYTES_ADDED, grown)

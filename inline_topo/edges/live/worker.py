@@ -10,11 +10,12 @@ from enum import Enum
 from types import FrameType
 
 from inline_topo.gateway import CORRUPT, Action, Ask, Gateway, Verdict
+from inline_topo.wire import ip
 
 from .board import Row
 from .log import Limited
 from .port import Orphans, Queue
-from .tally import LOST, READY, TURN_NS, Name, Tally
+from .tally import LOST, READY, TCP, TURN_NS, Name, Tally
 
 TICK = 0.25
 """Seconds after which a worker looks up where no packet comes."""
@@ -22,9 +23,10 @@ TICK = 0.25
 DRAIN = 0.5
 """Seconds that a worker goes on at most with what waits, once it is told to end."""
 
+_PROTOCOL_TCP = 6
 _CHECK_EVERY = 1024  # packets between two looks at what else a tick looks at
 _TOLD = frozenset(
-    {"fragment", "cut", "malformed_sip", "malformed_packet", "error"}
+    {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
     | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}
 )
 
@@ -46,6 +48,7 @@ class Job:
     gateway: Gateway
     mode: Mode
     mtu: int
+    drops_tcp: bool = False
 
 
 class Worker:
@@ -54,6 +57,7 @@ class Worker:
     def __init__(self, job: Job, queue: Queue, row: Row[Name]) -> None:
         self._handle = job.gateway.handle
         self._sends = job.mode is not Mode.DRY_RUN
+        self._on_tcp = Action.DROP if job.drops_tcp else Action.ACCEPT
         self._queue = queue
         self._row = row
         self._tally = Tally(row, job.mtu)
@@ -87,6 +91,8 @@ class Worker:
         verdict = self._handle(packet, time.time())
         if isinstance(verdict, Ask):
             raise RuntimeError("the gateway asks, and nothing is there to answer it")
+        if verdict.outcome == ip.NOT_UDP and _is_tcp(packet):
+            verdict = verdict._replace(action=self._on_tcp, outcome=TCP)
         self._tally.note(packet, verdict, time.monotonic_ns() - start)
         if verdict.action is Action.DROP or verdict.outcome in _TOLD:
             self._tell(packet, verdict)
@@ -126,3 +132,8 @@ class Worker:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._is_ending = True
+
+
+def _is_tcp(packet: bytes) -> bool:
+    """Of IPv6 only without extension headers, which the rules do not look behind either."""
+    return packet[6 if packet[0] >> 4 == 6 else 9] == _PROTOCOL_TCP

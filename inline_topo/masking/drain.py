@@ -1,0 +1,84 @@
+"""The way out (`run --drain`): tokens still open, and nothing is masked any more.
+
+But for Call-IDs (`mask_callid`): a dialog that the outside knows by a token must keep it to its end.
+A dialog that begins now gets none, so what is masked dies out. Which ones begin now is the only
+thing remembered here, for each Call-ID that leaves in a request outside of a dialog.
+"""
+
+from inline_topo.edits import Edit
+from inline_topo.masking.callid import CallIds
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.policy import Policy
+from inline_topo.masking.topoh import DEFAULTS, Options, Table, Topoh, tag_of
+from inline_topo.sip import names
+from inline_topo.sip.message import Message
+
+MOST_REMEMBERED = 100_000
+"""Call-IDs that are remembered; behind that the oldest are forgotten."""
+
+_GO_ON = (b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE", b"INFO")
+"""Methods that never begin a dialog."""
+
+
+class Draining(Topoh):
+    """Opens, and masks nothing but the Call-IDs of dialogs that began before.
+
+    With several queues, both directions between two addresses must come to the same one, as
+    `--queue-balance` has it.
+    """
+
+    def __init__(
+        self, codec: Codec, hosts: Hosts, policy: Policy, options: Options = DEFAULTS
+    ) -> None:
+        super().__init__(codec, hosts, policy, options)
+        self._call_ids = self._begun = BegunCallIds(codec, hosts, options.callid_prefix)
+
+    def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
+        return {names.TO}
+
+    def egress_request(self) -> tuple[Table, Table]:
+        return {}, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+
+    def egress_response(self) -> tuple[Table, Table]:
+        return {}, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+
+    def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
+        """As `Topoh.edits`; takes note of dialogs that begin."""
+        if (
+            self.options.mask_callid
+            and flow.direction is Direction.EGRESS
+            and message.is_request
+            and message.method not in _GO_ON
+            and not tag_of(message, names.TO)
+        ):
+            self._begun.begin(message)
+        return super().edits(message, flow, now)
+
+
+class BegunCallIds(CallIds):
+    """The bijection, but for Call-IDs of dialogs that began while nothing is masked."""
+
+    def __init__(self, codec: Codec, hosts: Hosts, prefix: bytes) -> None:
+        super().__init__(codec, hosts, prefix)
+        self._begun: dict[bytes, None] = {}
+
+    def begin(self, message: Message) -> None:
+        """A dialog may begin with this request; what the outside knows by a token does not."""
+        spans = message.fields.get(names.CALL_ID)
+        if spans:
+            self._begun[message.data[slice(*spans[0])]] = None
+            if len(self._begun) > MOST_REMEMBERED:
+                del self._begun[next(iter(self._begun))]
+
+    def mask(self, callid: bytes) -> bytes:
+        return callid if callid in self._begun else super().mask(callid)
+
+    def unmask(self, callid: bytes, *, escape: bool = True) -> bytes:
+        if callid in self._begun:
+            return callid
+        original = super().unmask(callid, escape=escape)
+        if original != callid:  # it left as a token: a request that was sent again after the change
+            self._begun.pop(original, None)
+        return original
