@@ -18,8 +18,9 @@ class Seen(NamedTuple):
 
     @property
     def is_good(self) -> bool:
-        """Whether the rules are those of the configuration and nothing is wrong."""
-        return not self.findings and all(status.as_configured for status in self.families)
+        """Whether the rules are those of the configuration and the gateway could start."""
+        is_fatal = any(finding.fatal for finding in self.findings)
+        return not is_fatal and all(status.as_configured for status in self.families)
 
     def lines(self) -> Iterator[str]:
         """For people."""

@@ -87,8 +87,8 @@ def judge(plan: Plan, family: Family, saved: Saved, native: str = "") -> list[Fi
         found.append(
             _warning(f"{family}: nothing puts fragments together, long messages are cut: {_APPLY}")
         )
-    if plan.tracked and family is Family.IPV4:
-        found += _nat(saved, native)
+    if family is Family.IPV4:
+        found += _nat(plan, saved, native)
     return found
 
 
@@ -164,10 +164,16 @@ def _concerns(rule: Rule, plan: Plan) -> bool:
     return any(int(span[0]) <= port <= int(span[-1]) for span in spans for port in plan.ports)
 
 
-def _nat(saved: Saved, native: str) -> list[Finding]:
+def _nat(plan: Plan, saved: Saved, native: str) -> list[Finding]:
     rules = [r for r in saved.rules if r.table == "nat" and r.target in ("SNAT", "MASQUERADE")]
-    if not rules and not re.search(r"\b(?:snat|masquerade)\b", native):
+    translates = bool(rules) or re.search(r"\b(?:snat|masquerade)\b", native) is not None
+    if plan.tracked and not translates:
         return [_warning('shape "nat": no rule translates (SNAT, MASQUERADE)')]
+    if translates and not plan.tracked:
+        shape = plan.shape.value
+        return [
+            _warning(f'shape "{shape}" keeps SIP from the NAT of this machine: is it shape "nat"?')
+        ]
     return [
         _warning(f"the NAT changes source ports, and Contacts would name wrong ones: {rule.line}")
         for rule in rules

@@ -97,7 +97,9 @@ def test_rules_of_ones_own_do_as_well(net: Row, config: Config) -> None:
     assert found(net, config) == []
 
 
-def test_the_sip_helper_is_fatal(net: Row, config: Config) -> None:
+def test_the_sip_helper_is_fatal(
+    net: Row, config: Config, file: Path, command: Callable[..., Ran]
+) -> None:
     udp = ["-p", "udp", "--dport", "5060"]
     net.gateway.run(
         "iptables", "-t", "raw", "-A", "PREROUTING", *udp, "-j", "CT", "--helper", "sip"
@@ -105,6 +107,12 @@ def test_the_sip_helper_is_fatal(net: Row, config: Config) -> None:
     fatal, text = found(net, config)[0]
     assert fatal
     assert text.startswith("IPv4: the kernel's SIP helper")
+    with net.gateway.enter():
+        command("rules", "apply", "-c", file)
+        ran = command("rules", "status", "-c", file)
+        assert ran.status == 1
+        assert ran.out.splitlines()[3:] == [f"error: {text}"]
+        assert command("run", "-c", file) == (2, "", f"inline-topo: {text}\n")
 
 
 def test_the_sip_helper_of_native_rules_is_fatal(net: Row, config: Config) -> None:

@@ -57,7 +57,7 @@ def test_finds_what_is_missing() -> None:
         ("raw -A PREROUTING -p tcp -j CT --zone 1", True),
         ("filter -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", True),
         ("filter -A FORWARD -m state --state NEW -j ACCEPT", True),
-        ("nat -A POSTROUTING -o eth0 -j MASQUERADE", True),
+        ("nat -A PREROUTING -p tcp -j REDIRECT", True),
         ("mangle -A PREROUTING -p udp -j TPROXY --on-port 5060", True),
     ],
 )
@@ -126,6 +126,14 @@ def test_shape_nat_wants_a_nat_that_keeps_ports(rule: str, says: str) -> None:
     found = texts(GOOD + f"*nat\n[0:0] {rule}\nCOMMIT\n", plan=NAT)
     assert [is_fatal for is_fatal, _ in found] == ([False] if says else [])
     assert all(says in text for _, text in found)
+
+
+def test_the_other_shapes_are_not_for_a_router_that_translates() -> None:
+    nat = "*nat\n[0:0] -A POSTROUTING -o wan0 -j MASQUERADE\nCOMMIT\n"
+    assert texts(GOOD + nat, plan=NAT) == []
+    assert texts(GOOD + nat) == [
+        (False, 'shape "router" keeps SIP from the NAT of this machine: is it shape "nat"?')
+    ]
 
 
 @pytest.mark.parametrize(
