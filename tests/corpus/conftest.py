@@ -29,6 +29,8 @@ FIELDS = (
     "ip.frag_offset",
     "ipv6.fraghdr.ident",
     "udp.payload",
+    "ip.src",
+    "ipv6.src",
 )
 
 
@@ -55,6 +57,7 @@ class Judged(NamedTuple):
     malformed: bool
     checksums: tuple[str, str]
     payload: bytes  # of UDP, put together from fragments at the last of them
+    source: str  # its IP address
 
 
 @pytest.fixture(scope="session")
@@ -120,16 +123,18 @@ def _judged(path: Path) -> list[Judged]:
 
 
 def _judgement(
-    protocols: str, malformed: str, ip: str, udp: str, mf: str, offset: str, v6: str, payload: str
-) -> Judged:
+    protocols: str, malformed: str, ip: str, udp: str, mf: str, offset: str, fragment6: str,
+    payload: str, source4: str, source6: str,
+) -> Judged:  # fmt: skip
     names = [name for name in protocols.split(":") if name != "ipv6.fraghdr"]
     first = next((n for n, name in enumerate(names) if name in ("ip", "ipv6")), len(names))
     return Judged(
         sip=names[first + 1 : first + 3] == ["udp", "sip"],
-        fragment=bool(v6) or mf.startswith("1") or offset.split(",")[0] not in ("", "0"),
+        fragment=bool(fragment6) or mf.startswith("1") or offset.split(",")[0] not in ("", "0"),
         malformed=bool(malformed),
         checksums=(ip, udp),
         payload=bytes.fromhex(payload.split(",")[0]),
+        source=(source4 or source6).split(",")[0],
     )
 
 
