@@ -59,7 +59,8 @@ def running(net: Row, file: Path) -> Iterator["subprocess.Popen[bytes]"]:
             [sys.executable, "-m", "inline_topo", "run", "-c", file], stderr=log
         )
     try:
-        until(lambda: ours(net, "status", "-c", file).returncode == 0)
+        until(lambda: program.poll() is not None or ours(net, "status", "-c", file).returncode == 0)
+        assert program.poll() is None, file.with_suffix(".log").read_text()
         yield program
     finally:
         program.terminate()
@@ -120,6 +121,76 @@ def test_what_leaves_is_masked_and_opened_on_its_way_back(
     out.settimeout(2)
     phone.sendto(invite(family), (OUTSIDE[family], 5060))
     assert out.recv(10000) == invite(family)
+
+
+def test_a_private_phone_behind_nat_registers_and_is_called(net: Row, file: Path) -> None:
+    file.write_text(
+        'shape = "nat"\ninside = ["10.9.1.2"]\npublic = "198.51.100.1"\ninterfaces = ["wan0"]\n'
+        '[topoh]\nmask_key_file = "mask.key"\n'
+    )
+    net.gateway.run(
+        *["iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "wan0"], "-j", "MASQUERADE"
+    )
+    assert ours(net, "rules", "apply", "-c", file).returncode == 0
+    phone, registrar = net.inside.udp("10.9.1.2", 5060), net.outside.udp("198.51.100.2", 5060)
+    via = b"Via: SIP/2.0/UDP 10.9.1.2:5060;rport;branch=z9hG4bKnashds7"
+    contact = b"Contact: <sip:bob@10.9.1.2:5060>"
+    register = b"\r\n".join(
+        [
+            b"REGISTER sip:example.com SIP/2.0",
+            via,
+            b"Max-Forwards: 70",
+            b"To: <sip:bob@example.com>",
+            b"From: <sip:bob@example.com>;tag=456248",
+            b"Call-ID: 843817637684230",
+            b"CSeq: 1826 REGISTER",
+            contact,
+            b"Content-Length: 0",
+            b"",
+            b"",
+        ]
+    )
+    with running(net, file):
+        phone.sendto(register, ("198.51.100.2", 5060))
+        seen, source = registrar.recvfrom(10000)
+        assert source == ("198.51.100.1", 5060)
+        assert b"10.9.1" not in seen
+        answer = re.sub(rb"^REGISTER .*", b"SIP/2.0 200 OK\r", seen).replace(
+            b";rport", b";rport=5060;received=198.51.100.1"
+        )
+        registrar.sendto(answer, source)
+        answered = phone.recv(10000).split(b"\r\n")
+        assert via.replace(b";rport", b";rport=5060;received=198.51.100.1") in answered
+        assert contact in answered
+        masked = re.search(rb"Contact: <([^>]+)>", seen)
+        assert masked
+        assert masked[1].partition(b"@")[2].split(b";")[0] in (
+            b"198.51.100.1",
+            b"198.51.100.1:5060",
+        )
+        call = invite(Family.IPV4).replace(b"sip:bob@198.51.100.2", masked[1])
+        registrar.sendto(call.replace(b"10.9.1.2", b"198.51.100.2"), source)
+        assert phone.recv(10000).startswith(b"INVITE sip:bob@10.9.1.2:5060 SIP/2.0\r\n")
+
+
+@BOTH
+def test_the_servers_own_machine(net: Row, file: Path, family: Family) -> None:
+    server = {Family.IPV4: "198.51.100.1", Family.IPV6: "2001:db8:2::1"}[family]
+    file.write_text(f'shape = "host"\ninside = ["{server}"]\n[topoh]\nmask_key_file = "mask.key"\n')
+    assert ours(net, "rules", "apply", "-c", file).returncode == 0
+    proxy, out = net.gateway.udp(server, 5060), net.outside.udp(OUTSIDE[family], 5060)
+    with running(net, file):
+        proxy.sendto(invite(family), (OUTSIDE[family], 5060))  # another one's, relayed
+        seen = out.recv(10000)
+        contact = re.search(rb"Contact: <(sip:[^>]+)>", seen)
+        assert contact
+        assert server.encode() in contact[1]
+        assert b":5070" not in contact[1]
+        out.sendto(re.sub(rb"^INVITE \S+", b"BYE " + contact[1], seen), (server, 5060))
+        opened = proxy.recv(10000).split(b"\r\n", 1)[0]
+        assert opened.startswith(b"BYE sip:alice@")
+        assert opened.endswith(b":5070 SIP/2.0")
+    assert net.gateway.tracked() == 0
 
 
 @BOTH
