@@ -55,6 +55,15 @@ def test_a_token_opens_only_if_we_would_mint_its_content(codec: Codec) -> None:
 
 
 @each_codec
+def test_a_token_of_an_escaped_call_id_is_nobodys(codec: Codec) -> None:
+    """It would open to what leaves as something else: the escaped Call-ID's own way out."""
+    ids = CallIds(codec, HOSTS)
+    token = codec.seal_callid(b"!!!:abc@10.0.0.5")
+    assert ids.unmask(token) == token
+    assert ids.mask(token) == token
+
+
+@each_codec
 def test_without_escape_tokens_open_all_the_same(codec: Codec) -> None:
     ids = CallIds(codec, HOSTS)
     token = ids.mask(b"abc@10.0.0.5")

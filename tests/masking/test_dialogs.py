@@ -247,6 +247,20 @@ def test_rotation_changes_what_may_change_alone() -> None:
             assert opened == message
 
 
+def test_a_registrar_inside_lists_the_same_bindings_after_rotation() -> None:
+    response = wire("""
+        SIP/2.0 200 OK
+        Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
+        CSeq: 1 REGISTER
+        Contact: <sip:bob@10.0.0.5>;expires=60
+        Service-Route: <sip:10.0.0.1;lr>
+    """)
+    old, new = (leave(gateway(ring=ring), response) for ring in (RING, RING.rotate()))
+    assert b"10.0.0." not in old
+    assert lines(old, b"Contact") == lines(new, b"Contact")
+    assert lines(old, b"Service-Route") != lines(new, b"Service-Route")
+
+
 SCRIPT = """
 import sys
 from tests.masking.network import gateway, leave

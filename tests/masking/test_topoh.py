@@ -494,3 +494,25 @@ def _without_marks(text: str) -> str:
     for mark in ("«", "»", "⟦;TH=div⟧"):
         text = text.replace(mark, "")
     return text
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_mask_address_is_no_secret(codec: str) -> None:
+    """A token that comes by again, of ours or of another node, is not masked once more."""
+    network = gateway(codec, topoh__mask_ip="10.1.1.10")
+    text = """
+        REFER sip:alice@198.51.100.20 SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+        Record-Route: <sip:192.0.2.10;lr>, <{}>
+        Contact: <{}>
+        Refer-To: <{}>
+    """
+    clear = text.format("sip:10.1.1.10;lr", "sip:x@10.1.1.10", "sip:x@10.1.1.10:5080")
+    assert leave(network, inside_view(clear)) == inside_view(clear)
+    hidden = text.format("«sip:10.0.0.1;lr»", "«sip:x@10.0.0.5»", "«sip:x@10.0.0.6»")
+    masked = leave(network, inside_view(hidden))
+    if codec == "kamailio":
+        assert masked == outside_view(hidden, codec, "10.1.1.10")
+    else:
+        assert outside_pattern(hidden, "10.1.1.10").fullmatch(masked)
+    assert leave(network, masked) == masked

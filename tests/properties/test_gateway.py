@@ -60,12 +60,13 @@ def test_unmask_undoes_mask(codec: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.full
-@settings(max_examples=5000)
+@settings(max_examples=2_000)
 @with_messages
 def test_unmask_undoes_mask_at_length(codec: str, data: st.DataObject) -> None:
     round_trip(codec, data)
 
 
+@settings(max_examples=50)
 @with_messages
 def test_the_legs_undo_each_other_in_both_directions(codec: str, data: st.DataObject) -> None:
     """A short capture, each message with the memory of those before it."""
@@ -146,6 +147,7 @@ def test_nothing_hidden_is_left_where_the_tables_mask_always(
         assert not SHOWN.search(via)
 
 
+@settings(max_examples=50)
 @with_messages
 def test_a_fresh_gateway_does_the_same(codec: str, data: st.DataObject) -> None:
     """No answer depends on what came before."""
@@ -243,7 +245,7 @@ def test_words_in_any_order_give_a_verdict(text: bytes, each: Gateway) -> None:
 
 
 @pytest.mark.full
-@settings(max_examples=20_000)
+@settings(max_examples=8_000)
 @given(TEXT, st.sampled_from(ALL))
 def test_words_in_any_order_give_a_verdict_at_length(text: bytes, each: Gateway) -> None:
     words(text, each)
