@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.net import Net
 from lab.site import Site
 
 ROOT = Path(__file__).parents[2]
@@ -24,12 +25,18 @@ PATIENCE = 10.0  # seconds
 
 
 class Running:
-    """`inline-topo run` in the host `gw`, with the rules that send it packets."""
+    """`inline-topo run` in a host, with the rules that send it packets."""
 
     def __init__(
-        self, site: Site, config: str, *options: str, before: tuple[str, ...] = ()
+        self,
+        site: Net,
+        config: str,
+        *options: str,
+        before: tuple[str, ...] = (),
+        host: str = "gw",
     ) -> None:
         self.site = site
+        self.host = host
         self.config = site.folder / "gw.toml"
         self.config.write_text(config)
         if not (site.folder / "mask.key").exists():
@@ -40,7 +47,7 @@ class Running:
     def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
         """Start it, and wait until it is ready; `before`: words of a command that runs it."""
         command = (*before, *INLINE_TOPO, "run", "-c", "gw.toml", *options)
-        self.process = self.site.start("gw", "gateway.log", *command)
+        self.process = self.site.start(self.host, "gateway.log", *command)
         try:
             self.site.await_text("gateway.log", "event=ready")
         except Exception as error:
@@ -49,14 +56,14 @@ class Running:
     def rules(self, *words: str) -> None:
         """`inline-topo rules`, in the gateway's host and folder."""
         folder = ("env", "-C", str(self.site.folder))
-        self.site.run("gw", *folder, *INLINE_TOPO, "rules", *words)
+        self.site.run(self.host, *folder, *INLINE_TOPO, "rules", *words)
 
     def log(self) -> str:
         return (self.site.folder / "gateway.log").read_text()
 
     def status(self) -> dict[str, Any]:
         """What `inline-topo status --json` says."""
-        command = ("ip", "netns", "exec", f"lab{os.getpid()}-gw", *INLINE_TOPO)
+        command = ("ip", "netns", "exec", f"lab{os.getpid()}-{self.host}", *INLINE_TOPO)
         done = subprocess.run(
             [*command, "status", "--json", "-c", str(self.config)],
             capture_output=True, text=True, check=False,
