@@ -148,6 +148,13 @@ def test_brackets_stay_where_a_display_name_was_added() -> None:
     assert referred("aes-siv", b"C " + value) == b"C <sip:carol@10.0.0.8>"
 
 
+def test_a_route_keeps_its_brackets_wherever_its_uri_came_from() -> None:
+    """RFC 3261 section 20.34: name-addr alone. A Contact that stood bare may become a Route."""
+    token = uri(contact("aes-siv", "sip:bob@10.0.0.5:5062"))
+    message = b"BYE sip:x@h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nRoute: <%s>\r\n\r\n" % token
+    assert lines(enter(gateway(), message), b"Route") == [b"<sip:bob@10.0.0.5:5062>"]
+
+
 def test_a_client_that_drops_brackets_does_not_turn_our_parameters_into_its_own() -> None:
     """RFC 3261 section 20.10: without brackets what follows a semicolon is the field's."""
     token = uri(contact("aes-siv", "<sip:bob@10.0.0.5;transport=tcp>"))

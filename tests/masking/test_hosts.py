@@ -42,6 +42,7 @@ def test_own(host: str) -> None:
         "192.0.2.1",
         "[2001:db8::2]",
         "192.0.2.1.nip.example",
+        "10.0.0.1.nip.example",  # spells an own address
         "pbx.example.com",
         "notcorp.example",
         "corp.example.org",

@@ -130,6 +130,44 @@ def test_a_request_out_of_a_dialog_comes_to_what_was_minted_alone(codec: str) ->
 
 
 @each_codec
+def test_a_call_to_a_registered_binding_comes_to_its_token(codec: str) -> None:
+    """The same as in the REGISTER, which is sealed under the stable key."""
+    leg = outside(codec)
+    sent = leave(
+        leg,
+        wire("""
+            REGISTER sip:198.51.100.20 SIP/2.0
+            Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+            CSeq: 1 REGISTER
+            Contact: <sip:bob@10.0.0.5:5062>;expires=60
+        """),
+    )
+    binding = sent.partition(b"<")[2].partition(b">")[0]
+    call = wire("""
+        INVITE sip:bob@10.0.0.5:5062 SIP/2.0
+        Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
+        To: <sip:bob@example.com>
+    """)
+    assert enter_masked(leg, call).startswith(b"INVITE " + binding + b" SIP/2.0")
+
+
+@each_codec
+def test_a_spiral_brings_back_the_vias_that_left(codec: str) -> None:
+    leg = outside(codec)
+    leave(leg, inside_view(INVITE))
+    check_entered(
+        codec,
+        leg,
+        """
+        INVITE sip:alice@192.0.2.10 SIP/2.0
+        Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK9
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+        Via: «SIP/2.0/UDP 10.0.0.5:5062⟦;TH=div⟧;branch=z9hG4bK2»
+        """,
+    )
+
+
+@each_codec
 def test_a_registrar_lists_what_was_registered(codec: str) -> None:
     leg = outside(codec)
     registered = wire("""
@@ -212,6 +250,12 @@ def test_what_policy_left_clear_is_echoed_clear(codec: str) -> None:
         To: <sip:bob@example.com>;tag=2
     """)
     assert enter_masked(leg, bye) == bye
+    refer = wire("""
+        REFER sip:x@192.0.2.10 SIP/2.0
+        Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
+        Refer-To: <sip:bob@10.0.0.5:5062>
+    """)
+    assert enter_masked(leg, refer) == refer
 
 
 @each_codec
