@@ -152,9 +152,10 @@ def _mangle_jumps(plan: Plan, family: Family) -> Iterator[str]:
         yield from (f"FORWARD {where}-j {OWN}" for where in (*_entering(plan), *_leaving(plan)))
     else:
         yield f"FORWARD -j {OWN}"
-    # the router's own errors quote what it could not send on, after it was judged
+    # the router's own errors quote what it could not send on, after it was judged; one about a
+    # packet of this interface may leave by another
     icmp = "icmp" if family is Family.IPV4 else "ipv6-icmp"
-    yield from (f"OUTPUT {where}-p {icmp} -j {ERRORS}" for where in _leaving(plan))
+    yield f"OUTPUT ! -o lo -p {icmp} -j {ERRORS}"
 
 
 def _entering(plan: Plan) -> list[str]:

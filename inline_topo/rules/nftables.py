@@ -34,7 +34,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _chain(name, hook, -150, (f"{some}jump judge" for some in where))
     if plan.shape is not Shape.HOST:
         yield "\t# The router's own errors quote what it could not send on, after it was judged."
-        yield from _chain("errors", "output", -150, (f"{w}jump quotes" for w in _leaving(plan)))
+        yield from _chain("errors", "output", -150, ['oifname != "lo" jump quotes'])
     yield "}"
 
 

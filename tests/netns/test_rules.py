@@ -362,8 +362,11 @@ def test_icmp_errors_that_quote_sip_are_queued_and_no_others(
 
 
 @BOTH
-def test_the_routers_own_icmp_errors_are_queued(net: Row, family: Family) -> None:
-    apply(net.gateway, ROUTER)
+@pytest.mark.parametrize("interfaces", [(), ("lan0",), ("wan0",)], ids=["any", "lan0", "wan0"])
+def test_the_routers_own_icmp_errors_are_queued(
+    net: Row, family: Family, interfaces: tuple[str, ...]
+) -> None:
+    apply(net.gateway, ROUTER._replace(interfaces=interfaces))
     gone = "10.9.1.77" if family is Family.IPV4 else "2001:db8:1::77"
     at = 9 if family is Family.IPV4 else 6
     net.gateway.run("ip", "neigh", "flush", "all")
