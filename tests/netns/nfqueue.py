@@ -60,9 +60,13 @@ class Listener:
         self._send(_VERDICT, _attribute(2, struct.pack(">II", ACCEPT, queued.number)), _REQUEST)
         return queued
 
+    def fileno(self) -> int:
+        """For select."""
+        return self._socket.fileno()
+
     def has_more(self, seconds: float = 0.3) -> bool:
         """Whether a packet waits, or comes within this time."""
-        return bool(select.select([self._socket], [], [], seconds)[0])
+        return bool(select.select([self], [], [], seconds)[0])
 
     def _send(self, kind: int, attribute: bytes, flags: int) -> None:
         body = struct.pack("=BBH", 0, 0, socket.htons(self._queue)) + attribute

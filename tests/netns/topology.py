@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -97,13 +97,13 @@ def row(*, bridge: bool = False) -> Iterator[Row]:
     outside, gateway, inside = hosts
     try:
         for host in hosts:
-            _ip("netns", "add", host.name)
-            _ip("-n", host.name, "link", "set", "lo", "up")
+            subprocess.run(["ip", "netns", "add", host.name], check=True)
+            _ip(host, "link", "set", "lo", "up")
             # or addresses could not be used for their first second
             host.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         for host, port in ((outside, "wan0"), (inside, "lan0")):
             link = ["link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", host.name]
-            _ip("-n", gateway.name, *link)
+            _ip(gateway, *link)
         if bridge:
             _bridge(hosts)
         else:
@@ -118,59 +118,43 @@ def row(*, bridge: bool = False) -> Iterator[Row]:
 
 def _route(hosts: Row) -> None:
     outside, gateway, inside = hosts
-    for family, length in ((Family.IPV4, 24), (Family.IPV6, 64)):
-        for host, port, addresses in (
-            (outside, "eth0", [OUTSIDE[family]]),
-            (gateway, "wan0", [WAN[family]]),
-            (gateway, "lan0", [LAN[family]]),
-            (inside, "eth0", [phone_address(family, number) for number in PHONES]),
-        ):
-            for address in addresses:
-                _address(host, port, f"{address}/{length}")
-    for host, port in ((outside, "eth0"), (gateway, "wan0"), (gateway, "lan0"), (inside, "eth0")):
-        _up(host, port)
-    for family in Family:
-        for host, router in ((outside, WAN), (inside, LAN)):
-            _ip(
-                "-n",
-                host.name,
-                f"-{family.value}",
-                "route",
-                "add",
-                "default",
-                "via",
-                router[family],
-            )
+    phones = {f: [phone_address(f, number) for number in PHONES] for f in Family}
+    for host, port, addresses in (
+        (outside, "eth0", {f: [OUTSIDE[f]] for f in Family}),
+        (gateway, "wan0", {f: [WAN[f]] for f in Family}),
+        (gateway, "lan0", {f: [LAN[f]] for f in Family}),
+        (inside, "eth0", phones),
+    ):
+        _up(host, port, addresses)
+    for host, router in ((outside, WAN), (inside, LAN)):
+        for family in Family:
+            _ip(host, f"-{family.value}", "route", "add", "default", "via", router[family])
     gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
 
 def _bridge(hosts: Row) -> None:
     outside, gateway, inside = hosts
-    _ip("-n", gateway.name, "link", "add", "br0", "type", "bridge")
-    _ip("-n", gateway.name, "link", "set", "br0", "up")
+    _ip(gateway, "link", "add", "br0", "type", "bridge")
+    _ip(gateway, "link", "set", "br0", "up")
     for port in ("wan0", "lan0"):
-        _ip("-n", gateway.name, "link", "set", port, "master", "br0")
-        _up(gateway, port)
-    for host, address in ((outside, OUTSIDE), (inside, WAN)):
-        for family, length in ((Family.IPV4, 24), (Family.IPV6, 64)):
-            _address(host, "eth0", f"{address[family]}/{length}")
-        _up(host, "eth0")
+        _ip(gateway, "link", "set", port, "master", "br0")
+        _up(gateway, port, {})
+    _up(outside, "eth0", {f: [OUTSIDE[f]] for f in Family})
+    _up(inside, "eth0", {f: [WAN[f]] for f in Family})
     calls = [f"net.bridge.bridge-nf-call-{name}=1" for name in ("iptables", "ip6tables")]
     gateway.run("sysctl", "-qw", *calls)
 
 
-def _address(host: Namespace, port: str, address: str) -> None:
-    nodad = ["nodad"] if ":" in address else []
-    _ip("-n", host.name, "addr", "add", address, "dev", port, *nodad)
+def _up(host: Namespace, port: str, addresses: Mapping[Family, list[str]]) -> None:
+    lines = [f"addr add {each}/24 dev {port}" for each in addresses.get(Family.IPV4, [])]
+    lines += [f"addr add {each}/64 dev {port} nodad" for each in addresses.get(Family.IPV6, [])]
+    lines.append(f"link set {port} up")
+    host.run("ip", "-batch", "-", given="\n".join(lines))
+    host.run(sys.executable, "-I", "-S", str(OFFLOAD), port)
 
 
-def _up(host: Namespace, port: str) -> None:
-    _ip("-n", host.name, "link", "set", port, "up")
-    host.run(sys.executable, str(OFFLOAD), port)
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
+def _ip(host: Namespace, *arguments: str) -> None:
+    host.run("ip", *arguments)
 
 
 def _setns(descriptor: int) -> None:
