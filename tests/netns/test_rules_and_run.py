@@ -194,7 +194,10 @@ def test_the_servers_own_machine(net: Row, file: Path, family: Family) -> None:
 
 
 @BOTH
-def test_an_icmp_error_does_not_quote_what_was_opened(net: Row, file: Path, family: Family) -> None:
+@pytest.mark.parametrize("body", [0, 3500], ids=["short", "in fragments"])
+def test_an_icmp_error_does_not_quote_what_was_opened(
+    net: Row, file: Path, family: Family, body: int
+) -> None:
     assert ours(net, "rules", "apply", "-c", file).returncode == 0
     phone, out = net.inside.udp(INSIDE[family], 5060), net.outside.udp(OUTSIDE[family], 5060)
     out.setsockopt(*((0, 11, 1) if family is Family.IPV4 else (41, 25, 1)))  # IP_RECVERR
@@ -211,9 +214,9 @@ def test_an_icmp_error_does_not_quote_what_was_opened(net: Row, file: Path, fami
                 b"To: <sip:a@example.com>;tag=2",
                 b"Call-ID: 1",
                 b"CSeq: 1 BYE",
-                b"Content-Length: 0",
+                b"Content-Length: %d" % body,
                 b"",
-                b"",
+                b"x" * body,
             ]
         )
         out.sendto(bye, (INSIDE[family], 5060))
