@@ -19,6 +19,7 @@ token format: change them only with a new kind of token.
 
 import re
 import socket
+from functools import lru_cache
 
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -69,6 +70,7 @@ SEPARATORS = (
 METHOD = b"\xfe"
 """In the text of a URI: here stood `;method=…`, which stays outside the token."""
 
+_BRANCH_WORD, _BRANCH_CODE = VIA_WORDS[0], b"\x80"  # most Vias have nothing else
 _RECEIVED_SENT_BY = b"\xfd"  # ;received= with the host of the sent-by
 _RPORT_SENT_BY = b"\xfc"  # ;rport= with the port of the sent-by
 _PLAIN_VIA = re.compile(
@@ -104,6 +106,7 @@ _URI_WORDS = _Words(URI_WORDS)
 _VIA_WORDS = _Words(VIA_WORDS)
 
 
+@lru_cache(maxsize=4096)  # a host is in many Vias
 def _pack_host(host: bytes) -> tuple[int, bytes]:
     """The two bits and the bytes of an IP literal in its canonical spelling; (0, b"") for others."""
     try:
@@ -212,8 +215,11 @@ def pack_via(value: bytes, separator: int) -> bytes | None:
             text = text.replace(b";received=" + host, _RECEIVED_SENT_BY)
             if port_text:
                 text = text.replace(b";rport=" + port_text, _RPORT_SENT_BY)
+            text = text.replace(_BRANCH_WORD, _BRANCH_CODE)
+            if b";" in text:
+                text = _VIA_WORDS.pack(text)
             head = _TRANSPORTS.index(transport) | kind << 2 | bool(port) << 4 | separator << 5
-            return b"".join((bytes((head,)), packed_host, port, _VIA_WORDS.pack(text)))
+            return b"".join((bytes((head,)), packed_host, port, text))
     if not vias.is_via_parm(unfold(value)):
         return None
     if value.isascii():
