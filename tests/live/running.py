@@ -29,37 +29,43 @@ class Running:
 
     def __init__(
         self,
-        site: Net,
+        net: Net,
         config: str,
         *options: str,
         before: tuple[str, ...] = (),
         host: str = "gw",
     ) -> None:
-        self.site = site
+        self.net = net
         self.host = host
-        self.config = site.folder / "gw.toml"
+        self.config = net.folder / "gw.toml"
         self.config.write_text(config)
-        if not (site.folder / "mask.key").exists():
-            KeyRing.generate().save(site.folder / "mask.key")
+        if not (net.folder / "mask.key").exists():
+            KeyRing.generate().save(net.folder / "mask.key")
         self.rules("apply", "-c", "gw.toml")
         self.start(*options, before=before)
 
     def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
         """Start it, and wait until it is ready; `before`: words of a command that runs it."""
         command = (*before, *INLINE_TOPO, "run", "-c", "gw.toml", *options)
-        self.process = self.site.start(self.host, "gateway.log", *command)
+        self.process = self.net.start(self.host, "gateway.log", *command)
         try:
-            self.site.await_text("gateway.log", "event=ready")
+            self.net.await_text("gateway.log", "event=ready")
         except Exception as error:
             raise AssertionError(self.log()) from error
 
     def rules(self, *words: str) -> None:
         """`inline-topo rules`, in the gateway's host and folder."""
-        folder = ("env", "-C", str(self.site.folder))
-        self.site.run(self.host, *folder, *INLINE_TOPO, "rules", *words)
+        folder = ("env", "-C", str(self.net.folder))
+        self.net.run(self.host, *folder, *INLINE_TOPO, "rules", *words)
+
+    @property
+    def site(self) -> Site:
+        """The network, where it has an inside and an outside."""
+        assert isinstance(self.net, Site)
+        return self.net
 
     def log(self) -> str:
-        return (self.site.folder / "gateway.log").read_text()
+        return (self.net.folder / "gateway.log").read_text()
 
     def status(self) -> dict[str, Any]:
         """What `inline-topo status --json` says."""

@@ -5,6 +5,7 @@ them may see where another is.
 """
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
@@ -44,10 +45,11 @@ class LiveLab(Lab):
 
     def proxy(
         self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
-    ) -> None:
-        super().proxy(host, *listen, hide=hide, defines=defines)
+    ) -> "subprocess.Popen[bytes]":
+        kamailio = super().proxy(host, *listen, hide=hide, defines=defines)
         if hide:
             self._protect(host, "host")
+        return kamailio
 
     def capture(self, host: str, nanoseconds: bool = False, only: str = "") -> None:
         if host == "pbx":
@@ -71,6 +73,8 @@ def packets(file: Path) -> Iterator[tuple[str, str, str]]:
     with (RawPcapNgReader if file.suffix == ".pcapng" else RawPcapReader)(str(file)) as reader:
         for frame, _ in reader:
             data = bytes(frame)[14:]
+            source: IPv4Address | IPv6Address
+            target: IPv4Address | IPv6Address
             if data[0] >> 4 == 4:
                 source, target = IPv4Address(data[12:16]), IPv4Address(data[16:20])
                 is_later = int.from_bytes(data[6:8], "big") & 0x1FFF

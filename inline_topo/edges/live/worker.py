@@ -18,13 +18,13 @@ from .port import Orphans, Queue
 from .tally import LOST, READY, TCP, TURN_NS, Name, Tally
 
 TICK = 0.25
-"""Seconds after which a worker looks up where no packet comes."""
+"""Seconds after which a worker looks up from its packets, or from waiting for one."""
 
 DRAIN = 0.5
 """Seconds that a worker goes on at most with what waits, once it is told to end."""
 
 _PROTOCOL_TCP = 6
-_CHECK_EVERY = 1024  # packets between two looks at what else a tick looks at
+_TICK_NS = int(TICK * 0.9e9)  # a tick's read comes back a little early
 _TOLD = frozenset(
     {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
     | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}
@@ -65,7 +65,7 @@ class Worker:
         self._parent = os.getppid()
         self._is_ending = False
         self._deadline = 0.0
-        self._turns = 0
+        self._look_up_at = 0
         self._lost_before = row[LOST]
 
     def run(self, orphans: Orphans | None) -> None:
@@ -113,10 +113,9 @@ class Worker:
     def _go_on(self) -> bool:
         """Between two packets, and at every tick without one."""
         now = time.monotonic_ns()
-        idle = now - self._row[TURN_NS] >= TICK * 0.9e9
         self._row.set(TURN_NS, now)
-        self._turns += 1
-        if idle or not self._turns % _CHECK_EVERY:
+        if now >= self._look_up_at:
+            self._look_up_at = now + _TICK_NS
             self._look_up()
         return not self._is_ending
 
