@@ -1,12 +1,19 @@
 """Field values in a list (RFC 3261 section 7.3.1): commas outside quotes and angle brackets."""
 
 import re
+from collections.abc import Iterator
 
 from inline_topo.sip.message import Span
 
-_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*"|<[^>]*>|(,)', re.DOTALL)
+_QUOTED, _BRACKETED = rb'"[^"\\]*(?:\\.[^"\\]*)*"', rb"<[^>]*>"
+_COMMA = {  # by the characters that open what is closed again
+    b'"<': re.compile(_QUOTED + b"|" + _BRACKETED + rb'|(,)|(["<])', re.DOTALL),
+    b'"': re.compile(_QUOTED + rb'|(,)|(")', re.DOTALL),
+    b"<": re.compile(_BRACKETED + rb"|(,)|(<)"),
+    b"": re.compile(rb"(,)|((?!))"),
+}
 _PARAMETER = re.compile(
-    rb"[ \t\r\n]*;[ \t\r\n]*([^\s;=,<>\"]+)(?:[ \t\r\n]*=[ \t\r\n]*"
+    rb";[ \t\r\n]*([^\s;=,<>\"]+)(?:[ \t\r\n]*=[ \t\r\n]*"
     rb'("(?:[^"\\]|\\.)*"|[^\s;,"]*))?',
     re.DOTALL,
 )
@@ -32,12 +39,29 @@ def split(data: bytes, spans: list[Span]) -> list[Span]:
                 first = comma + 1
             _append(values, data, first, end)
             continue
-        for match in _COMMA.finditer(data, start, end):
-            if match.start(1) >= 0:
-                _append(values, data, first, match.start())
-                first = match.end()
+        for comma in _commas(data, start, end):
+            _append(values, data, first, comma)
+            first = comma + 1
         _append(values, data, first, end)
     return values
+
+
+def _commas(data: bytes, start: int, end: int) -> Iterator[int]:
+    """The offsets of the commas outside quotes and brackets, in linear time whatever the data.
+
+    Where one quote or bracket is not closed, none after it is: they are looked for no more.
+    """
+    closed = b'"<'
+    searching = True
+    while searching:
+        searching = False
+        for match in _COMMA[closed].finditer(data, start, end):
+            if match.start(1) >= 0:
+                yield match.start()
+            elif match.start(2) >= 0:
+                closed = closed.replace(match[2], b"")
+                start, searching = match.end(), True
+                break
 
 
 def _append(values: list[Span], data: bytes, start: int, end: int) -> None:

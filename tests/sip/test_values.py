@@ -67,3 +67,28 @@ PARAMETERS: dict[str, tuple[bytes, bytes | None]] = {
 def test_parameters(text: bytes, expected: bytes | None) -> None:
     span = values.parameter(text, 0, len(text), b"tag")
     assert (text[slice(*span)] if span else None) == expected
+
+
+def naive(text: bytes) -> list[bytes]:
+    """Character by character, each quote and bracket looked at by itself."""
+    elements, first, at = [], 0, 0
+    while at < len(text):
+        if text[at] == ord(","):
+            elements.append(text[first:at])
+            first = at + 1
+        elif text[at] == ord("<"):
+            at = max(at, text.find(b">", at))
+        elif text[at] == ord('"'):
+            end = at + 1
+            while end < len(text) and text[end] != ord('"'):
+                end += 2 if text[end] == ord("\\") else 1
+            at = end if end < len(text) else at
+        at += 1
+    elements.append(text[first:])
+    return [element.strip(b" \t\r\n") for element in elements if element.strip(b" \t\r\n")]
+
+
+@given(st.lists(st.sampled_from([*(b'"', b"\\", b"<", b">", b",", b"a", b" ")]), max_size=20))
+def test_split_does_as_one_who_goes_character_by_character(pieces: list[bytes]) -> None:
+    text = b"".join(pieces)
+    assert split(text) == (naive(text) if b"," in text else [text])
