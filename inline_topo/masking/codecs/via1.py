@@ -12,17 +12,22 @@ from inline_topo.sip import via as vias
 
 
 def seal(value: bytes, mask: bytes, branch_of: Callable[[bytes], bytes]) -> bytes:
-    """`value` with sent-by `mask` and the branch that `branch_of` makes of the hidden via-parm."""
-    value = unfold(value)
+    """`value` with sent-by `mask` and the branch that `branch_of` makes of the hidden via-parm.
+
+    Its folds stay, but for one within the branch parameter.
+    """
     parts = vias.parse(value, 0, len(value))
+    if parts and parts.branch[0] < 0 and b"\n" in value:
+        value = unfold(value)
+        parts = vias.parse(value, 0, len(value))
     if not parts:
         raise SealError("Via does not parse")
     start, end = parts.branch
     protocol = value[: parts.host[0]]
     if start < 0:
-        branch = branch_of(value[: parts.sent_by_end])
+        branch = branch_of(unfold(value[: parts.sent_by_end]))
         return b"".join((protocol, mask, b";branch=", branch, value[parts.sent_by_end :]))
-    branch = branch_of(value[: parts.sent_by_end] + b";branch=" + value[start:end])
+    branch = branch_of(unfold(value[: parts.sent_by_end]) + b";branch=" + value[start:end])
     return b"".join((protocol, mask, value[parts.sent_by_end : start], branch, value[end:]))
 
 
@@ -35,7 +40,9 @@ def restore(value: bytes, original: bytes | None) -> bytes | None:
     if not parts or not inner or parts.branch[0] < 0:
         return None
     start, end = parts.branch
-    head = original[: inner.sent_by_end]
+    protocol, hidden = value[: parts.host[0]], original[: inner.host[0]]
+    head = protocol if unfold(protocol) == hidden else hidden
+    head += original[inner.host[0] : inner.sent_by_end]
     if inner.branch[0] < 0:  # the sender wrote no branch: the parameter goes
         name = value.rfind(b";", 0, start)
         return head + value[parts.sent_by_end : name] + value[end:]
