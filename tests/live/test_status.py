@@ -1,0 +1,86 @@
+"""What a running gateway says about itself, to people, programs, Prometheus and keepalived."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lab.site import Site
+from tests.live.messages import invite, ok_to
+from tests.live.running import INLINE_TOPO, Running
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
+
+
+def status(site: Site) -> "subprocess.CompletedProcess[str]":
+    command = ("ip", "netns", "exec", f"lab{os.getpid()}-gw", *INLINE_TOPO, "status")
+    return subprocess.run(
+        [*command, "-c", str(site.folder / "gw.toml")], capture_output=True, text=True, check=False
+    )
+
+
+def metrics(site: Site) -> dict[str, float]:
+    client = site.open_socket("gw", socket.SOCK_STREAM)
+    client.connect(("127.0.0.1", 9469))
+    client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    samples = {}
+    for family in text_string_to_metric_families(answer.partition("\r\n\r\n")[2]):
+        for sample in family.samples:
+            labels = ",".join(sample.labels.values())
+            samples[f"{sample.name}[{labels}]"] = sample.value
+    return samples
+
+
+def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    outside.sendto(ok_to(outside.recv(65535)), (Site.INSIDE, 5060))
+    inside.recv(65535)
+    done = status(site)
+    assert done.returncode == 0
+    assert re.search(r"^state +ok$", done.stdout, re.MULTILINE)
+    assert re.search(r"^egress +1 masked$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ingress +1 unmasked$", done.stdout, re.MULTILINE)
+    assert re.search(r"^masked +Via 1, Contact 1$", done.stdout, re.MULTILINE)
+
+    told = metrics(site)
+    assert told["inline_topo_packets_total[egress,masked]"] == 1
+    assert told["inline_topo_packets_total[ingress,unmasked]"] == 1
+    assert told["inline_topo_edits_total[opened,Via]"] == 1
+    assert told["inline_topo_handling_seconds_count[]"] == 2
+    assert told["inline_topo_up[0]"] == 1
+    assert told["inline_topo_added_bytes_total[]"] > 0
+    assert told["inline_topo_queue_full_total[0]"] == 0
+
+    os.kill(gateway.worker(), signal.SIGSTOP)
+    time.sleep(2.2)
+    done = status(site)
+    assert done.returncode == 1
+    assert "NOT SERVED" in done.stdout
+
+    gateway.process.send_signal(signal.SIGTERM)
+    gateway.process.wait(10)
+    done = status(site)
+    assert done.returncode == 2
+    assert "no gateway answers on loopback port 9469" in done.stderr
+
+
+def test_answers_only_on_the_loopback(gateway: Running) -> None:
+    client = gateway.site.open_socket("inside", socket.SOCK_STREAM)
+    with pytest.raises(ConnectionRefusedError):
+        client.connect(("192.168.178.1", 9469))
+
+
+def test_a_taken_port_is_an_error_at_start_up(site: Site) -> None:
+    taken = site.open_socket("gw", socket.SOCK_STREAM)
+    taken.bind(("127.0.0.1", 9469))
+    taken.listen()
+    with pytest.raises(AssertionError, match=r"metrics\.listen_port: 9469: Address already in use"):
+        Running(site, 'inside = ["192.168.178.10"]\n[topoh]\nmask_key_file = "mask.key"\n')
