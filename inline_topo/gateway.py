@@ -92,7 +92,6 @@ OUTCOMES = {
     "fragment": "a fragment without the rest of its datagram, entering",
     "cut": "fewer bytes than its headers say, entering",
     "malformed_sip": "looks like SIP and does not parse, entering",
-    "unmaskable": "a field that must be masked does not parse, entering (outside leg)",
     "too_long": "would be longer than an IP packet can be, entering",
     "refused_fragment": "a fragment that leaves cannot be masked",
     "refused_cut": "a cut packet that leaves cannot be masked",
@@ -158,7 +157,7 @@ class Gateway:
             except sip.Malformed:
                 return self._refuse(packet, direction, "malformed_sip")
             except SealError:
-                return self._refuse(packet, direction, "unmaskable")
+                return self._drop(packet, direction, "unmaskable")
             if isinstance(edits, Need):
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
@@ -194,7 +193,7 @@ class Gateway:
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
             except SealError:
-                return self._refuse(datagram.packet, flow.direction, "unmaskable")
+                return self._drop(datagram.packet, flow.direction, "unmaskable")
             except Exception:
                 return self._defect(datagram.packet, flow.direction)
 
@@ -233,6 +232,11 @@ class Gateway:
         """A message that leaves is refused; one that enters passes, and the receiver judges it."""
         if direction is Direction.INGRESS:
             return Verdict(Action.ACCEPT, packet, direction, reason)
+        return self._drop(packet, direction, reason)
+
+    def _drop(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
+        """Whatever the direction: a message that must be masked and cannot be (in the outside leg
+        one that enters is masked too)."""
         return Verdict(self._on_refusal, packet, direction, "refused_" + reason)
 
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:

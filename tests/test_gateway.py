@@ -105,8 +105,8 @@ REACHED: dict[str, list[bytes]] = {
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],
 }
-# a defect, the outside leg, and test_gateway_wire.py
-ELSEWHERE = {"refused_error", "error", "unmaskable", "icmp_cut"}
+# a defect, and test_gateway_wire.py
+ELSEWHERE = {"refused_error", "error", "icmp_cut"}
 
 
 def packets() -> Iterator[Any]:
@@ -293,7 +293,7 @@ def test_asking_and_resuming() -> None:
     [
         (out(CLEAR), SealError("no"), Action.DROP, "refused_unmaskable"),
         (out(CLEAR), KeyError("no"), Action.DROP, "refused_error"),
-        (into(CLEAR), SealError("no"), Action.ACCEPT, "unmaskable"),
+        (into(CLEAR), SealError("no"), Action.DROP, "refused_unmaskable"),
         (into(CLEAR), KeyError("no"), Action.ACCEPT, "error"),
     ],
 )

@@ -184,6 +184,20 @@ def test_call_ids_in_the_headers_of_a_uri(codec: str, value: str) -> None:
 
 
 @each_codec
+def test_call_ids_in_the_target_of_a_redirection(codec: str) -> None:
+    """A 302 may name the dialog to replace (RFC 3261 section 19.1.1: headers of a Contact)."""
+    message = wire("""
+        SIP/2.0 302 Moved
+        Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
+        Contact: <sip:carol@10.0.0.8?Replaces=abc%4010.0.0.5%3Bto-tag%3D1>
+        CSeq: 1 INVITE
+    """)
+    masked = leave(gateway(codec, **CALL_IDS), message)
+    assert b"10.0.0." not in masked
+    assert enter(gateway(codec, **CALL_IDS), masked) == message
+
+
+@each_codec
 def test_a_bare_uri_with_headers(codec: str) -> None:
     """RFC 3261 section 20.10 wants brackets around it; what does without must not break us."""
     message = refer(b"sip:carol@10.0.0.8?Replaces=abc%4010.0.0.5%3Bto-tag%3D1")
