@@ -1,6 +1,6 @@
 """A rewrite is a list of edits; every byte outside them stays."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -17,8 +17,11 @@ class Edit(NamedTuple):
     action: str
 
 
-def splice(data: bytes, edits: Iterable[Edit]) -> bytes:
+def splice(data: bytes, edits: Sequence[Edit]) -> bytes:
     """`data` with all edits done. Raises ValueError where two overlap."""
+    if len(edits) == 1:
+        start, end, new, _, _ = edits[0]
+        return b"".join((data[:start], new, data[end:]))
     pieces = []
     position = 0
     for start, end, new, _, _ in sorted(edits):

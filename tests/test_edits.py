@@ -44,4 +44,4 @@ def test_what_is_kept_and_what_is_new(pieces: list[tuple[bytes, bytes, bytes]]) 
             edits.append(edit(start, start + len(old), new))
         else:
             expected = expected.removesuffix(new) if new else expected
-    assert splice(data, reversed(edits)) == expected
+    assert splice(data, edits[::-1]) == expected

@@ -51,6 +51,8 @@ CALL_IDS = (
 MOST_VALUES = 64
 """Values of one field that are tried for tokens in one message."""
 
+_REMEMBERED = 1 << 14
+_LONGEST_REMEMBERED = 512
 _RECEIVED = b"received"
 _VIA_ONLY = FieldNames([names.VIA])
 _CSEQ_ONLY = FieldNames([names.CSEQ])
@@ -93,6 +95,7 @@ class Topoh:
         self.policy = policy
         self.options = options
         self.uris = Uris(codec, hosts)
+        self._contacts: dict[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = {}
         self._call_ids = CallIds(codec, hosts, options.callid_prefix)
         self._rules = {
             (Direction.EGRESS, True): Rules(*self.egress_request()),
@@ -282,9 +285,7 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """Every Contact that is not own; those of a REGISTER the same at each refresh."""
-        stable = is_register(message)
-        entries = values.split(message.data, spans)
-        return self._mask_all(message.data, entries, flow, name, is_not_own, stable=stable)
+        return self._mask_own_contacts(message.data, flow, spans, is_register(message))
 
     def mask_response_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -308,7 +309,30 @@ class Topoh:
                 edit = self.uris.mask_parameter(data, entry, flow, name, is_anothers, _RECEIVED)
                 edits += [edit] if edit else []
             return edits
-        return self._mask_all(data, entries, flow, name, is_not_own)
+        return self._mask_own_contacts(data, flow, spans, False)
+
+    def _mask_own_contacts(
+        self, data: bytes, flow: Flow, spans: list[Span], stable: bool
+    ) -> list[Edit]:
+        """Every Contact that is not own. A phone's Contact is in each of its messages: what became
+        of it is remembered whole, by offsets in the value."""
+        edits = []
+        for start, end in values.split(data, spans):
+            key = (data[start:end], flow.mask, flow.outside, stable)
+            known = self._contacts.get(key)
+            if known is None:
+                made = self.uris.mask(
+                    key[0], (0, end - start), flow, names.CONTACT, is_not_own, stable=stable
+                )
+                known = tuple(made)
+                if end - start <= _LONGEST_REMEMBERED:
+                    if len(self._contacts) >= _REMEMBERED:
+                        self._contacts.clear()
+                    self._contacts[key] = known
+            for edit in known:
+                where = start + edit.start, start + edit.end
+                edits.append(Edit(*where, edit.new, names.CONTACT, MASKED))
+        return edits
 
     def _requester(self, message: Message) -> list[Host]:
         """The hosts of the last Via: its sent-by and its `received` (RFC 3261 section 18.2.1)."""

@@ -17,6 +17,7 @@ _START_LINE = re.compile(
     rb"(?:\n|\Z)",
     re.IGNORECASE,
 )
+_STATUS_LINES = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -102,13 +103,14 @@ def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
 def _find_start_line(data: bytes) -> tuple[Message, int] | None:
     """The message with its start line filled in, and the offset of the first header line."""
     eol = data.find(b"\n")
+    status = _STATUS_LINES.get(data[:12])
+    if status:
+        return Message(data, b"", status, (0, 0)), eol + 1 if eol > 0 else len(data)
     if data[eol - 9 : eol] == b" SIP/2.0\r":
         space = data.find(b" ")
         method = data[:space]
         if space < eol - 9 and method.isalpha() and data.find(b" ", space + 1) == eol - 9:
             return Message(data, method, 0, (space + 1, eol - 9)), eol + 1
-    elif data[:8] == b"SIP/2.0 " and data[8:11].isdigit() and data[11:12] == b" ":
-        return Message(data, b"", int(data[8:11]), (0, 0)), eol + 1 if eol > 0 else len(data)
     return _find_unusual_start_line(data)
 
 

@@ -34,10 +34,13 @@ def split(data: bytes, spans: list[Span]) -> list[Span]:
             continue
         first = start
         if data.find(b"<", start, end) < 0 and data.find(b'"', start, end) < 0:
-            while (comma := data.find(b",", first, end)) >= 0:
-                _append(values, data, first, comma)
-                first = comma + 1
-            _append(values, data, first, end)
+            for piece in data[start:end].split(b","):
+                value = piece.lstrip(_BLANKS)
+                begin = first + len(piece) - len(value)
+                value = value.rstrip(_BLANKS)
+                if value:
+                    values.append((begin, begin + len(value)))
+                first += len(piece) + 1
             continue
         for comma in _commas(data, start, end):
             _append(values, data, first, comma)

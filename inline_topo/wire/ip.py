@@ -31,6 +31,7 @@ class TooLong(ValueError):
 _IPV4 = Struct("!BxHxxHxB")  # version and IHL, total length, flags and fragment offset, protocol
 _IPV4_MORE_OR_OFFSET = 0x3FFF
 _DONT_FRAGMENT = 0x40  # in the first byte of flags and offset
+_TOTAL_AND_SUM = Struct("!H6xH")  # from offset 2: total length, header checksum
 _U16 = Struct("!H")
 _UDP = Struct("!HH")  # length, checksum: the second half of the header
 
@@ -190,7 +191,7 @@ def encode(
         if addresses:
             header[8:40] = addresses
     else:
-        old_total, header_sum = _U16.unpack_from(packet, 2)[0], _U16.unpack_from(packet, 10)[0]
+        old_total, header_sum = _TOTAL_AND_SUM.unpack_from(packet, 2)
         total = old_total + length - old_length
         header_sum = mend_ipv4_header(header_sum, old_total, total)
         if addresses:
@@ -207,7 +208,7 @@ def encode(
             covered += int.from_bytes(endpoints[-4:], "big") + length + ones_sum(payload)
             field = as_field(error - covered)
     _UDP.pack_into(header, udp + 4, length, field)
-    return b"".join((header, payload, tail))
+    return b"".join((header, payload, tail) if tail else (header, payload))
 
 
 def may_be_fragmented(packet: bytes, identification: int) -> bytes:
