@@ -21,7 +21,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
-from inline_topo.settings import PREFIX
+from inline_topo.config.settings import PREFIX
 
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 INSIDE = "192.168.178.10"

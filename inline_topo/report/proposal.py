@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from inline_topo.config.values import is_name
 from inline_topo.masking.hosts import pack_address
 from inline_topo.report.messages import Seen
 from inline_topo.report.texts import count, printable
 from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
-from inline_topo.values import is_name
 
 _PRIVATE: dict[int, list[IPv4Network] | list[IPv6Network]] = {
     4: [IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]

@@ -43,6 +43,8 @@ def test_a_packet_is_counted_once_everywhere() -> None:
     second.note(LONG6, masked(LONG6, 1), 60_000_000)
     dropped = Verdict(Action.DROP, LONG, Direction.EGRESS, "refused_cut")
     second.note(LONG, dropped, 1_000)
+    for one in (first, second, second):
+        one.flush()
     state = snapshot.take(Source(board, (4, 5), Mode.LIVE))
     assert state["packets"] == 3
     assert [queue["queue"] for queue in state["queues"]] == [4, 5]

@@ -31,9 +31,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from inline_topo import values
-from inline_topo.errors import ConfigError
-from inline_topo.settings import (
+from inline_topo.config import values
+from inline_topo.config.settings import (
     Setting,
     Settings,
     from_environment,
@@ -42,6 +41,7 @@ from inline_topo.settings import (
     nest,
     parse_word,
 )
+from inline_topo.errors import ConfigError
 
 _NOT_YET = ("topos",)
 _HIDDEN = "********"

@@ -1,0 +1,58 @@
+"""`keygen` and `reveal`: keys, and what they open."""
+
+import os
+from pathlib import Path
+
+import click
+
+from inline_topo.cli.options import FILE, Given, config_options, say
+
+
+@click.command()
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write a new key ring here.")
+@click.option("--rotate", type=FILE, metavar="FILE", help="Add a key to this ring and activate it.")
+def keygen(output: Path | None, rotate: Path | None) -> None:
+    """Make a key ring (on standard output, or in a file that is new), or rotate one."""
+    from inline_topo.masking.codecs.keyring import KeyRing
+
+    if rotate and output:
+        raise click.UsageError("-o and --rotate do not go together")
+    if rotate:
+        ring = KeyRing.load(rotate).rotate()
+        ring.save(rotate)
+        say(f"{rotate}: key {ring.active} is active now, key {ring.stable} stays stable")
+    elif output:
+        KeyRing.generate().save(output, overwrite=False)
+        say(f"{output}: a new key ring; every gateway and every replay needs this one")
+    else:
+        click.echo(KeyRing.generate().dump(), nl=False)
+
+
+@click.command()
+@click.argument("value")
+@config_options
+def reveal(given: Given, value: str) -> int:
+    """Open the tokens in VALUE: a masked URI, a Via, a Call-ID, a bare token, a whole header field.
+
+    Says which kind each is and which key sealed it. A clear Call-ID is traced instead: what the
+    outside sees of it (with topoh.mask_callid).
+
+    Exit status: 0 something opened or is traced, 1 nothing, 78 a bad configuration.
+    """
+    from inline_topo import assemble
+    from inline_topo.masking.callid import CallIds
+    from inline_topo.report.reveal import lines
+    from inline_topo.report.reveal import reveal as find
+
+    config = given.load()
+    codec = assemble.codec(config)
+    call_ids = None
+    if config.topoh.mask_callid:
+        call_ids = CallIds(codec, assemble.hosts(config), config.topoh.callid_prefix.encode())
+    findings = find(os.fsencode(value.strip()), codec, call_ids)
+    if findings.is_empty:
+        say("nothing in it opens, and as a Call-ID it is the same inside and outside")
+        return 1
+    for line in lines(findings):
+        click.echo(line)
+    return 0

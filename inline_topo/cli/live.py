@@ -1,0 +1,57 @@
+"""`run` and `status`: the live gateway."""
+
+import click
+
+from inline_topo.cli.options import Given, config_options, print_json, say
+from inline_topo.errors import InlineTopoError
+
+
+@click.command()
+@config_options
+@click.option("--dry-run", is_flag=True, help="Count what would be done, and send the original.")
+@click.option("--drain", is_flag=True, help="Open tokens, and mask no more.")
+def run(given: Given, dry_run: bool, drain: bool) -> None:
+    """Serve the kernel's queues: the live gateway. It stays in the foreground.
+
+    Needs CAP_NET_ADMIN, and rules that send SIP to the queues (`inline-topo rules`). SIGHUP reads
+    configuration and keys anew (bad ones are refused, and the old ones stay); SIGTERM ends it when
+    what waits is judged.
+    """
+    from inline_topo.edges.live import log, service
+    from inline_topo.edges.live.worker import Mode
+    from inline_topo.rules import preflight
+
+    if dry_run and drain:
+        raise click.UsageError("--dry-run and --drain do not go together")
+    config = given.load()
+    for finding in preflight.findings(config):
+        if finding.fatal:
+            raise InlineTopoError(finding.text)
+        say(f"warning: {finding.text}")
+    log.to_stderr()
+    mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
+    service.serve(config, given.load, mode)
+
+
+@click.command()
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status(given: Given, as_json: bool) -> int:
+    """Ask the running gateway how it fares.
+
+    Exit status, as keepalived's track_script wants it: 0 every queue is served, 1 one is not, 2 no
+    gateway answers.
+    """
+    from inline_topo.edges.live.ask import ask
+    from inline_topo.report import running
+
+    config = given.load()
+    if not config.metrics.listen_port:
+        raise InlineTopoError("metrics.listen_port is 0: the gateway answers nobody")
+    state = ask(config.metrics.listen_port)
+    if as_json:
+        print_json(state)
+    else:
+        for line in running.lines(state):
+            click.echo(line)
+    return 0 if state["state"] == "ok" else 1

@@ -1,0 +1,109 @@
+"""What commands share: the configuration as the command line gives it, and how they speak."""
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inline_topo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from inline_topo.config import Config
+    from inline_topo.masking.codecs.base import Codec
+    from inline_topo.masking.codecs.keyring import KeyRing
+
+FILE = click.Path(path_type=Path)
+CAPTURE = click.Path(allow_dash=True)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says about the configuration."""
+
+    path: Path | None
+    sets: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said at all, in the environment neither."""
+        from inline_topo.config.settings import PREFIX
+
+        said = self.path or self.sets or self.inside
+        return not said and not any(name.startswith(PREFIX) for name in os.environ)
+
+    def load(self, *, key_ring_given: bool = False) -> "Config":
+        """The configuration, its warnings said; ConfigError as `inline_topo.config.load`."""
+        from inline_topo.config import load
+
+        config = load(
+            self.path,
+            env=os.environ,
+            sets=self.sets,
+            overrides={"inside": self.inside} if self.inside else {},
+            key_ring_given=key_ring_given,
+        )
+        for warning in config.warnings():
+            say(f"warning: {warning}")
+        return config
+
+    def load_with_ring(self, leg: str) -> "tuple[Config, KeyRing | None]":
+        """The configuration for a replay; without a file that names a key, with a key ring made for
+        this run. ConfigError where the leg has nothing to open without the right key."""
+        from inline_topo.masking.codecs.keyring import KeyRing
+
+        config = self.load(key_ring_given=self.path is None)
+        if config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None:
+            return config, None
+        if leg == "inside":
+            raise ConfigError(
+                "topoh.mask_key_file: --leg inside needs the key that masked (-c, --set)"
+            )
+        say("a key made for this run masks: no other run opens it (-c or --set name a key ring)")
+        return config, KeyRing.generate()
+
+    def load_to_read(self) -> "tuple[Config, Codec]":
+        """The configuration for a report, and a codec to tell tokens by: without a file that names
+        a key, one that opens none (tokens of aes-siv never read as addresses)."""
+        from inline_topo import assemble
+        from inline_topo.masking.codecs.keyring import KeyRing
+
+        config = self.load(key_ring_given=self.path is None)
+        has_key = config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None
+        return config, assemble.codec(config, None if has_key else KeyRing.generate())
+
+
+def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """-c, --set and --inside; the command gets them as its first argument, a `Given`."""
+
+    @click.option("-c", "--config", "path", type=FILE, metavar="FILE", help="The configuration.")
+    @click.option(
+        "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Overrides one key (several)."
+    )
+    @click.option(
+        "--inside", multiple=True, metavar="NET", help="An address or network inside (several)."
+    )
+    @functools.wraps(command)
+    def with_given(
+        path: Path | None, sets: tuple[str, ...], inside: tuple[str, ...], **options: object
+    ) -> int | None:
+        return command(Given(path, sets, inside), **options)
+
+    return with_given
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the results; line breaks in a file's name don't break it."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    click.echo(f"inline-topo: {line}", err=True)
+
+
+def print_json(tree: object) -> None:
+    """A result for programs."""
+    import json
+
+    click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
