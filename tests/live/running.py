@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from inline_topo.edges.live.worker import TICK
 from inline_topo.masking.codecs.keyring import KeyRing
 from lab.net import Net
 from lab.site import Site
@@ -68,7 +69,8 @@ class Running:
         return (self.net.folder / "gateway.log").read_text()
 
     def status(self) -> dict[str, Any]:
-        """What `inline-topo status --json` says."""
+        """What `inline-topo status --json` says, once it has all that was counted up to now."""
+        time.sleep(2 * TICK)
         command = ("ip", "netns", "exec", f"lab{os.getpid()}-{self.host}", *INLINE_TOPO)
         done = subprocess.run(
             [*command, "status", "--json", "-c", str(self.config)],

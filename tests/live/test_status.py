@@ -10,6 +10,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from inline_topo.edges.live.worker import TICK
 from lab.site import Site
 from tests.live.messages import invite, ok_to
 from tests.live.running import INLINE_TOPO, Running
@@ -43,6 +44,7 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     inside.sendto(invite(), (Site.OUTSIDE, 5060))
     outside.sendto(ok_to(outside.recv(65535)), (Site.INSIDE, 5060))
     inside.recv(65535)
+    time.sleep(2 * TICK)
     done = status(site)
     assert done.returncode == 0
     assert re.search(r"^state +ok$", done.stdout, re.MULTILINE)

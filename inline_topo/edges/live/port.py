@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -65,32 +66,38 @@ class Queue:
             raise InlineTopoError(f"queue {number}: {_why(error)}") from None
         # The binding's own descriptor, not to be closed by two.
         self._socket = socket.socket(fileno=os.dup(self._queue.get_fd()))
+        self._feed = _Feed(self._socket)
         # The binding asks for 4,016 bytes of a packet, and does not read all of such a message.
         self._send(_CONFIG, _PARAMETERS, struct.pack("!IB", LONGEST_READ, _COPY_PACKET))
 
     def serve(
         self,
         judge: Judge,
-        go_on: Callable[[], bool],
+        look_up: Callable[[], None],
         tick: float,
         orphans: Orphans | None = None,
     ) -> None:
-        """Give every packet to `judge`, until `go_on` says no.
+        """Give every packet to `judge`, until `stop` is called.
 
-        `go_on` is asked before each packet, and every `tick` seconds while there is none.
-        `orphans`: a worker served this queue before and was killed.
+        `look_up` is called whenever no packet has come for `tick` seconds. `orphans`: a worker
+        served this queue before and was killed.
         """
         self._judge = judge
         self._orphans = orphans
         self._next_id = 0
         self._set_patience(tick)
-        self._queue.run_socket(_Feed(self._socket, go_on))
+        self._feed.look_up = look_up
+        self._queue.run_socket(self._feed)
 
-    def drain(self, judge: Judge, go_on: Callable[[], bool]) -> None:
-        """Judge what waits in the queue, and return when it is empty or `go_on` says no."""
+    def stop(self) -> None:
+        """Let `serve` return behind the packet that is judged now, or at the next tick."""
+        self._feed.is_over = True
+
+    def drain(self, judge: Judge, seconds: float) -> None:
+        """Judge what waits in the queue, and return when it is empty, after `seconds` at most."""
         self._judge = judge
         self._socket.setblocking(False)
-        self._queue.run_socket(_Feed(self._socket, go_on, only_what_waits=True))
+        self._queue.run_socket(_Rest(self._socket, time.monotonic() + seconds))
 
     def _set_patience(self, seconds: float) -> None:
         """A read returns after this time. By the kernel, so that it costs no call more a packet."""
@@ -148,24 +155,48 @@ class _Feed:
     It asks for 4,096 bytes and gets the whole message, which may be longer.
     """
 
-    def __init__(
-        self, source: socket.socket, go_on: Callable[[], bool], *, only_what_waits: bool = False
-    ) -> None:
+    def __init__(self, source: socket.socket) -> None:
+        self.is_over = False
+        self.look_up: Callable[[], None] = _do_nothing
         self._receive = source.recv
-        self._go_on = go_on
-        self._only_what_waits = only_what_waits
 
     def recv(self, size: int) -> bytes:
-        while self._go_on():
+        while not self.is_over:
             try:
                 return self._receive(_MESSAGE_BYTES)
             except BlockingIOError:
-                if self._only_what_waits:
-                    raise
+                self.look_up()
             except OSError as error:
-                if error.errno != errno.ENOBUFS:  # a gap in the numbers tells how many were lost
-                    raise
+                _check_overrun(error)
         raise BlockingIOError(errno.EAGAIN, "no more")
+
+
+class _Rest:
+    """The same for what waits already, until a point of the monotonic time."""
+
+    def __init__(self, source: socket.socket, deadline: float) -> None:
+        self._receive = source.recv
+        self._deadline = deadline
+
+    def recv(self, size: int) -> bytes:
+        while time.monotonic() < self._deadline:
+            try:
+                return self._receive(_MESSAGE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                _check_overrun(error)
+        raise BlockingIOError(errno.EAGAIN, "no more")
+
+
+def _check_overrun(error: OSError) -> None:
+    """ENOBUFS is no more than a notice: a gap in the numbers tells how many packets were lost."""
+    if error.errno != errno.ENOBUFS:
+        raise error
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _drop(packet: bytes) -> None:

@@ -122,7 +122,8 @@ class Supervisor:
         status = _ended(child)
         if status is None:
             return
-        if status == 0 and child.is_asked_to_end:  # a reload: nothing is left behind
+        # A reload: nothing is left behind, nor by one that was too young to handle the signal.
+        if child.is_asked_to_end and status in (0, -signal.SIGTERM):
             child.orphans, child.due, child.is_asked_to_end = None, 0.0, False
             return
         child.is_asked_to_end = False

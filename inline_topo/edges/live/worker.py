@@ -63,8 +63,6 @@ class Worker:
         self._tally = Tally(row, job.mtu)
         self._limited = Limited(log)
         self._parent = os.getppid()
-        self._is_ending = False
-        self._deadline = 0.0
         self._look_up_at = 0
         self._lost_before = row[LOST]
 
@@ -73,21 +71,22 @@ class Worker:
 
         `orphans`: what becomes of packets that a killed worker had read.
         """
-        signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all: the parent decides
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._end)
         gc.collect()
         gc.freeze()
         self._row.set(TURN_NS, time.monotonic_ns())
         self._row.set(READY, 1)
-        self._queue.serve(self.judge, self._go_on, TICK, orphans)
-        self._deadline = time.monotonic() + DRAIN
-        self._queue.drain(self.judge, self._drain_on)
-        self._limited.flush()
+        self._queue.serve(self.judge, self._look_up, TICK, orphans)
+        self._queue.drain(self.judge, DRAIN)
+        self._look_up()
 
     def judge(self, packet: bytes) -> bytes | None:
         """What to send instead of `packet`; None for nothing."""
         start = time.monotonic_ns()
+        if start >= self._look_up_at:
+            self._look_up()
         verdict = self._handle(packet, time.time())
         if isinstance(verdict, Ask):
             raise RuntimeError("the gateway asks, and nothing is there to answer it")
@@ -110,27 +109,20 @@ class Worker:
             bytes=len(packet),
         )
 
-    def _go_on(self) -> bool:
-        """Between two packets, and at every tick without one."""
-        now = time.monotonic_ns()
-        self._row.set(TURN_NS, now)
-        if now >= self._look_up_at:
-            self._look_up_at = now + _TICK_NS
-            self._look_up()
-        return not self._is_ending
-
     def _look_up(self) -> None:
+        """What is done a few times a second only, packets or none."""
+        now = time.monotonic_ns()
+        self._look_up_at = now + _TICK_NS
+        self._row.set(TURN_NS, now)
         self._row.set(LOST, self._lost_before + self._queue.lost)
+        self._tally.flush()
         self._limited.flush()
         if os.getppid() != self._parent:
             log.error("the supervisor is gone: queue %d is given up", self._queue.number)
-            self._is_ending = True
-
-    def _drain_on(self) -> bool:
-        return time.monotonic() < self._deadline
+            self._queue.stop()
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        self._is_ending = True
+        self._queue.stop()
 
 
 def _is_tcp(packet: bytes) -> bool:
