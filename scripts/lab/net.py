@@ -98,6 +98,10 @@ class Net:
         self.run(f"{name}-nat", "sysctl", "-qw", "net.ipv4.conf.home.proxy_arp=1")
         self.run(f"{name}-nat", *masquerade)
 
+    def name_of(self, host: str) -> str:
+        """The name of a host's namespace."""
+        return self._prefix + host
+
     def run(self, host: str, *command: str) -> None:
         """Run a command in a host to its end; LabError if it fails."""
         run("ip", "netns", "exec", self._prefix + host, *command)
