@@ -178,6 +178,10 @@ class Queue(_Table):
         default="drop",
         description="a message that leaves and cannot be masked; accept lets it out in clear",
     )
+    refused_folder: File | None = Field(
+        default=None,
+        description="live: where packets that were not let out are kept, 32 MiB a queue at most",
+    )
     on_tcp: Literal["accept", "drop"] = Field(
         default="accept",
         description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
@@ -385,11 +389,11 @@ def _parse(key: str, text: str) -> Any:
 
 
 def _beside(path: Path, settings: Settings) -> Settings:
-    """A key ring's relative name in a file is meant from that file's folder."""
-    key = "topoh.mask_key_file"
-    name = settings[key].value if key in settings else None
-    if isinstance(name, str) and name:
-        return settings | {key: Setting(str(path.parent / name), str(path))}
+    """A relative name in a file is meant from that file's folder."""
+    for key in ("topoh.mask_key_file", "queue.refused_folder"):
+        name = settings[key].value if key in settings else None
+        if isinstance(name, str) and name:
+            settings = settings | {key: Setting(str(path.parent / name), str(path))}
     return settings
 
 

@@ -5,7 +5,7 @@ scapy knows pcapng's microseconds only, and writes none of its options back.
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from inline_topo.errors import CaptureError
 
@@ -291,10 +291,16 @@ class PcapngWriter:
         return struct.pack(self._order + "I", MAX_SNAPLEN)
 
 
+class Writable(Protocol):
+    """All that PcapngMaker needs of a file."""
+
+    def write(self, data: bytes) -> None: ...
+
+
 class PcapngMaker:
     """Writes pcapng from classic pcap: one section, one interface."""
 
-    def __init__(self, sink: Sink, linktype: int, resolution: int) -> None:
+    def __init__(self, sink: Writable, linktype: int, resolution: int) -> None:
         """`resolution` is 10**6 or 10**9 ticks a second."""
         self.warnings: list[str] = []
         self._sink = sink

@@ -1,6 +1,7 @@
 """One gateway on the real kernel: what each kind of packet becomes on its way."""
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,22 @@ def test_what_ipv6_loses_by_growth_is_counted(gateway: Running) -> None:
     inside.sendto(invite(padding=1440 - short + 1000), (Site.OUTSIDE6, 5060))
     state = gateway.await_status(lambda state: state["packets"] >= 1)
     assert state["over_mtu"] == {"ipv4": 0, "ipv6": 1}
+
+
+@pytest.mark.needs("tshark")
+def test_what_is_refused_is_kept_with_its_reason_for_its_owner_alone(site: Site) -> None:
+    (site.folder / "refused").mkdir()
+    gateway = Running(site, f'{CONFIG}[queue]\nrefused_folder = "refused"\n')
+    pair = Pair(site)
+    broken = invite().replace(b"Contact: <", b"Contact: <<<:")
+    assert pair.is_lost_on_its_way_out(broken)
+    assert gateway.end() == 0
+    kept = site.folder / "refused/refused-0.pcapng"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    shown = subprocess.run(
+        ["tshark", "-r", kept, "-T", "fields", "-e", "ip.src", "-e", "udp.length", "-e", "frame.comment"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    [(source, length, comment)] = [line.split("\t") for line in shown.splitlines()]
+    assert (source, int(length)) == (Site.INSIDE, 8 + len(broken))
+    assert comment.startswith("egress: refused_")

@@ -42,7 +42,8 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
 
 def _job(config: Config, mode: Mode) -> Job:
     gateway = assemble.gateway(config, drain=mode is Mode.DRAIN)
-    return Job(gateway, mode, config.mtu, config.queue.on_tcp == "drop")
+    queue = config.queue
+    return Job(gateway, mode, config.mtu, queue.on_tcp == "drop", queue.refused_folder)
 
 
 def _bound(config: Config) -> tuple[str, int, int]:

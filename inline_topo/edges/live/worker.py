@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import FrameType
 
 from inline_topo.gateway import CORRUPT, Action, Ask, Gateway, Verdict
@@ -15,6 +16,7 @@ from inline_topo.wire import ip
 from .board import Row
 from .log import Limited
 from .port import Orphans, Queue
+from .refused import RefusedPackets
 from .tally import LOST, READY, TCP, TURN_NS, Name, Tally
 
 TICK = 0.25
@@ -49,6 +51,7 @@ class Job:
     mode: Mode
     mtu: int
     drops_tcp: bool = False
+    refused_folder: Path | None = None
 
 
 class Worker:
@@ -62,6 +65,8 @@ class Worker:
         self._row = row
         self._tally = Tally(row, job.mtu)
         self._limited = Limited(log)
+        folder = job.refused_folder
+        self._refused = RefusedPackets(folder, queue.number) if folder else None
         self._parent = os.getppid()
         self._look_up_at = 0
         self._lost_before = row[LOST]
@@ -81,6 +86,8 @@ class Worker:
         self._queue.serve(self.judge, self._look_up, TICK, orphans)
         self._queue.drain(self.judge, DRAIN)
         self._look_up()
+        if self._refused:
+            self._refused.close()
 
     def judge(self, packet: bytes) -> bytes | None:
         """What to send instead of `packet`; None for nothing."""
@@ -97,6 +104,8 @@ class Worker:
             self._tell(packet, verdict)
         if not self._sends:
             return packet
+        if verdict.action is Action.DROP and self._refused:
+            self._refused.add(packet, f"{verdict.direction.value}: {verdict.outcome}")
         return None if verdict.action is Action.DROP else verdict.packet
 
     def _tell(self, packet: bytes, verdict: Verdict) -> None:
@@ -117,6 +126,8 @@ class Worker:
         self._row.set(LOST, self._lost_before + self._queue.lost)
         self._tally.flush()
         self._limited.flush()
+        if self._refused:
+            self._refused.flush()
         if os.getppid() != self._parent:
             log.error("the supervisor is gone: queue %d is given up", self._queue.number)
             self._queue.stop()

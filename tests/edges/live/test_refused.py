@@ -1,0 +1,38 @@
+"""The capture of refused packets stays bounded, and never stands in the way."""
+
+from pathlib import Path
+
+import pytest
+
+from inline_topo.edges.live import refused
+from inline_topo.edges.live.refused import RefusedPackets
+
+
+def test_two_files_at_most_and_both_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refused, "MOST_BYTES", 10_000)
+    packets = RefusedPackets(tmp_path, 3)
+    for _ in range(100):
+        packets.add(bytes(1000), "egress: refused_cut")
+    packets.close()
+    sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    assert sizes.keys() == {"refused-3.pcapng", "refused-3.pcapng.old"}
+    assert max(sizes.values()) < 12_000
+
+
+def test_a_folder_that_is_not_there_costs_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    packets = RefusedPackets(tmp_path / "none", 0)
+    packets.add(b"x", "cut")
+    packets.add(b"x", "cut")
+    packets.flush()
+    assert len(caplog.records) == 1
+    assert "No such file or directory" in caplog.text
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "refused-0.pcapng").symlink_to(tmp_path / "victim")
+    RefusedPackets(tmp_path, 0).add(b"x", "cut")
+    assert not (tmp_path / "victim").exists()
