@@ -348,9 +348,18 @@ class Topoh:
         return hosts
 
     def mask_hidden(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Every value whose host is hidden."""
-        entries = values.split(message.data, spans)
-        return self._mask_all(message.data, entries, flow, name, is_hidden)
+        """Every value whose host is hidden. What is no URI (`Alert-Info: Bellcore-dr2`) stays, unless
+        it names something hidden."""
+        data = message.data
+        edits: list[Edit] = []
+        for entry in values.split(data, spans):
+            try:
+                edits += self.uris.mask(data, entry, flow, name, is_hidden)
+            except SealError:
+                named = self.hosts.named_in(data[slice(*entry)])
+                if any(is_hidden(host, flow) for host in named):
+                    raise
+        return edits
 
     def _mask_all(
         self,

@@ -334,6 +334,19 @@ for name, spelling in HIDDEN_FIELDS.items():
             kamailio_round_trip=False,
         )
 
+# As phones and PBXs write them, to ring in another way or to answer at once.
+EGRESS["what is no URI and names nothing hidden: left"] = Case("""
+    INVITE sip:alice@198.51.100.20 SIP/2.0
+    Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+    Alert-Info: Bellcore-dr2
+    Alert-Info: <Bellcore-dr3>
+    Alert-Info: info=alert-autoanswer, Ring Answer
+    Alert-Info: ;info=alert-internal, <«http://203.0.113.30/ring.wav»>
+    Call-Info: answer-after=0
+    Call-Info: <>;answer-after=0
+    Referred-By: 105
+""")
+
 INGRESS: dict[str, Case] = {
     # --- requests -----------------------------------------------------------------------------
     "Request-URI: a token opens within a dialog": Case("""
