@@ -307,7 +307,7 @@ class InsideLeg(Topoh):
         if not self._translate:
             return b""
         key = len(flow.inside), flow.port
-        for edit in edits:
+        for edit in sorted(edits, key=_by_nearness):
             private = self.hosts.find(_host_of(edit)).address
             if len(private) == len(flow.inside) and private in self.hosts.inside:
                 self._private[key] = private
@@ -319,6 +319,11 @@ class InsideLeg(Topoh):
 def _translated(flow: Flow, inside: bytes) -> bytes:
     egress = flow.direction is Direction.EGRESS
     return inside + flow.outside if egress else flow.outside + inside
+
+
+def _by_nearness(edit: Edit) -> tuple[bool, int]:
+    """The topmost Via first: a proxy's messages name the phones behind it, in Contact too."""
+    return edit.field == names.CONTACT, edit.start
 
 
 def _host_of(edit: Edit) -> bytes:

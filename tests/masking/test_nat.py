@@ -177,3 +177,20 @@ def test_the_outside_leg_translates_and_the_inside_leg_translates_back(codec: st
         del checked.chksum, checked[UDP].chksum
         assert bytes(checked) == packet
     assert [judge(inside, packet).packet for packet in seen] == sent
+
+
+@each_codec
+def test_the_inside_leg_finds_the_sender_before_the_hosts_behind_it(codec: str) -> None:
+    packet = datagram(
+        wire(f"""
+            INVITE sip:alice@198.51.100.20 SIP/2.0
+            Contact: <sip:phone@192.168.1.77>
+            Via: {VIA}
+            Via: SIP/2.0/UDP 192.168.1.78;branch=z9hG4bK2
+        """),
+        PBX,
+        PEER,
+        PORT,
+    )
+    seen = judge(router(codec, Leg.OUTSIDE), packet).packet
+    assert judge(router(codec, Leg.INSIDE), seen).packet == packet
