@@ -62,6 +62,8 @@ class Places:
             spans.setdefault(name, []).append(span)
         if message.is_request:
             yield from self._spiral(message, spans.pop(names.ROUTE, []))
+        else:
+            yield Place("reason phrase", OPEN, message.data[: message.headers[0]])
         for name, found in spans.items():
             yield from self._field(message, flow, name, found)
         yield from _body(message)
@@ -73,6 +75,8 @@ class Places:
                 topmost, *lower = values.split(data, spans)
                 if self._is_nat:
                     yield from _via1(data, topmost)
+                else:
+                    yield from _senders_via(data, topmost, flow)
                 for entry in lower:
                     yield Place(name, JUDGED, data[slice(*entry)])
         elif name == names.RECORD_ROUTE:
@@ -177,6 +181,16 @@ def _via1(data: bytes, entry: Span) -> Iterator[Place]:
     yield Place(names.VIA, JUDGED, data[branch:after])
     others = data[parts.sent_by_end : branch] + data[after:end]
     yield Place(f"{names.VIA}, parameters", OPEN, others)
+
+
+def _senders_via(data: bytes, entry: Span, flow: Flow) -> Iterator[Place]:
+    """The topmost Via of shapes router and host, which stays: its host, where the packet's source
+    does not show it anyway, and its parameters."""
+    start, end = entry
+    parts = via.parse(data, start, end)
+    if parts and _canonical(data[slice(*parts.host)]) == str(ip_address(flow.inside)):
+        start = parts.sent_by_end
+    yield Place(f"{names.VIA}, topmost", OPEN, data[start:end])
 
 
 def _host(data: bytes, entry: Span) -> str:

@@ -123,7 +123,9 @@ def test_no_leak(judge: Judge, start: str, line: str) -> None:
 
 def test_via1_is_the_senders_own_but_in_shape_nat(judge: Judge) -> None:
     start = REQUEST.replace("UDP 192.0.2.1;", "UDP 10.1.1.30;rport;x=10.1.1.31;")
-    assert shown(judge(start)) == []
+    clear = judge(start)
+    assert shown(clear) == []
+    assert open_fields(clear) == {"Via, topmost"}
     nat = configure(shape="nat", public="192.0.2.1", own=["192.0.2.1"])
     found = judge(start, config=nat)
     assert shown(found) == [("Via", "10.1.1.30")]
@@ -133,6 +135,12 @@ def test_via1_is_the_senders_own_but_in_shape_nat(judge: Judge) -> None:
 
 
 REGISTERED = f"{RESPONSE}Via: SIP/2.0/UDP 10.7.7.7;received=198.51.100.7;branch=z9hG4bK0\n"
+
+
+def test_a_reason_phrase_is_not_masked_and_counted(judge: Judge) -> None:
+    found = judge(RESPONSE.replace("200 OK", "480 10.1.1.30 is down"))
+    assert shown(found) == []
+    assert open_fields(found) == {"reason phrase"}
 
 
 def test_a_registrar_shows_the_requester_his_own_bindings(
