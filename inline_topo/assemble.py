@@ -4,7 +4,7 @@ from enum import Enum
 
 from inline_topo.config import Config
 from inline_topo.config import Rule as ConfiguredRule
-from inline_topo.errors import ConfigError
+from inline_topo.errors import ConfigError, KeyRingError
 from inline_topo.gateway import Gateway
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
@@ -76,7 +76,10 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
         if ring is None:
             if topoh.mask_key_file is None:
                 raise ConfigError("topoh.mask_key_file: needed with the codec aes-siv")
-            ring = KeyRing.load(topoh.mask_key_file)
+            try:
+                ring = KeyRing.load(topoh.mask_key_file)
+            except KeyRingError as error:
+                raise KeyRingError(f"topoh.mask_key_file: {error}") from None
         return AesSiv(ring, topoh.callid_prefix.encode(), fast=fast)
     if topoh.mask_key is None:
         raise ConfigError("topoh.mask_key: needed with the codec kamailio")

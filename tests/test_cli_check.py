@@ -71,13 +71,17 @@ def test_an_unknown_variable_is_78(
 def test_a_key_ring_that_others_can_read_is_78(command: Command, gw: Path) -> None:
     ring = gw.with_name("mask.key")
     ring.chmod(0o644)
-    line = f"inline-topo: {ring}: open to other users (mode 0644); chmod 600 it\n"
+    line = (
+        f"inline-topo: topoh.mask_key_file: {ring}: open to other users (mode 0644); chmod 600 it\n"
+    )
     assert command("check", "-c", gw) == (78, "", line)
 
 
 def test_a_missing_key_ring_is_78(command: Command, gw: Path) -> None:
     gw.with_name("mask.key").unlink()
-    line = f"inline-topo: {gw.with_name('mask.key')}: No such file or directory\n"
+    line = (
+        f"inline-topo: topoh.mask_key_file: {gw.with_name('mask.key')}: No such file or directory\n"
+    )
     assert command("check", "-c", gw) == (78, "", line)
 
 
