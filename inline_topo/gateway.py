@@ -96,7 +96,7 @@ OUTCOMES = {
     "refused_fragment": "a fragment that leaves cannot be masked",
     "refused_cut": "a cut packet that leaves cannot be masked",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
-    "refused_unmaskable": "a field that must be masked does not parse",
+    "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_error": "a defect in this program: see the log",
     "error": "a defect in this program, entering: see the log",

@@ -153,11 +153,11 @@ def test_only_outside_leaves_insiders_out(command: Command, troubled: Path, tmp_
     words = ("replay", "-r", troubled, "-w", out, "--inside", "10.0.0.0/8")
     ran = command(*words)
     assert len(rdpcap(str(out))) == 2
-    assert "1 packets between insiders are in the output" in ran.err
+    assert "1 packet between insiders in the output" in ran.err
     ran = command(*words, "--only-outside")
     assert [packet[IP].dst for packet in rdpcap(str(out))] == ["198.51.100.2"]
     assert "between insiders are in the output" not in ran.err
-    assert re.search(r"(?m)^left out +1 packets between insiders$", ran.out)
+    assert re.search(r"(?m)^left out +1 packet between insiders$", ran.out)
 
 
 def test_warns_where_nothing_is_inside(command: Command, slides: Path, tmp_path: Path) -> None:

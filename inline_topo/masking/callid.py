@@ -57,8 +57,8 @@ class CallIds:
         if not _CALLID.fullmatch(callid):
             return False
         inner = self._codec.open_callid(callid)
-        if inner is not None:
-            return self._is_mintable(inner)
+        if inner is not None and self._is_mintable(inner):
+            return True
         return self._hosts.mentions(callid) and not (
             callid.startswith(self._marker) and self._is_escaped(callid[len(self._marker) :])
         )

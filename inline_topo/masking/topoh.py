@@ -206,7 +206,7 @@ class Topoh:
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
         if not self.options.mask_callid:
             return {}
-        in_uris = dict.fromkeys((names.REFER_TO, names.CONTACT), in_uri)
+        in_uris = dict.fromkeys((*HIDDEN_ONLY, names.CONTACT), in_uri)
         return {**dict.fromkeys(CALL_IDS, plain), **in_uris}
 
     # --- masking ------------------------------------------------------------------------------

@@ -70,7 +70,9 @@ class Uris:
         host = uris.host(uri)
         if host is None:
             return None
-        return KnownUri(self._hosts.find(host) if host else NO_HOST, len(uri))
+        if host:
+            return KnownUri(self._hosts.find(host), len(uri))
+        return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in(uri)))  # ;phone-context=
 
     def host_of(self, data: bytes, span: Span) -> Host:
         """The host of the URI in a field value; NO_HOST where it has none (tel:).

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from inline_topo.gateway import CORRUPT, OUTCOMES
+from inline_topo.report.texts import count
 
 if TYPE_CHECKING:
     from inline_topo.edges.replay import ReplayReport
@@ -15,11 +16,11 @@ def lines(report: "ReplayReport") -> Iterator[str]:
     """The figures of a replay, a line each."""
     yield _line("packets", f"{report.packets_read} read, {report.packets_written} written")
     for direction, done in (("egress", "masked"), ("ingress", "unmasked")):
-        count = report.messages[direction]
+        messages = report.messages[direction]
         changed = report.outcomes[done] + report.outcomes[done + CORRUPT]
-        yield _line(direction, f"{count} SIP messages, {changed} rewritten")
+        yield _line(direction, f"{messages} SIP messages, {changed} rewritten")
     for action, fields in report.edits.items():
-        counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
+        counts = ", ".join(f"{field} {number}" for field, number in fields.most_common())
         yield _line(action, counts)
     changed = sum(_rewritten(report))
     if changed:
@@ -32,14 +33,14 @@ def lines(report: "ReplayReport") -> Iterator[str]:
             f"{pieces.read} read, {pieces.datagrams} datagrams whole, {pieces.written} written",
         )
     if report.left_out:
-        yield _line("left out", f"{report.left_out} packets between insiders")
+        yield _line("left out", f"{count(report.left_out, 'packet')} between insiders")
     others = {
         outcome: count
         for outcome, count in report.outcomes.items()
         if not outcome.startswith(("masked", "unmasked", "unchanged", "refused_"))
     }
     if others:
-        counts = "; ".join(f"{count} {OUTCOMES[name]}" for name, count in others.items())
+        counts = "; ".join(f"{number} {OUTCOMES[name]}" for name, number in others.items())
         yield _line("untouched", counts)
     for reason, refused in report.refused.items():
         numbers = ", ".join(map(str, refused.packets))
@@ -55,8 +56,8 @@ def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
     insiders = report.outcomes["inside"]
     if insiders and not only_outside:
         yield (
-            f"{insiders} packets between insiders are in the output, as they were "
-            "(--only-outside leaves them out)"
+            f"{count(insiders, 'packet')} between insiders in the output, as before "
+            "(--only-outside leaves such out)"
         )
     corrupt = sum(n for name, n in report.outcomes.items() if name.endswith(CORRUPT))
     if corrupt:

@@ -198,6 +198,30 @@ def test_call_ids_in_the_target_of_a_redirection(codec: str) -> None:
 
 
 @each_codec
+@pytest.mark.parametrize("field", ["History-Info", "Diversion", "Referred-By"])
+def test_call_ids_in_the_headers_of_other_uris(codec: str, field: str) -> None:
+    message = wire(f"""
+        INVITE sip:alice@198.51.100.20 SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+        {field}: <sip:carol@carrier.example?Replaces=abc%4010.0.0.5%3Bto-tag%3D1>;index=1
+    """)
+    masked = leave(gateway(codec, **CALL_IDS), message)
+    assert b"10.0.0." not in masked
+    assert enter(gateway(codec, **CALL_IDS), masked) == message
+
+
+@each_codec
+def test_a_telephone_number_with_an_inside_context(codec: str) -> None:
+    """RFC 3966 section 3: a phone-context may be a domain, and is an address in the field."""
+    hidden = b"<tel:1234;phone-context=10.0.0.5>"
+    masked = lines(leave(gateway(codec), refer(hidden)), b"Refer-To")[0]
+    assert b"10.0.0." not in masked
+    assert referred(codec, masked) == hidden
+    plain = refer(b"<tel:1234;phone-context=carrier.example>")
+    assert leave(gateway(codec), plain) == plain
+
+
+@each_codec
 def test_a_bare_uri_with_headers(codec: str) -> None:
     """RFC 3261 section 20.10 wants brackets around it; what does without must not break us."""
     message = refer(b"sip:carol@10.0.0.8?Replaces=abc%4010.0.0.5%3Bto-tag%3D1")
