@@ -21,7 +21,6 @@ from inline_topo.masking.codecs.keyring import KeyRing
 from lab import calls
 from lab.live import Lab
 from lab.net import Net, run
-from lab.sipp import SDP, Party
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("env", f"PYTHONPATH={ROOT}", sys.executable)
@@ -91,23 +90,11 @@ def measure(kind: str, count: int, rate: int) -> float:
 
 
 def _call(lab: Lab, count: int, rate: int) -> None:
-    alice = Party("alice", calls="bob")
-    alice.send("INVITE", body=SDP)
-    alice.answered(100, 180, 200)
-    alice.send("ACK")
-    alice.pause(200)
-    alice.send("BYE")
-    alice.answered(200)
-    bob = Party("bob")
-    bob.asked("INVITE")
-    bob.reply("180 Ringing")
-    bob.reply("200 OK", body=SDP)
-    bob.asked("ACK")
-    bob.asked("BYE")
-    bob.reply("200 OK", tag=False)
     more = ("-m", str(count), "-l", "5000")
-    lab.party("bob", calls.BOB, bob, more=more)
-    lab.party("alice", calls.ALICE, alice, via=calls.PROXY, more=(*more, "-r", str(rate)))
+    lab.party("bob", calls.BOB, calls.answering_bob(), more=more)
+    lab.party(
+        "alice", calls.ALICE, calls.calling_alice(), via=calls.PROXY, more=(*more, "-r", str(rate))
+    )
     lab.done()
 
 

@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from lab.calls import answering_bob, calling_alice
 from lab.live import Lab
 from lab.net import LabError, stop
-from lab.sipp import SDP, Party
 from lab.site import Site
 
 PACKAGES = {
@@ -85,8 +85,8 @@ class Demo:
         self._site.run("outside", "ip", "addr", "add", f"{ALICE}/24", "dev", "eth0")
         lab.proxy("inside", f"{SERVER}:5060", defines={"BOB": f'"sip:bob@{BOB}:5060"'})
         dumps = [self._capture(link, file) for link, file in LINKS.items()]
-        lab.party("outside", BOB, _bob())
-        lab.party("outside", ALICE, _alice(), via=SERVER)
+        lab.party("outside", BOB, answering_bob(ring=200))
+        lab.party("outside", ALICE, calling_alice(), via=SERVER)
         lab.done()
         time.sleep(0.6)  # what tcpdump and the gateway's counters have not yet written
         for dump in dumps:
@@ -97,29 +97,6 @@ class Demo:
         dump = self._site.start("gw", f"{link}.log", "tcpdump", *words)
         self._site.await_text(f"{link}.log", "listening on")
         return dump
-
-
-def _alice() -> Party:
-    alice = Party("alice", calls="bob")
-    alice.send("INVITE", body=SDP)
-    alice.answered(100, 180, 200)
-    alice.send("ACK")
-    alice.pause(200)
-    alice.send("BYE")
-    alice.answered(200)
-    return alice
-
-
-def _bob() -> Party:
-    bob = Party("bob")
-    bob.asked("INVITE")
-    bob.reply("180 Ringing")
-    bob.pause(200)
-    bob.reply("200 OK", body=SDP)
-    bob.asked("ACK")
-    bob.asked("BYE")
-    bob.reply("200 OK", tag=False)
-    return bob
 
 
 def run(folder: Path) -> None:

@@ -30,8 +30,8 @@ class Call(NamedTuple):
 def basic(lab: Lab) -> None:
     """INVITE, 180, 200, ACK, BYE."""
     _one_proxy(lab)
-    lab.party("bob", BOB, _answering_bob())
-    lab.party("alice", ALICE, _calling_alice(), via=PROXY)
+    lab.party("bob", BOB, answering_bob())
+    lab.party("alice", ALICE, calling_alice(), via=PROXY)
 
 
 def reinvite(lab: Lab) -> None:
@@ -291,8 +291,8 @@ def spiral(lab: Lab) -> None:
     lab.net.host("server", server)
     lab.proxy("server", f"{server}:5060", hide=False, defines={"BACK": f'"sip:{PROXY}:5060"'})
     _one_proxy(lab, spiral=server)
-    lab.party("bob", BOB, _answering_bob())
-    lab.party("alice", ALICE, _calling_alice(), via=PROXY)
+    lab.party("bob", BOB, answering_bob())
+    lab.party("alice", ALICE, calling_alice(), via=PROXY)
 
 
 def remote_phone(lab: Lab) -> None:
@@ -309,7 +309,7 @@ def remote_phone(lab: Lab) -> None:
     phone.answered(200)
     lab.party("carol", BOB, phone, via=EDGE)
     lab.done()
-    lab.party("bob", BOB, _answering_bob())
+    lab.party("bob", BOB, answering_bob())
     lab.party("carol", BOB, _calling("carol", "bob"), via=EDGE)
     lab.done()
     lab.party("carol", BOB, _answering("carol"))
@@ -319,8 +319,8 @@ def remote_phone(lab: Lab) -> None:
 def ipv6(lab: Lab) -> None:
     """A basic call over IPv6."""
     _one_proxy_ipv6(lab)
-    lab.party("bob", "2001:db8:178::22", _answering_bob())
-    lab.party("alice", "2001:db8:178::27", _calling_alice(), via="[2001:db8:178::10]:5060")
+    lab.party("bob", "2001:db8:178::22", answering_bob())
+    lab.party("alice", "2001:db8:178::27", calling_alice(), via="[2001:db8:178::10]:5060")
 
 
 def compact(lab: Lab) -> None:
@@ -334,21 +334,21 @@ def compact(lab: Lab) -> None:
     bob.asked("BYE")
     bob.reply("200 OK", tag=False)
     lab.party("bob", BOB, bob)
-    lab.party("alice", ALICE, _calling_alice(compact=True), via=PROXY)
+    lab.party("alice", ALICE, calling_alice(compact=True), via=PROXY)
 
 
 def fragments(lab: Lab) -> None:
     """A call whose INVITE is 3,500 bytes long and travels in IP fragments."""
     _one_proxy(lab)
-    lab.party("bob", BOB, _answering_bob())
-    lab.party("alice", ALICE, _calling_alice(body=LONG_SDP), via=PROXY)
+    lab.party("bob", BOB, answering_bob())
+    lab.party("alice", ALICE, calling_alice(body=LONG_SDP), via=PROXY)
 
 
 def fragments6(lab: Lab) -> None:
     """The same over IPv6, where only the senders may fragment."""
     _one_proxy_ipv6(lab)
-    lab.party("bob", "2001:db8:178::22", _answering_bob())
-    alice = _calling_alice(body=LONG_SDP)
+    lab.party("bob", "2001:db8:178::22", answering_bob())
+    alice = calling_alice(body=LONG_SDP)
     lab.party("alice", "2001:db8:178::27", alice, via="[2001:db8:178::10]:5060")
 
 
@@ -358,8 +358,8 @@ def callid(lab: Lab) -> None:
     defines = {"CALLID": "", "BOB": f'"sip:bob@{FAR}:5060"'}
     lab.proxy("edge", f"{EDGE}:5060", f"{PROXY}:5060", defines=defines)
     _capture_edge(lab)
-    lab.party("bob", FAR, _answering_bob())
-    lab.party("alice", ALICE, _calling_alice(), via=PROXY, call_id="%u-%p@%s")
+    lab.party("bob", FAR, answering_bob())
+    lab.party("alice", ALICE, calling_alice(), via=PROXY, call_id="%u-%p@%s")
 
 
 def nat(lab: Lab) -> None:
@@ -377,8 +377,8 @@ def nat(lab: Lab) -> None:
     pbx.answered(200)
     lab.party("pbx", PROXY, pbx, via=carrier)
     lab.done()
-    lab.party("bob", FAR, _answering_bob())
-    lab.party("pbx", PROXY, _calling_alice(), via=carrier)
+    lab.party("bob", FAR, answering_bob())
+    lab.party("pbx", PROXY, calling_alice(), via=carrier)
     lab.done()
     lab.party("pbx", PROXY, _answering("alice"))
     lab.party("bob", FAR, _calling("bob", "alice"), via=carrier)
@@ -503,30 +503,34 @@ def _answering(user: str) -> Party:
     return party
 
 
-def _calling_alice(compact: bool = False, body: str = SDP) -> Party:
+def calling_alice(compact: bool = False, body: str = SDP, talk: int = 200) -> Party:
+    """alice calls bob and hangs up after `talk` milliseconds."""
     alice = Party("alice", calls="bob", compact=compact)
     alice.contact = '"alice" <sip:alice@[local_ip]:[local_port]>'
     alice.send("INVITE", body=body)
     alice.answered(100, 180, 200)
     alice.send("ACK")
-    alice.pause(200)
+    alice.pause(talk)
     alice.send("BYE")
     alice.answered(200)
     return alice
 
 
-def _ringing_bob() -> Party:
+def _ringing_bob(ring: int = 0) -> Party:
     bob = Party("bob")
     bob.contact = "<sip:bob@[local_ip]:[local_port];line=mu3z2i1j>;reg-id=1"
     bob.asked("INVITE")
     bob.reply("180 Ringing")
+    if ring:
+        bob.pause(ring)
     bob.reply("200 OK", body=SDP)
     bob.asked("ACK")
     return bob
 
 
-def _answering_bob() -> Party:
-    bob = _ringing_bob()
+def answering_bob(ring: int = 0) -> Party:
+    """bob rings for `ring` milliseconds, answers, and is hung up on."""
+    bob = _ringing_bob(ring)
     bob.asked("BYE")
     bob.reply("200 OK", tag=False)
     return bob

@@ -16,7 +16,6 @@ from inline_topo.masking.codecs.keyring import KeyRing
 from lab import calls
 from lab.live import CALL_TIME, Lab
 from lab.net import Net, stop
-from lab.sipp import SDP, Party
 from lab.site import Site
 from tests.live.running import INLINE_TOPO, Running
 
@@ -49,28 +48,6 @@ mask_key_file = "mask.key"
 """
 
 
-def caller(pause: int) -> Party:
-    alice = Party("alice", calls="bob")
-    alice.send("INVITE", body=SDP)
-    alice.answered(100, 180, 200)
-    alice.send("ACK")
-    alice.pause(pause)
-    alice.send("BYE")
-    alice.answered(200)
-    return alice
-
-
-def callee() -> Party:
-    bob = Party("bob")
-    bob.asked("INVITE")
-    bob.reply("180 Ringing")
-    bob.reply("200 OK", body=SDP)
-    bob.asked("ACK")
-    bob.asked("BYE")
-    bob.reply("200 OK", tag=False)
-    return bob
-
-
 class Calls:
     """Calls from alice through a plain Kamailio to bob, RATE a second."""
 
@@ -86,9 +63,13 @@ class Calls:
         # sipp's callee would give up on a request sent again after its two answers (and, from dry
         # run to live, on one that is masked only the second time); it must still end every call.
         patient = ("-default_behaviors", "all,-abortunexp")
-        self._lab.party(*bob, callee(), more=(*more, *patient))
+        self._lab.party(*bob, calls.answering_bob(), more=(*more, *patient))
         self._caller = self._lab.party(
-            *alice, caller(pause), via=self._proxy, port=5062, more=(*more, "-r", str(RATE))
+            *alice,
+            calls.calling_alice(talk=pause),
+            via=self._proxy,
+            port=5062,
+            more=(*more, "-r", str(RATE)),
         )
 
     def done(self) -> None:
