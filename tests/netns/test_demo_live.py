@@ -55,7 +55,9 @@ def test_shows_a_call_on_both_sides_of_the_gateway(tmp_path: Path) -> None:
         assert any(ALICE in header for to, header in received if to == BOB) is shows
         assert any(BOB in header for to, header in received if to == ALICE) is shows
         opened = [header for to, header in received if to == SERVER and header.startswith("BYE")]
-        assert {header.startswith(f"BYE sip:bob@{BOB}:5060;line=mu3z2i1j ") for header in opened} == {shows}
+        assert {
+            header.startswith(f"BYE sip:bob@{BOB}:5060;line=mu3z2i1j ") for header in opened
+        } == {shows}
 
 
 def test_takes_all_away_when_it_is_ended(tmp_path: Path) -> None:
