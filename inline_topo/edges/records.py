@@ -1,6 +1,5 @@
 """What a capture is made of, in either format, and what reads and writes it."""
 
-from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 
@@ -22,15 +21,6 @@ class Block(NamedTuple):
 
     kind: int
     data: bytes
-
-
-class Reader(Protocol):
-    """Iterates over a capture once, in the order of the file; CaptureError where it is broken."""
-
-    name: str
-    format: str  # "pcap" or "pcapng"
-
-    def __iter__(self) -> Iterator[Packet | Block]: ...
 
 
 class Writer(Protocol):

@@ -3,10 +3,12 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.hosts import Hosts, address_text
 from inline_topo.masking.policy import Policy, Rule, decides_identifiers
 
 _REMEMBERED = 1 << 14
+_LONGEST = 36  # bytes: the endpoints of IPv6
 _DEFAULT_PORT = 5060
 
 
@@ -52,16 +54,14 @@ class Flows:
         self._policy = policy
         self._mask_ip = mask_ip
         self._public = public
-        self._known: dict[bytes, Flow] = {}
+        self._known: Cache[bytes, Flow] = Cache(_REMEMBERED, _LONGEST)
 
     def find(self, endpoints: bytes) -> Flow:
         """The flow of `endpoints` (source, destination, source port, destination port)."""
         flow = self._known.get(endpoints)
         if flow is None:
             flow = self._make(endpoints)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[endpoints] = flow
+            self._known.remember(endpoints, flow, len(endpoints))
         return flow
 
     def _make(self, endpoints: bytes) -> Flow:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
+from inline_topo.masking.cache import Cache
+
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
@@ -89,7 +91,7 @@ class Hosts:
         self._protected = Networks(n for n in protected if not isinstance(n, str))
         self._protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
         self._own_is_inside = own_is_inside
-        self._known: dict[bytes, Host] = {}
+        self._known: Cache[bytes, Host] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def is_inside(self, address: bytes) -> bool:
         """Whether a packet from or to this packed address is the inside's."""
@@ -100,10 +102,7 @@ class Hosts:
         known = self._known.get(host)
         if known is None:
             known = self._classify(host)
-            if len(host) <= _LONGEST_REMEMBERED:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[host] = known
+            self._known.remember(host, known, len(host))
         return known
 
     def _classify(self, host: bytes) -> Host:

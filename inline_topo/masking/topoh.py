@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
@@ -95,7 +96,9 @@ class Topoh:
         self.policy = policy
         self.options = options
         self.uris = Uris(codec, hosts)
-        self._contacts: dict[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = {}
+        self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
+            _REMEMBERED, _LONGEST_REMEMBERED
+        )
         self._call_ids = CallIds(codec, hosts, options.callid_prefix)
         self._rules = {
             (Direction.EGRESS, True): Rules(*self.egress_request()),
@@ -325,10 +328,7 @@ class Topoh:
                     key[0], (0, end - start), flow, names.CONTACT, is_not_own, stable=stable
                 )
                 known = tuple(made)
-                if end - start <= _LONGEST_REMEMBERED:
-                    if len(self._contacts) >= _REMEMBERED:
-                        self._contacts.clear()
-                    self._contacts[key] = known
+                self._contacts.remember(key, known, end - start)
             for edit in known:
                 where = start + edit.start, start + edit.end
                 edits.append(Edit(*where, edit.new, names.CONTACT, MASKED))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden
@@ -47,7 +48,7 @@ class Uris:
     def __init__(self, codec: Codec, hosts: Hosts) -> None:
         self._codec = codec
         self._hosts = hosts
-        self._known: dict[bytes, KnownUri | None] = {}
+        self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def find(self, uri: bytes) -> KnownUri | None:
         """What is known of a URI; None where it does not parse."""
@@ -55,10 +56,7 @@ class Uris:
             return self._known[uri]
         except KeyError:
             known = self._parse(uri)
-            if len(uri) <= _LONGEST_REMEMBERED:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[uri] = known
+            self._known.remember(uri, known, len(uri))
             return known
 
     def _parse(self, uri: bytes) -> KnownUri | None:

@@ -26,7 +26,6 @@ EVENT = "Event"
 FROM = "From"
 TO = "To"
 CSEQ = "CSeq"
-CONTENT_LENGTH = "Content-Length"
 REQUEST_URI = "Request-URI"  # not a header field: the name by which reports call the start line's
 
 COMPACT = {

@@ -21,6 +21,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import compact, siv, via1
 from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.keyring import KeyRing
@@ -57,11 +58,11 @@ class AesSiv:
         self._active = ring.active
         self._stable = ring.stable
         self._callid_prefix = callid_prefix
-        # Contacts and routes repeat, and a Via comes back in each response: tokens are remembered,
-        # and all forgotten when there are too many, which costs less than keeping an order.
-        self._sealed_uris: dict[tuple[bytes, bool, bool], tuple[bytes, bytes]] = {}
-        self._opened_uris: dict[bytes, OpenedUri | None] = {}
-        self._opened_vias: dict[bytes, bytes | None] = {}
+        # Contacts and routes repeat, and a Via comes back in each response.
+        bounds = _REMEMBERED, _LONGEST_REMEMBERED
+        self._sealed_uris: Cache[tuple[bytes, bool, bool], tuple[bytes, bytes]] = Cache(*bounds)
+        self._opened_uris: Cache[bytes, OpenedUri | None] = Cache(*bounds)
+        self._opened_vias: Cache[bytes, bytes | None] = Cache(*bounds)
 
     # --- tokens -------------------------------------------------------------------------------
 
@@ -91,10 +92,7 @@ class AesSiv:
         known = self._sealed_uris.get((uri, stable, bare))
         if known is None:
             known = self._seal_uri(uri, stable, bare)
-            if len(uri) <= _LONGEST_REMEMBERED:
-                if len(self._sealed_uris) >= _REMEMBERED:
-                    self._sealed_uris.clear()
-                self._sealed_uris[uri, stable, bare] = known
+            self._sealed_uris.remember((uri, stable, bare), known, len(uri))
         token, method = known
         return b"".join((token, b"@", mask, b";lr" if route else b"", method))
 
@@ -112,10 +110,7 @@ class AesSiv:
             return self._opened_uris[uri]
         except KeyError:
             opened = self._open_uri(uri)
-            if len(uri) <= _LONGEST_REMEMBERED:
-                if len(self._opened_uris) >= _REMEMBERED:
-                    self._opened_uris.clear()
-                self._opened_uris[uri] = opened
+            self._opened_uris.remember(uri, opened, len(uri))
             return opened
 
     def _open_uri(self, uri: bytes) -> OpenedUri | None:
@@ -176,7 +171,7 @@ class AesSiv:
             raise SealError("more than 255 Via values")
         token = self._seal(KIND_VIA, content)
         masked = b"SIP/2.0/UDP " + mask + b";branch=z9hG4bK" + token
-        self._remember_via(masked, data[start:end])
+        self._opened_vias.remember(masked, data[start:end], len(masked))
         return start, end, masked
 
     def open_via(self, value: bytes) -> bytes | None:
@@ -186,14 +181,8 @@ class AesSiv:
             match = _BRANCH_TOKEN.search(value)
             content = self._open(KIND_VIA, match[1]) if match else None
             opened = _unpack_vias(content) if content else None
-            self._remember_via(value, opened)
+            self._opened_vias.remember(value, opened, len(value))
             return opened
-
-    def _remember_via(self, masked: bytes, opened: bytes | None) -> None:
-        if len(masked) <= _LONGEST_REMEMBERED:
-            if len(self._opened_vias) >= _REMEMBERED:
-                self._opened_vias.clear()
-            self._opened_vias[masked] = opened
 
     def seal_via1(self, value: bytes, mask: bytes) -> bytes:
         return via1.seal(value, mask, self._branch_of_via1)

@@ -18,6 +18,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from hashlib import md5
 
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import via1
 from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.compact import unfold
@@ -81,7 +82,7 @@ class Kamailio:
         self._find_uri_token = self._finder(uparam_name, uparam_prefix)
         self._find_via_token = self._finder(vparam_name, vparam_prefix)
         self._callid_prefix = callid_prefix
-        self._opened: dict[bytes, OpenedUri | None] = {}
+        self._opened: Cache[bytes, OpenedUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     @staticmethod
     def _finder(name: bytes, prefix: bytes) -> re.Pattern[bytes]:
@@ -122,10 +123,7 @@ class Kamailio:
             match = self._find_uri_token.search(uri)
             original = self._decode(match[1]) if match else None
             opened = OpenedUri(original, False) if original and uris.is_uri(original) else None
-            if len(uri) <= _LONGEST_REMEMBERED:
-                if len(self._opened) >= _REMEMBERED:
-                    self._opened.clear()
-                self._opened[uri] = opened
+            self._opened.remember(uri, opened, len(uri))
             return opened
 
     def seal_vias(
