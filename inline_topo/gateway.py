@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow, Flows
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
@@ -57,14 +58,6 @@ class Ask:
     resume: Callable[[Any], "Verdict | Ask"]
 
 
-@dataclass(frozen=True)
-class Need:
-    """A strategy's way to say that it cannot yet give edits: `resume` takes the effect's result."""
-
-    effect: Any
-    resume: Callable[[Any], "list[Edit] | Need"]
-
-
 class Strategy(Protocol):
     """What a gateway needs of a way of masking (masking.topoh is one)."""
 
@@ -98,6 +91,8 @@ OUTCOMES = {
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
     "refused_too_long": "would be longer than an IP packet can be",
+    "refused_store": "the dialog store did not answer in time, or cannot be used",
+    "refused_relay": "the media relay did not answer in time, or cannot be used",
     "refused_error": "a defect in this program: see the log",
     "error": "a defect in this program, entering: see the log",
 }
@@ -194,6 +189,8 @@ class Gateway:
                 return self._rewrite(datagram, message, flow, edits)
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
+            except EffectFailed as failure:
+                return self._drop(datagram.packet, flow.direction, failure.outcome)
             except Exception:
                 return self._defect(datagram.packet, flow.direction)
 

@@ -11,8 +11,9 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
 from inline_topo.edits import Edit
-from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Need, Verdict
+from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.effects import Need
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames

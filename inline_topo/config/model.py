@@ -8,22 +8,15 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainValidator,
     PrivateAttr,
     SecretStr,
-    StrictBool,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -41,17 +34,26 @@ from inline_topo.config.settings import (
     nest,
     parse_word,
 )
+from inline_topo.config.tables import (
+    Address,
+    Host,
+    Interface,
+    Kind,
+    Metrics,
+    Mtu,
+    Network,
+    Place,
+    Port,
+    Queue,
+    Rule,
+    Some,
+    Table,
+    Topoh,
+)
 from inline_topo.errors import ConfigError
 
 _NOT_YET = ("topos",)
 _HIDDEN = "********"
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """How the type of a key is called, where Python's own name would not help a reader."""
-
-    name: str
 
 
 class _Misfit(ValueError):
@@ -68,151 +70,13 @@ def _not_topos(value: object) -> object:
     return value
 
 
-Address = Annotated[IPv4Address | IPv6Address, PlainValidator(values.address), _Kind("address")]
-Network = Annotated[
-    IPv4Network | IPv6Network, PlainValidator(values.network), _Kind("address or network")
-]
-Host = Annotated[
-    IPv4Address | IPv6Address | str, PlainValidator(values.host), _Kind("address or host name")
-]
-Place = Annotated[
-    IPv4Network | IPv6Network | str,
-    PlainValidator(values.place),
-    _Kind("address, network or host name"),
-]
-MaskIp = Annotated[
-    IPv4Address | IPv6Address | str, PlainValidator(values.mask_ip), _Kind("`auto` or address")
-]
-Port = Annotated[int, PlainValidator(values.port), _Kind("port")]
-QueueNumbers = Annotated[str, PlainValidator(values.queue_numbers), _Kind("`N` or `FIRST:LAST`")]
-QueueLength = Annotated[
-    int, PlainValidator(partial(values.whole, least=1, most=65535)), _Kind("number")
-]
-Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)), _Kind("bytes")]
-MetricsPort = Annotated[
-    int, PlainValidator(partial(values.whole, least=0, most=65535)), _Kind("port or `0`")
-]
-Bit = Annotated[int, PlainValidator(values.bit), _Kind("`0`, `1`")]
-Interface = Annotated[str, AfterValidator(values.interface), _Kind("interface")]
-Method = Annotated[str, AfterValidator(values.method), _Kind("method")]
-User = Annotated[str, AfterValidator(values.user), _Kind("user part")]
-Token = Annotated[str, AfterValidator(values.token), _Kind("token")]
-Word = Annotated[str, AfterValidator(values.word), _Kind("characters of a Call-ID")]
-Branch = Annotated[str, AfterValidator(values.branch), _Kind("token that begins with `z9hG4bK`")]
-File = Annotated[Path, PlainValidator(values.file_name), _Kind("file name")]
-Some = AfterValidator(values.some)
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Topoh(_Table):
-    """[topoh]: what a token looks like and what opens it."""
-
-    codec: Literal["aes-siv", "kamailio"] = Field(
-        default="aes-siv",
-        description="how tokens are made; kamailio is obfuscation, for mixed fleets",
-    )
-    mask_ip: MaskIp = Field(
-        default="auto",
-        description="the address in masked fields; auto: the packet's own one, or the first of own",
-    )
-    mask_key: SecretStr | None = Field(
-        default=None, description="kamailio: the key, as topoh has it"
-    )
-    mask_key_file: File | None = Field(
-        default=None,
-        description="aes-siv: the key ring (`keygen`); from the folder of the file that says so",
-    )
-    mask_callid: StrictBool = Field(
-        default=False, description="mask Call-IDs that name something inside or protected"
-    )
-    uparam_name: Token = Field(default="line", description="kamailio: the URI parameter of a token")
-    uparam_prefix: Token = Field(
-        default="sr-", description="kamailio: what a URI's token begins with"
-    )
-    vparam_name: Token = Field(
-        default="branch", description="kamailio: the Via parameter of a token"
-    )
-    vparam_prefix: Branch = Field(
-        default="z9hG4bKsr-", description="kamailio: what a Via's token begins with"
-    )
-    callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
-    mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
-
-
-class Rule(_Table):
-    """[[rule]]: which messages are masked. Every key that is given must match."""
-
-    source: Annotated[tuple[Network, ...], Some] = Field(
-        default=(), description="where the packet comes from"
-    )
-    destination: Annotated[tuple[Network, ...], Some] = Field(
-        default=(), description="where the packet goes"
-    )
-    method: Annotated[tuple[Method, ...], Some] = Field(
-        default=(), description="the request's method; in a response, the CSeq's"
-    )
-    from_user: Annotated[tuple[User, ...], Some] = Field(default=(), description="the user in From")
-    to_user: Annotated[tuple[User, ...], Some] = Field(default=(), description="the user in To")
-    request_uri_user: Annotated[tuple[User, ...], Some] = Field(
-        default=(), description="the user in the Request-URI"
-    )
-    message: Literal["request", "response"] | None = Field(default=None, description="only these")
-    action: Literal["skip", "mask"] = Field(
-        description="skip: leave the message clear; mask: what happens without a rule"
-    )
-
-
-class Queue(_Table):
-    """[queue]: where packets come from, and what happens to one that is in trouble."""
-
-    numbers: QueueNumbers = Field(
-        default="0", description="live: the kernel's queues, one process each: `0`, or `0:3`"
-    )
-    max_len: QueueLength = Field(
-        default=4096, description="live: packets that wait in one queue; more are dropped"
-    )
-    on_error: Literal["drop", "accept"] = Field(
-        default="drop",
-        description="a message that leaves and cannot be masked; accept lets it out in clear",
-    )
-    refused_folder: File | None = Field(
-        default=None,
-        description="live: where packets that were not let out are kept, 32 MiB a queue at most",
-    )
-    on_tcp: Literal["accept", "drop"] = Field(
-        default="accept",
-        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
-    )
-    fail_open: StrictBool = Field(
-        default=False,
-        description="live: let packets pass in clear while nobody listens to the queue",
-    )
-
-    def range(self) -> range:
-        """The numbers of the queues."""
-        first, _, last = self.numbers.partition(":")
-        return range(int(first), int(last or first) + 1)
-
-
-class Metrics(_Table):
-    """[metrics]: what the live gateway says about itself."""
-
-    listen_port: MetricsPort = Field(
-        default=9469,
-        description="live: the loopback port of `status` and of Prometheus; 0: none",
-    )
-
-
 def _own(given: dict[str, Any]) -> tuple[IPv4Address | IPv6Address | str, ...]:
     if given["shape"] == "nat":
         return (given["public"],) if given["public"] else ()
     return tuple(net.network_address for net in given["inside"] if net.num_addresses == 1)
 
 
-class Config(_Table):
+class Config(Table):
     """The whole configuration, checked: what it holds can be used as it is."""
 
     shape: Literal["router", "host", "nat"] = Field(
@@ -359,7 +223,11 @@ def _check_codec(topoh: Topoh, *, key_ring_given: bool) -> None:
 
 def _fields() -> Iterator[tuple[str, FieldInfo]]:
     """All keys that hold a value, dotted; those without a table first, as TOML wants them."""
-    tables: dict[str, type[BaseModel]] = {"topoh": Topoh, "queue": Queue, "metrics": Metrics}
+    tables = {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
+    }
     for name, field in Config.model_fields.items():
         if name not in (*tables, "rule"):
             yield name, field
@@ -476,17 +344,17 @@ def _toml(value: object) -> str:
 
 def _type(field: FieldInfo) -> str:
     for mark in field.metadata:
-        if isinstance(mark, _Kind):
+        if isinstance(mark, Kind):
             return mark.name
     return _type_name(field.annotation)
 
 
 def _type_name(annotation: Any) -> str:
-    if isinstance(annotation, _Kind):
+    if isinstance(annotation, Kind):
         return annotation.name
     args = [arg for arg in get_args(annotation) if arg is not type(None)]
     for mark in args:
-        if isinstance(mark, _Kind):
+        if isinstance(mark, Kind):
             return mark.name
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{arg}`" for arg in args)

@@ -1,0 +1,164 @@
+"""The tables of the configuration file, and the types of their keys."""
+
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    StrictBool,
+)
+
+from inline_topo.config import values
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the type of a key is called, where Python's own name would not help a reader."""
+
+    name: str
+
+
+Address = Annotated[IPv4Address | IPv6Address, PlainValidator(values.address), Kind("address")]
+Network = Annotated[
+    IPv4Network | IPv6Network, PlainValidator(values.network), Kind("address or network")
+]
+Host = Annotated[
+    IPv4Address | IPv6Address | str, PlainValidator(values.host), Kind("address or host name")
+]
+Place = Annotated[
+    IPv4Network | IPv6Network | str,
+    PlainValidator(values.place),
+    Kind("address, network or host name"),
+]
+MaskIp = Annotated[
+    IPv4Address | IPv6Address | str, PlainValidator(values.mask_ip), Kind("`auto` or address")
+]
+Port = Annotated[int, PlainValidator(values.port), Kind("port")]
+QueueNumbers = Annotated[str, PlainValidator(values.queue_numbers), Kind("`N` or `FIRST:LAST`")]
+QueueLength = Annotated[
+    int, PlainValidator(partial(values.whole, least=1, most=65535)), Kind("number")
+]
+Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)), Kind("bytes")]
+MetricsPort = Annotated[
+    int, PlainValidator(partial(values.whole, least=0, most=65535)), Kind("port or `0`")
+]
+Bit = Annotated[int, PlainValidator(values.bit), Kind("`0`, `1`")]
+Interface = Annotated[str, AfterValidator(values.interface), Kind("interface")]
+Method = Annotated[str, AfterValidator(values.method), Kind("method")]
+User = Annotated[str, AfterValidator(values.user), Kind("user part")]
+Token = Annotated[str, AfterValidator(values.token), Kind("token")]
+Word = Annotated[str, AfterValidator(values.word), Kind("characters of a Call-ID")]
+Branch = Annotated[str, AfterValidator(values.branch), Kind("token that begins with `z9hG4bK`")]
+File = Annotated[Path, PlainValidator(values.file_name), Kind("file name")]
+Some = AfterValidator(values.some)
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Topoh(Table):
+    """[topoh]: what a token looks like and what opens it."""
+
+    codec: Literal["aes-siv", "kamailio"] = Field(
+        default="aes-siv",
+        description="how tokens are made; kamailio is obfuscation, for mixed fleets",
+    )
+    mask_ip: MaskIp = Field(
+        default="auto",
+        description="the address in masked fields; auto: the packet's own one, or the first of own",
+    )
+    mask_key: SecretStr | None = Field(
+        default=None, description="kamailio: the key, as topoh has it"
+    )
+    mask_key_file: File | None = Field(
+        default=None,
+        description="aes-siv: the key ring (`keygen`); from the folder of the file that says so",
+    )
+    mask_callid: StrictBool = Field(
+        default=False, description="mask Call-IDs that name something inside or protected"
+    )
+    uparam_name: Token = Field(default="line", description="kamailio: the URI parameter of a token")
+    uparam_prefix: Token = Field(
+        default="sr-", description="kamailio: what a URI's token begins with"
+    )
+    vparam_name: Token = Field(
+        default="branch", description="kamailio: the Via parameter of a token"
+    )
+    vparam_prefix: Branch = Field(
+        default="z9hG4bKsr-", description="kamailio: what a Via's token begins with"
+    )
+    callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
+    mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
+
+
+class Rule(Table):
+    """[[rule]]: which messages are masked. Every key that is given must match."""
+
+    source: Annotated[tuple[Network, ...], Some] = Field(
+        default=(), description="where the packet comes from"
+    )
+    destination: Annotated[tuple[Network, ...], Some] = Field(
+        default=(), description="where the packet goes"
+    )
+    method: Annotated[tuple[Method, ...], Some] = Field(
+        default=(), description="the request's method; in a response, the CSeq's"
+    )
+    from_user: Annotated[tuple[User, ...], Some] = Field(default=(), description="the user in From")
+    to_user: Annotated[tuple[User, ...], Some] = Field(default=(), description="the user in To")
+    request_uri_user: Annotated[tuple[User, ...], Some] = Field(
+        default=(), description="the user in the Request-URI"
+    )
+    message: Literal["request", "response"] | None = Field(default=None, description="only these")
+    action: Literal["skip", "mask"] = Field(
+        description="skip: leave the message clear; mask: what happens without a rule"
+    )
+
+
+class Queue(Table):
+    """[queue]: where packets come from, and what happens to one that is in trouble."""
+
+    numbers: QueueNumbers = Field(
+        default="0", description="live: the kernel's queues, one process each: `0`, or `0:3`"
+    )
+    max_len: QueueLength = Field(
+        default=4096, description="live: packets that wait in one queue; more are dropped"
+    )
+    on_error: Literal["drop", "accept"] = Field(
+        default="drop",
+        description="a message that leaves and cannot be masked; accept lets it out in clear",
+    )
+    refused_folder: File | None = Field(
+        default=None,
+        description="live: where packets that were not let out are kept, 32 MiB a queue at most",
+    )
+    on_tcp: Literal["accept", "drop"] = Field(
+        default="accept",
+        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
+    )
+    fail_open: StrictBool = Field(
+        default=False,
+        description="live: let packets pass in clear while nobody listens to the queue",
+    )
+
+    def range(self) -> range:
+        """The numbers of the queues."""
+        first, _, last = self.numbers.partition(":")
+        return range(int(first), int(last or first) + 1)
+
+
+class Metrics(Table):
+    """[metrics]: what the live gateway says about itself."""
+
+    listen_port: MetricsPort = Field(
+        default=9469,
+        description="live: the loopback port of `status` and of Prometheus; 0: none",
+    )

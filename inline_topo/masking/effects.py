@@ -1,0 +1,70 @@
+"""What a strategy waits for: effects that an edge runs, and how they fail.
+
+The core does no I/O. A strategy that needs something from outside gives a Need; the gateway makes an
+Ask of it; the edge has the effect performed and resumes with its result.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from inline_topo.edits import Edit
+
+
+class EffectFailed(Exception):
+    """An effect that did not happen in time, or at all. It is the effect's result, not raised by a
+    performer; a strategy that can go on without does, and raises it otherwise.
+
+    `outcome` is how a counter would call it ("store", "relay"); the text says why, for the log.
+    """
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Need:
+    """A strategy's way to say that it cannot yet give edits.
+
+    `resume` takes the effect's result, or the EffectFailed that stands for it, and gives the edits
+    or the next Need. It may raise SealError or EffectFailed.
+    """
+
+    effect: Any
+    resume: Callable[[Any], "list[Edit] | Need"]
+
+
+class Performer(Protocol):
+    """Runs the effects of one kind, outside the packet path."""
+
+    def perform(self, effects: Sequence[Any]) -> list[Any]:
+        """The results of the effects, in order: an EffectFailed for each that failed. Never raises.
+
+        May block for as long as the configuration grants a store or a relay.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+
+
+class Record(NamedTuple):
+    """What a strategy wants kept: `value` under `key` for `lifetime` seconds from the effect's `now`."""
+
+    key: bytes
+    value: bytes
+    lifetime: float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Records to keep and keys to look up, done together and durably (the store says what that means).
+
+    `now` is the time of the packet in seconds: what has expired by then is not found. A key that is
+    there already gets the new value, and the later of both ends of life. The result is a dict of
+    the values found for `load`.
+    """
+
+    now: float
+    save: tuple[Record, ...] = ()
+    load: tuple[bytes, ...] = ()
