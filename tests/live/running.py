@@ -35,8 +35,11 @@ class Running:
         *options: str,
         before: tuple[str, ...] = (),
         host: str = "gw",
+        name: str = "gateway",
     ) -> None:
+        """`name`: of its log, where there are two."""
         self.net = net
+        self._log = f"{name}.log"
         self.host = host
         self.config = net.folder / "gw.toml"
         self.config.write_text(config)
@@ -48,9 +51,9 @@ class Running:
     def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
         """Start it, and wait until it is ready; `before`: words of a command that runs it."""
         command = (*before, *INLINE_TOPO, "run", "-c", "gw.toml", *options)
-        self.process = self.net.start(self.host, "gateway.log", *command)
+        self.process = self.net.start(self.host, self._log, *command)
         try:
-            self.net.await_text("gateway.log", "event=ready")
+            self.net.await_text(self._log, "event=ready")
         except Exception as error:
             raise AssertionError(self.log()) from error
 
@@ -66,7 +69,7 @@ class Running:
         return self.net
 
     def log(self) -> str:
-        return (self.net.folder / "gateway.log").read_text()
+        return (self.net.folder / self._log).read_text()
 
     def status(self) -> dict[str, Any]:
         """What `inline-topo status --json` says, once it has all that was counted up to now."""
