@@ -41,6 +41,22 @@ class Site(Net):
             self._ip(name, "link", "set", interface, "mtu", str(outside_mtu))
         self.run("gw", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
+    def second_router(self) -> None:
+        """Make `gw2`, beside `gw`: IPv4 of the outside comes in through it, and leaves through `gw`."""
+        self._namespace("gw2")
+        for host, interface, net in (
+            ("inside", "in0", "192.168.179"),
+            ("outside", "out0", "203.0.114"),
+        ):
+            self._ip("gw2", "link", "add", interface, "type", "veth",
+                     "peer", "name", "eth1", "netns", self._prefix + host)  # fmt: skip
+            for name, end, number in (("gw2", interface, 1), (host, "eth1", 2)):
+                self._ip(name, "addr", "add", f"{net}.{number}/24", "dev", end)
+                self._up(name, end)
+        self.run("gw2", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._ip("gw2", "route", "add", "192.168.178.0/24", "via", "192.168.179.2")
+        self._ip("outside", "route", "add", "192.168.178.0/24", "via", "203.0.114.1")
+
     def _arm(self, host: str, interface: str, ip: str, router: str, ip6: str, router6: str) -> None:
         self._namespace(host)
         self._ip("gw", "link", "add", interface, "type", "veth",
