@@ -11,6 +11,7 @@ from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.codecs.kamailio import Kamailio
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.drain import Draining
+from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
@@ -50,6 +51,15 @@ def gateway(
         mtu=config.mtu if leg is Leg.GATEWAY else MAX_PACKET,
         cut_errors=leg is Leg.GATEWAY,
     )
+
+
+def performers(config: Config) -> Performers:
+    """Who performs the effects that the configuration's gateway asks for; the caller closes them.
+
+    The live edge calls this in each worker (nothing is shared with a process that is forked from
+    here), so whatever can be down is opened when it is first used, and tried again.
+    """
+    return {}  # mode topoh asks for nothing
 
 
 def hosts(config: Config) -> Hosts:

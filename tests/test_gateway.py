@@ -13,7 +13,7 @@ from scapy.packet import Raw
 from inline_topo.edits import Edit
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.codecs.base import SealError
-from inline_topo.masking.effects import Need
+from inline_topo.masking.effects import KINDS, EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
@@ -106,8 +106,8 @@ REACHED: dict[str, list[bytes]] = {
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],
 }
-# a defect, and test_gateway_wire.py
-ELSEWHERE = {"refused_error", "error", "icmp_cut"}
+# a defect, test_gateway_wire.py, and what fails after an Ask
+ELSEWHERE = {"refused_error", "error", "icmp_cut", *("refused_" + kind for kind in KINDS)}
 
 
 def packets() -> Iterator[Any]:
@@ -306,6 +306,38 @@ def test_what_goes_wrong_after_an_answer(
     verdict = ask.resume(None)
     assert isinstance(verdict, Verdict)
     assert (verdict.action, verdict.outcome, verdict.packet) == (action, outcome, packet)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("packet", [out(CLEAR), into(CLEAR)], ids=["leaves", "enters"])
+@pytest.mark.parametrize("accept", [False, True])
+def test_an_effect_that_fails_where_nothing_goes_on_without(
+    kind: str, packet: bytes, accept: bool
+) -> None:
+    failure = EffectFailed(kind, "no answer in time")
+
+    def resume(answer: Any) -> Any:
+        assert answer is failure
+        raise answer
+
+    fake = with_fake(Fake(lambda _: Need("effect", resume)), accept_refused=accept)
+    ask = fake.handle(packet, 0.0)
+    assert isinstance(ask, Ask)
+    verdict = ask.resume(failure)
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome == "refused_" + kind
+    assert verdict.outcome in OUTCOMES
+    assert verdict.action is (Action.ACCEPT if accept else Action.DROP)
+    assert verdict.packet is packet
+
+
+def test_what_goes_on_without_its_effect_is_sent() -> None:
+    fake = with_fake(Fake(lambda _: Need("effect", lambda answer: EDIT)))
+    ask = fake.handle(out(CLEAR), 0.0)
+    assert isinstance(ask, Ask)
+    verdict = ask.resume(EffectFailed("store", "gone"))
+    assert isinstance(verdict, Verdict)
+    assert (verdict.action, verdict.outcome) == (Action.REPLACE, "masked")
 
 
 def test_one_answer_may_come_twice() -> None:

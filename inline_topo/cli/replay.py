@@ -37,21 +37,31 @@ def replay(
     it masks. Exits with 0; with --strict with 1 where a packet was refused (left out of the output).
     """
     import json
+    from functools import partial
 
     from inline_topo import assemble
     from inline_topo.edges.capture import create_capture, open_capture
     from inline_topo.edges.replay import replay as run
+    from inline_topo.masking import effects
     from inline_topo.report import replayed
     from inline_topo.report.progress import progress_of
 
     config, ring = given.load_with_ring(leg)
     gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
+    performers = assemble.performers(config)
     with (
         open_capture(source) as capture,
         create_capture(target, capture) as writer,
         progress_of(source) as progress,
     ):
-        report = run(capture, writer, gateway, only_outside=only_outside, progress=progress)
+        report = run(
+            capture,
+            writer,
+            gateway,
+            only_outside=only_outside,
+            progress=progress,
+            perform=partial(effects.perform, performers),
+        )
     results_to_stderr = target == "-"
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2), err=results_to_stderr)

@@ -4,7 +4,7 @@ The core does no I/O. A strategy that needs something from outside gives a Need;
 Ask of it; the edge has the effect performed and resumes with its result.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -36,7 +36,20 @@ class Need:
 
 
 class Performer(Protocol):
-    """Runs the effects of one kind, outside the packet path."""
+    """Runs the effects of one kind, outside the packet path.
+
+    `outcome` is what its failures are called (one of KINDS). `patience`: seconds that a packet waits
+    for one effect; then its result is an EffectFailed, and what comes later is thrown away.
+    `is_immediate`: it takes no longer than a packet may hold up all others (memory, a local file),
+    and is run in their midst.
+
+    It is made in the process that uses it. Else than where `is_immediate`, one thread of its own
+    calls `perform` and, at the end, `close`; it is not the one that made it.
+    """
+
+    outcome: str
+    patience: float
+    is_immediate: bool
 
     def perform(self, effects: Sequence[Any]) -> list[Any]:
         """The results of the effects, in order: an EffectFailed for each that failed. Never raises.
@@ -46,6 +59,27 @@ class Performer(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+KINDS = ("store", "relay")
+"""The outcomes of effects that fail: what a performer may be called."""
+
+Performers = Mapping[type, Performer]
+"""Who performs which effects, by the effect's class."""
+
+
+def performer_of(effect: Any, performers: Performers) -> Performer:
+    """Who performs this effect. LookupError where nobody does: a defect, not a failure."""
+    performer = performers.get(type(effect))
+    if performer is None:
+        raise LookupError(f"nobody is there to perform {type(effect).__name__}")
+    return performer
+
+
+def perform(performers: Performers, effect: Any) -> Any:
+    """The result of one effect, waited for here."""
+    [result] = performer_of(effect, performers).perform([effect])
+    return result
 
 
 class Record(NamedTuple):
