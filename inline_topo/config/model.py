@@ -35,7 +35,9 @@ from inline_topo.config.settings import (
     parse_word,
 )
 from inline_topo.config.tables import (
+    PROFILES,
     Address,
+    Hide,
     Host,
     Interface,
     Kind,
@@ -76,6 +78,21 @@ def _own(given: dict[str, Any]) -> tuple[IPv4Address | IPv6Address | str, ...]:
     return tuple(net.network_address for net in given["inside"] if net.num_addresses == 1)
 
 
+def _as_profile(table: str) -> Any:
+    """The keys of a table that are not given come from the profile; with none given at all, too."""
+
+    def fill(value: object, info: ValidationInfo) -> object:
+        profile = PROFILES.get(info.data.get("profile", ""), {})
+        keys = profile.get(table, {})
+        return {**keys, **value} if isinstance(value, dict) else value
+
+    return BeforeValidator(fill)
+
+
+def _audit(given: dict[str, Any]) -> Literal["off", "enforce"]:
+    return "enforce" if given["profile"] == "strict" else "off"
+
+
 class Config(Table):
     """The whole configuration, checked: what it holds can be used as it is."""
 
@@ -85,6 +102,15 @@ class Config(Table):
     )
     mode: Annotated[Literal["topoh"], BeforeValidator(_not_topos)] = Field(
         default="topoh", description="topoh: stateless masking (topos: not in this version)"
+    )
+    profile: Literal["default", "strict", "topoh"] = Field(
+        default="default",
+        description="what is hidden: all that breaks nothing; all, else refused; what topoh hides",
+    )
+    audit: Literal["off", "count", "enforce"] = Field(
+        default_factory=_audit,
+        description="search each packet that leaves for what is hidden: count it, or refuse it",
+        json_schema_extra={"default": '`"off"`; profile strict `"enforce"`'},
     )
     inside: tuple[Network, ...] = Field(
         default=(), description="the addresses and networks behind the gateway"
@@ -111,11 +137,16 @@ class Config(Table):
         default=1500,
         description="what fits the link behind the gateway; beyond it a packet may be fragmented",
     )
-    topoh: Topoh = Topoh()
+    hide: Annotated[Hide, _as_profile("hide")] = Field(default_factory=dict, validate_default=True)
+    topoh: Annotated[Topoh, _as_profile("topoh")] = Field(
+        default_factory=dict, validate_default=True
+    )
     rule: tuple[Rule, ...] = Field(
         default=(), description="which messages are masked: the first that matches decides"
     )
-    queue: Queue = Queue()
+    queue: Annotated[Queue, _as_profile("queue")] = Field(
+        default_factory=dict, validate_default=True
+    )
     metrics: Metrics = Metrics()
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -130,6 +161,8 @@ class Config(Table):
             raise _Misfit("public", f'goes with shape "nat" only, and shape is "{self.shape}"')
         if self.public is not None and self.public not in self.own:
             raise _Misfit("own", f"must name the public address {self.public} too")
+        if self.profile == "strict":
+            _check_strict(self.queue)
         context = info.context or {}
         _check_codec(self.topoh, key_ring_given=context.get("key_ring_given", False))
         return self
@@ -157,13 +190,18 @@ class Config(Table):
                 blocks.append([f"[{table}]"])
             if key not in _FOREIGN[self.topoh.codec]:
                 value = getattr(getattr(self, table) if table else self, name)
-                source = self._sources.get(key, "default")
+                source = self._sources.get(key, self._otherwise(table, name))
                 blocks[-1] += [f"# {field.description}", _line(name, value, source)]
         source = self._sources.get("rule", "default")
         for rule in self.rule:
             lines = [_line(name, value, source) for name, value in rule if value]
             blocks.append(["[[rule]]", *lines])
         return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+    def _otherwise(self, table: str, name: str) -> str:
+        """What says the value of a key that nobody gave."""
+        by_profile = self.profile != "default" and name in PROFILES[self.profile].get(table, {})
+        return f"profile {self.profile}" if by_profile else "default"
 
 
 def load(
@@ -206,6 +244,14 @@ def markdown_table() -> str:
     for key, field in fields:
         rows.append(f"| `{key}` | {_type(field)} | {_default(field)} | {field.description} |")
     return "\n".join(rows) + "\n"
+
+
+def _check_strict(queue: Queue) -> None:
+    reason = 'does not go with profile "strict": what cannot be masked would leave in clear'
+    if queue.on_error == "accept":
+        raise _Misfit("queue.on_error", f'"accept" {reason}')
+    if queue.fail_open:
+        raise _Misfit("queue.fail_open", reason)
 
 
 def _check_codec(topoh: Topoh, *, key_ring_given: bool) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -58,6 +58,8 @@ Token = Annotated[str, AfterValidator(values.token), Kind("token")]
 Word = Annotated[str, AfterValidator(values.word), Kind("characters of a Call-ID")]
 Branch = Annotated[str, AfterValidator(values.branch), Kind("token that begins with `z9hG4bK`")]
 File = Annotated[Path, PlainValidator(values.file_name), Kind("file name")]
+HeaderName = Annotated[str, AfterValidator(values.header_name), Kind("header, `*` at its end")]
+ProductText = Annotated[str, AfterValidator(values.product_text), Kind("`keep`, `strip` or text")]
 Some = AfterValidator(values.some)
 
 
@@ -84,7 +86,9 @@ class Topoh(Table):
         description="aes-siv: the key ring (`keygen`); from the folder of the file that says so",
     )
     mask_callid: StrictBool = Field(
-        default=False, description="mask Call-IDs that name something inside or protected"
+        default=False,
+        description="mask Call-IDs that name something inside or protected",
+        json_schema_extra={"default": "`false`; strict `true`"},
     )
     uparam_name: Token = Field(default="line", description="kamailio: the URI parameter of a token")
     uparam_prefix: Token = Field(
@@ -98,6 +102,134 @@ class Topoh(Table):
     )
     callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
     mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
+
+
+_NOT_FOR_PEERS = (
+    "P-Charging-Vector",
+    "P-Charging-Function-Addresses",
+    "P-Access-Network-Info",
+    "P-Visited-Network-ID",
+    "P-Served-User",
+    "P-Profile-Key",
+    "P-User-Database",
+    "P-DCS-*",
+    "Geolocation",
+    "Cisco-*",
+    "X-*",
+)
+"""Headers of one's own network, which no peer needs (RFC 7315 section 6, RFC 5502, RFC 3603)."""
+
+PROFILES: dict[str, dict[str, dict[str, object]]] = {
+    "default": {
+        "hide": {
+            "references": True,
+            "paths": True,
+            "spirals": True,
+            "registers": True,
+            "identities": True,
+            "texts": True,
+            "swap": _NOT_FOR_PEERS,
+            "strip": (),
+            "user_agent": "keep",
+            "from_to": False,
+            "sdp": True,
+            "bodies": True,
+        },
+    },
+    "strict": {
+        "hide": {
+            "references": True,
+            "paths": True,
+            "spirals": True,
+            "registers": True,
+            "identities": True,
+            "texts": True,
+            "swap": (),
+            "strip": _NOT_FOR_PEERS,
+            "user_agent": "strip",
+            "from_to": True,
+            "sdp": True,
+            "bodies": True,
+        },
+        "topoh": {"mask_callid": True},
+        "queue": {"on_tcp": "drop"},
+    },
+    "topoh": {
+        "hide": {
+            "references": False,
+            "paths": False,
+            "spirals": False,
+            "registers": False,
+            "identities": False,
+            "texts": False,
+            "swap": (),
+            "strip": (),
+            "user_agent": "keep",
+            "from_to": False,
+            "sdp": False,
+            "bodies": False,
+        },
+    },
+}
+"""What a key is where nobody says otherwise, by profile and table."""
+
+
+def _by_profile(default: str, strict: str, topoh: str) -> Any:
+    return {"default": f"`{default}`; strict `{strict}`; topoh `{topoh}`"}
+
+
+_ON = _by_profile("true", "true", "false")
+
+
+class Hide(Table):
+    """[hide]: which carriers of addresses are hidden, beside Via, Record-Route and Contact."""
+
+    references: StrictBool = Field(
+        description="mask Refer-To, Referred-By, Reply-To, Alert-, Call- and Error-Info, "
+        "History-Info, Diversion",
+        json_schema_extra=_ON,
+    )
+    paths: StrictBool = Field(description="mask Path and Service-Route", json_schema_extra=_ON)
+    spirals: StrictBool = Field(
+        description="mask Route and Request-URI of a request that comes back to the inside",
+        json_schema_extra=_ON,
+    )
+    registers: StrictBool = Field(
+        description="mask REGISTER and PUBLISH, too", json_schema_extra=_ON
+    )
+    identities: StrictBool = Field(
+        description="P-Asserted-Identity and its kin, Remote-Party-ID: the mask address for a hidden "
+        "host, unless an Identity header signs the message",
+        json_schema_extra=_ON,
+    )
+    texts: StrictBool = Field(
+        description="Warning, Reason, Subject, the reason phrase: the mask address for a hidden host",
+        json_schema_extra=_ON,
+    )
+    swap: tuple[HeaderName, ...] = Field(
+        description="more headers in which the mask address takes the place of a hidden host",
+        json_schema_extra={"default": "headers of one's own network; strict, topoh `[]`"},
+    )
+    strip: tuple[HeaderName, ...] = Field(
+        description="headers that are removed from what leaves",
+        json_schema_extra={"default": "`[]`; strict: headers of one's own network; topoh `[]`"},
+    )
+    user_agent: ProductText = Field(
+        description="User-Agent, Server and Organization: as they are, none, or this text",
+        json_schema_extra=_by_profile('"keep"', '"strip"', '"keep"'),
+    )
+    from_to: StrictBool = Field(
+        description="the hosts in From and To (the user stays readable)",
+        json_schema_extra=_by_profile("false", "true", "false"),
+    )
+    sdp: StrictBool = Field(
+        description="what SDP says of its origin: `o=`, `s=`, `i=`, `u=`, `e=`, cname",
+        json_schema_extra=_ON,
+    )
+    bodies: StrictBool = Field(
+        description="URIs, hosts and Call-IDs in SIP fragments and XML bodies",
+        json_schema_extra=_ON,
+    )
 
 
 class Rule(Table):
@@ -143,6 +275,7 @@ class Queue(Table):
     on_tcp: Literal["accept", "drop"] = Field(
         default="accept",
         description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
+        json_schema_extra={"default": '`"accept"`; strict `"drop"`'},
     )
     fail_open: StrictBool = Field(
         default=False,

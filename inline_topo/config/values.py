@@ -28,6 +28,15 @@ _HOST_NAME = re.compile(
 )
 
 _QUEUE_NUMBERS = re.compile(r"(\d{1,5})(?::(\d{1,5}))?", re.ASCII)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9\-.!%_+`'~]+\*?")
+_NEEDED = (  # a message without these means something else, or nothing (RFC 3261 section 20)
+    *("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Route", "Record-Route"),
+    *("Content-Length", "Content-Type", "Content-Encoding", "Require", "Proxy-Require", "Event"),
+    *("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate"),
+    *("Authentication-Info", "Identity", "Date", "Expires", "RAck", "RSeq", "Refer-To"),
+    *("Replaces", "Subscription-State", "Session-Expires", "Security-Verify"),
+)
+_COMPACT = "abcdefijklmorstuvxy"
 MOST_QUEUES = 64  # one process each
 
 
@@ -171,3 +180,23 @@ def some(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if value:
         return value
     raise ValueError("an empty list; leave the key out instead")
+
+
+def header_name(text: str) -> str:
+    """The name of a header that may be edited or left out, or the beginning of such names and `*`."""
+    if not _HEADER_NAME.fullmatch(text):
+        raise ValueError(f"{show(text)} is not the name of a header, nor its beginning with a *")
+    if len(text) == 1 and text.lower() in _COMPACT:
+        raise ValueError(f"{show(text)} is a compact form: say the full name")
+    name, star = text.lower().removesuffix("*"), text.endswith("*")
+    for needed in _NEEDED:
+        if needed.lower() == name or (star and needed.lower().startswith(name)):
+            raise ValueError(f"{show(text)}: SIP does not work without {needed}")
+    return text
+
+
+def product_text(text: str) -> str:
+    """What stands in User-Agent: one line of visible ASCII (RFC 3261 section 20.41)."""
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", text):
+        raise ValueError(f"{show(text)} is not one line of visible characters")
+    return text
