@@ -48,6 +48,7 @@ from inline_topo.config.tables import (
     Port,
     Queue,
     Rule,
+    Share,
     Some,
     Table,
     Topoh,
@@ -89,8 +90,8 @@ def _as_profile(table: str) -> Any:
     return BeforeValidator(fill)
 
 
-def _audit(given: dict[str, Any]) -> Literal["off", "enforce"]:
-    return "enforce" if given["profile"] == "strict" else "off"
+def _audit(given: dict[str, Any]) -> float | str:
+    return "enforce" if given["profile"] == "strict" else 0.0
 
 
 class Config(Table):
@@ -107,10 +108,11 @@ class Config(Table):
         default="default",
         description="what is hidden: all that breaks nothing; all, else refused; what topoh hides",
     )
-    audit: Literal["off", "count", "enforce"] = Field(
+    audit: Share = Field(
         default_factory=_audit,
-        description="search each packet that leaves for what is hidden: count it, or refuse it",
-        json_schema_extra={"default": '`"off"`; profile strict `"enforce"`'},
+        description="the share of calls whose messages are searched for what is hidden as they leave; "
+        "enforce: all, and one that leaks is refused",
+        json_schema_extra={"default": '`0`; profile strict `"enforce"`'},
     )
     inside: tuple[Network, ...] = Field(
         default=(), description="the addresses and networks behind the gateway"

@@ -50,6 +50,7 @@ Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)
 MetricsPort = Annotated[
     int, PlainValidator(partial(values.whole, least=0, most=65535)), Kind("port or `0`")
 ]
+Share = Annotated[float | str, PlainValidator(values.share), Kind("`0` to `1`, or `enforce`")]
 Bit = Annotated[int, PlainValidator(values.bit), Kind("`0`, `1`")]
 Interface = Annotated[str, AfterValidator(values.interface), Kind("interface")]
 Method = Annotated[str, AfterValidator(values.method), Kind("method")]

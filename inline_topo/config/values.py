@@ -134,6 +134,17 @@ def bit(value: object) -> int:
     raise ValueError(f"{show(value)} is not one of 0, 1")
 
 
+def share(value: object) -> float | str:
+    """A share of calls from 0 to 1, or "enforce"."""
+    if value == "enforce":
+        return "enforce"
+    if isinstance(value, str) and re.fullmatch(r"[01](\.[0-9]+)?|\.[0-9]+", value):
+        value = float(value)  # a word of the command line or the environment
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError(f'{show(value)} is neither a number from 0 to 1 nor "enforce"')
+
+
 def interface(value: str) -> str:
     if re.fullmatch(r"[^\s/:]{1,15}", value) and value not in (".", ".."):
         return value

@@ -89,7 +89,7 @@ class Hosts:
         self.own_addresses = [a.packed for a in own if not isinstance(a, str)]
         self._own_names = {name.lower().encode() for name in own if isinstance(name, str)}
         self._protected = Networks(n for n in protected if not isinstance(n, str))
-        self._protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
+        self.protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
         self._own_is_inside = own_is_inside
         self._known: Cache[bytes, Host] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
@@ -110,7 +110,7 @@ class Hosts:
         if address:
             return self._literal(address)
         name = host.lower().rstrip(b".")
-        named = any(name == n or name.endswith(b"." + n) for n in self._protected_names)
+        named = any(name == n or name.endswith(b"." + n) for n in self.protected_names)
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
             packed = filter(None, (pack_address(m[1]) for m in _IPV4_TEXT.finditer(name)))
             named = any(host.named and not host.own for host in map(self._literal, packed))
@@ -127,7 +127,7 @@ class Hosts:
             literals += _IPV6_TEXT.findall(text)
         hosts = [host for host in map(self.find, literals) if host.address]
         lower = text.lower()
-        return hosts + [self.find(name) for name in self._protected_names if name in lower]
+        return hosts + [self.find(name) for name in self.protected_names if name in lower]
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

@@ -8,27 +8,23 @@ from typing import NamedTuple
 from inline_topo.edges.capture import Capture, open_capture
 from inline_topo.edges.records import Packet
 from inline_topo.errors import CaptureError
+from inline_topo.report.texts import endpoint_text
 from inline_topo.sip import message as sip
 from inline_topo.sip import names
 from inline_topo.sip.message import Message, Span
-from inline_topo.sip.names import FieldNames
+from inline_topo.sip.names import FieldNames, field_name
 from inline_topo.wire import fragments, ip
 from inline_topo.wire.link import network_packet, path
 
 _TCP = 6
 _TCP_START = re.compile(rb"SIP/2\.0 [1-6][0-9]{2} |[A-Za-z]+ [a-z]+:[^\r\n]* SIP/2\.0\r\n")
+MAX_FORWARDS, RSEQ = "Max-Forwards", "RSeq"
 _PARSED_FOR = FieldNames(
-    (names.FROM, names.TO, names.CSEQ, names.CALL_ID, names.VIA, names.ROUTE, names.RECORD_ROUTE)
+    (
+        *(names.FROM, names.TO, names.CSEQ, names.CALL_ID, names.VIA, names.ROUTE),
+        *(names.RECORD_ROUTE, MAX_FORWARDS, RSEQ),
+    )
 )
-_CANONICAL = {
-    **{
-        value.lower().encode(): value
-        for key, value in vars(names).items()
-        if key.isupper() and isinstance(value, str)
-    },
-    **{full.lower().encode(): full for full in names.COMPACT},
-    **{short.encode(): full for full, short in names.COMPACT.items()},
-}
 
 
 class Seen(NamedTuple):
@@ -159,12 +155,6 @@ def _tcp_payload(packet: bytes) -> bytes:
     return packet[start + (packet[start + 12] >> 4) * 4 :]
 
 
-def field_name(spelled: bytes) -> str:
-    """The name of a header field for a report: the canonical one where there is one."""
-    known = _CANONICAL.get(spelled.lower())
-    return known or spelled.decode("ascii", "replace")
-
-
 def header_fields(message: Message) -> Iterator[tuple[str, Span]]:
     """Every header field by its `field_name`, with the span of its value."""
     for spelled, span in sip.header_fields(message):
@@ -175,3 +165,13 @@ def load(path: str, tally: Tally) -> list[Seen]:
     """All SIP messages of a capture file (`-`: standard input), as `read`."""
     with open_capture(path) as capture:
         return list(read(capture, tally))
+
+
+def source_of(seen: Seen) -> str:
+    """Where a message comes from, as `host:port`."""
+    return endpoint_text(seen.source, seen.ports[0])
+
+
+def destination_of(seen: Seen) -> str:
+    """Where a message goes, as `host:port`."""
+    return endpoint_text(seen.destination, seen.ports[1])

@@ -82,3 +82,20 @@ class FieldNames(dict[bytes, str | None]):
         if len(self) < _REMEMBERED:
             self[name] = kind
         return kind
+
+
+_CANONICAL = {
+    **{
+        value.lower().encode(): value
+        for key, value in list(globals().items())
+        if key.isupper() and isinstance(value, str)
+    },
+    **{full.lower().encode(): full for full in COMPACT},
+    **{short.encode(): full for full, short in COMPACT.items()},
+}
+
+
+def field_name(spelled: bytes) -> str:
+    """The name of a header field for a report: the canonical one where there is one."""
+    known = _CANONICAL.get(spelled.lower())
+    return known or spelled.decode("ascii", "replace")
