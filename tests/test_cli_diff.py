@@ -72,6 +72,9 @@ def test_json(command: Command, slides: tuple[Path, Path]) -> None:
         "unchanged": 1,
         "only_before": 0,
         "only_after": 0,
+        "reordered": 0,
+        "clock_offset": "0.000000000",
+        "clock_spread": "0.000000000",
         "bytes_before": 5799,
         "bytes_added": 347,
         "bytes_added_per_message": 57.83,
@@ -79,6 +82,7 @@ def test_json(command: Command, slides: tuple[Path, Path]) -> None:
     }
     assert tree["messages"][4] == {
         "status": "changed",
+        "reordered": False,
         "packet": [5, 5],
         "time": ["1700000009.702418000", "1700000009.702418000"],
         "source": ["192.168.178.27:40416"] * 2,

@@ -1,36 +1,17 @@
 """What differs between the messages of two captures, header by header."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from inline_topo.report.messages import Seen, field_name
-from inline_topo.report.pairs import Pair
-from inline_topo.report.texts import endpoint_text, printable, seconds
-from inline_topo.sip import names, values
+from inline_topo.report.lines import Line, lines_of
+from inline_topo.report.messages import Seen, destination_of, source_of
+from inline_topo.report.pairs import Clocks, Pair, clocks, out_of_order
+from inline_topo.report.texts import printable, seconds
 
-START_LINE = "start line"  # of what does not parse, or of a response
-BODY = "body"
 SPACING = "spacing"  # line ends, or blanks between the values of a list
-LISTS = frozenset(
-    {
-        *(names.VIA, names.ROUTE, names.RECORD_ROUTE, names.CONTACT, names.PATH),
-        *(names.SERVICE_ROUTE, names.HISTORY_INFO, names.DIVERSION),
-    }
-)
-"""Fields whose comma-separated values are compared one by one; `Name: ..., ` stands before those
-that follow another one in their line."""
-_SDP = re.compile(rb"([a-z])=")
-
-
-class Line(NamedTuple):
-    """A line of a message, a folded header field being one, or one value of a list (LISTS)."""
-
-    field: str
-    text: bytes
 
 
 class Change(NamedTuple):
@@ -44,10 +25,11 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """One message, before and after."""
+    """One message, before and after; `is_reordered` where AFTER has it elsewhere in its call."""
 
     pair: Pair
     changes: tuple[Change, ...]
+    is_reordered: bool = False
 
     @property
     def status(self) -> str:
@@ -86,13 +68,16 @@ class Summary:
     unchanged: int = 0
     only_before: int = 0
     only_after: int = 0
+    reordered: int = 0
+    clocks: Clocks | None = None
     bytes_before: int = 0  # of the messages that both have
     bytes_added: int = 0
     fields: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_same(self) -> bool:
-        return self.messages == self.unchanged
+        """Whether both captures have the same messages in the same order, whatever their times."""
+        return self.messages == self.unchanged and not self.reordered
 
     @property
     def mean_added(self) -> float:
@@ -106,62 +91,48 @@ class Summary:
         return self.bytes_added / self.changed if self.changed else 0.0
 
 
-def compare(pairs: Iterable[Pair]) -> list[Difference]:
+def compare(pairs: Sequence[Pair]) -> list[Difference]:
     """What differs in each pair."""
     differences = []
-    for pair in pairs:
+    moved = out_of_order(pairs, of=lambda seen: seen.call_id)
+    for position, pair in enumerate(pairs):
         before, after = pair
         changes: tuple[Change, ...] = ()
         if before and after and before.data != after.data:
-            changes = tuple(_changes(list(_lines(before)), list(_lines(after))))
-        differences.append(Difference(pair, changes))
+            changes = tuple(_changes(list(lines_of(before)), list(lines_of(after))))
+        differences.append(Difference(pair, changes, position in moved))
     return differences
 
 
-def summarize(differences: Iterable[Difference]) -> Summary:
+def by_call(differences: Sequence[Difference]) -> dict[bytes, list[Difference]]:
+    """The messages of each call, by the Call-ID of BEFORE, in the order in which calls begin. What
+    is in AFTER alone belongs to the call that its Call-ID stands for in other messages."""
+    clear: dict[bytes, bytes] = {}
+    for before, after in (difference.pair for difference in differences):
+        if before and after:
+            clear.setdefault(after.call_id, before.call_id)
+    calls: dict[bytes, list[Difference]] = {}
+    for difference in differences:
+        call_id = difference.seen.call_id
+        if not difference.pair.before:
+            call_id = clear.get(call_id, call_id)
+        calls.setdefault(call_id, []).append(difference)
+    return calls
+
+
+def summarize(differences: Sequence[Difference]) -> Summary:
     """The figures."""
-    summary = Summary()
+    summary = Summary(clocks=clocks(difference.pair for difference in differences))
     for difference in differences:
         summary.messages += 1
         status = difference.status
         setattr(summary, status, getattr(summary, status) + 1)
+        summary.reordered += difference.is_reordered
         if difference.pair.before and difference.pair.after:
             summary.bytes_before += len(difference.pair.before.data)
         summary.bytes_added += difference.bytes_added
         summary.fields.update({change.field for change in difference.changes})
     return summary
-
-
-def _lines(seen: Seen) -> Iterable[Line]:
-    message = seen.message
-    end = message.headers[1] if message else len(seen.data)
-    start = names.REQUEST_URI if message and message.is_request else START_LINE
-    pending: list[bytes] = []
-    for line in seen.data[:end].split(b"\n"):
-        if line[:1] in (b" ", b"\t") and len(pending) > 1:
-            pending[-1] += b"\n" + line
-        elif line.strip(b"\r"):
-            pending.append(line)
-    for index, line in enumerate(pending):
-        name = field_name(line.partition(b":")[0].strip()) if index else start
-        text = line.rstrip(b"\r")
-        if name in LISTS:
-            yield from _values(name, text)
-        else:
-            yield Line(name, text)
-    if message:
-        for line in seen.data[message.body :].split(b"\n"):
-            sdp = _SDP.match(line)
-            yield Line(f"{BODY} {sdp[1].decode()}=" if sdp else BODY, line.rstrip(b"\r"))
-
-
-def _values(name: str, line: bytes) -> Iterable[Line]:
-    """Each value of a list on its own: one that changed must not show the others as changed."""
-    spelled, _, value = line.partition(b":")
-    first, *others = values.split(value, [(0, len(value))]) or [(0, len(value))]
-    yield Line(name, line[: len(spelled) + 1 + first[1]])
-    for start, end in others:
-        yield Line(name, spelled + b": ..., " + value[start:end])
 
 
 def _changes(before: Sequence[Line], after: Sequence[Line]) -> Iterable[Change]:
@@ -198,6 +169,9 @@ def as_dict(before: str, after: str, differences: Sequence[Difference]) -> dict[
             "unchanged": summary.unchanged,
             "only_before": summary.only_before,
             "only_after": summary.only_after,
+            "reordered": summary.reordered,
+            "clock_offset": summary.clocks and seconds(summary.clocks.offset),
+            "clock_spread": summary.clocks and seconds(summary.clocks.spread),
             "bytes_before": summary.bytes_before,
             "bytes_added": summary.bytes_added,
             "bytes_added_per_message": round(summary.mean_added, 2),
@@ -211,6 +185,7 @@ def _message_as_dict(difference: Difference) -> dict[str, Any]:
     both = difference.pair
     return {
         "status": difference.status,
+        "reordered": difference.is_reordered,
         "packet": [seen and seen.number for seen in both],
         "time": [seen and seconds(seen.time) for seen in both],
         "source": [seen and source_of(seen) for seen in both],
@@ -227,13 +202,3 @@ def _message_as_dict(difference: Difference) -> dict[str, Any]:
             for change in difference.changes
         ],
     }
-
-
-def source_of(seen: Seen) -> str:
-    """Where a message comes from, as `host:port`."""
-    return endpoint_text(seen.source, seen.ports[0])
-
-
-def destination_of(seen: Seen) -> str:
-    """Where a message goes, as `host:port`."""
-    return endpoint_text(seen.destination, seen.ports[1])

@@ -6,12 +6,15 @@ decimal text, and sizes are bytes.
 
 DIFF = """\
 JSON: "before", "after": the files' names. "summary": "messages", "changed", "unchanged",
-"only_before", "only_after"; "bytes_before", "bytes_added" and "bytes_added_per_message" of the
-messages that both captures have; "fields", in how many messages each field changed. "messages",
-in order, each with "status" (one of the four words), "packet", "time", "source", "destination",
-"size" (of the SIP message; these five are pairs of before and after, null where it is missing),
-"start_line", "call_id", and "changes", each with "field", "before" and "after" (lists of lines;
-of a list of values in one line, those that changed, the first or behind "Name: ..., ").
+"only_before", "only_after"; "reordered", those that AFTER has elsewhere in their call;
+"clock_offset", by how much times in AFTER are later (the median), and "clock_spread", within which
+half of them deviate (null without a pair); "bytes_before", "bytes_added" and
+"bytes_added_per_message" of the messages that both captures have; "fields", in how many messages
+each field changed. "messages", in order, each with "status" (one of the four words), "reordered",
+"packet", "time", "source", "destination", "size" (of the SIP message; these five are pairs of
+before and after, null where it is missing), "start_line", "call_id", and "changes", each with
+"field", "before" and "after" (lists of lines; of a list of values in one line, those that changed,
+the first or behind "Name: ..., ").
 """
 
 AUDIT = """\

@@ -12,23 +12,17 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from inline_topo.report.diff import Difference, destination_of, source_of
-from inline_topo.report.texts import (
-    count,
-    endpoint_text,
-    host_text,
-    is_ascii_only,
-    printable,
-    signed,
-)
+from inline_topo.report.columns import Columns
+from inline_topo.report.diff import Difference, by_call
+from inline_topo.report.messages import destination_of, source_of
+from inline_topo.report.texts import is_ascii_only, printable
+from inline_topo.report.wording import figures_of, label_of
 
 _TIME = 11  # columns for the time of a message
 _NARROWEST = 12  # columns between two endpoints
 _WIDEST = 34
 _LETTERS = string.ascii_uppercase
 _HOST_PORT = re.compile(r"(.*)(:\d+)")
-
-Endpoint = tuple[bytes, int]  # packed address, port
 
 
 class _Lines(NamedTuple):
@@ -49,10 +43,7 @@ _ASCII = _Lines("|", "-", "=", ".", ">", "<")
 def show(console: Console, differences: Sequence[Difference]) -> None:
     """Print a ladder for each Call-ID of BEFORE, in the order in which they begin."""
     lines = _ASCII if is_ascii_only(console.encoding) else _UNICODE
-    calls: dict[bytes, list[Difference]] = {}
-    for difference in differences:
-        calls.setdefault(difference.seen.call_id, []).append(difference)
-    for call_id, call in calls.items():
+    for call_id, call in by_call(differences).items():
         for line in _call(call_id, call, min(console.width, 120), lines):
             console.print(line, soft_wrap=True)
         console.print()
@@ -68,14 +59,12 @@ def show(console: Console, differences: Sequence[Difference]) -> None:
 
 
 def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines) -> Iterable[Text]:
-    changed = sum(difference.status == "changed" for difference in call)
-    added = sum(difference.bytes_added for difference in call)
     yield Text.assemble(("Call-ID ", "dim"), (printable(call_id) or "(none)", "bold"))
-    figures = f"{count(len(call), 'message')}, {changed} changed, {signed(added)} bytes"
-    yield Text(figures, "dim")
+    yield Text(figures_of(call), "dim")
 
-    columns, names = _columns(call)
-    gap = _gap(len(columns), width)
+    columns = Columns([difference.seen for difference in call])
+    names = columns.names
+    gap = _gap(len(names), width)
     if not gap:
         yield from _list(call, lines)
         return
@@ -83,37 +72,11 @@ def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines)
     start = call[0].seen.time
     for difference in call:
         seen = difference.seen
-        here = columns[_end(seen.source, seen.ports[0], columns)]
-        there = columns[_end(seen.destination, seen.ports[1], columns)]
+        here = columns.of(seen.source, seen.ports[0])
+        there = columns.of(seen.destination, seen.ports[1])
         time = f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   "
         rung = _rung(difference, here, there, len(names), gap, lines)
         yield Text.assemble((time, "dim"), rung)
-
-
-def _columns(call: Sequence[Difference]) -> tuple[dict[Endpoint, int], list[str]]:
-    """The column of each endpoint, and what stands over the columns. A host that uses one port at
-    a time (as a proxy, or a phone that changes its port) is one column, by its address."""
-    ends: dict[Endpoint, None] = {}
-    for difference in call:
-        seen = difference.seen
-        ends.setdefault((seen.source, seen.ports[0]))
-        ends.setdefault((seen.destination, seen.ports[1]))
-    talks_to_itself = {d.seen.source for d in call if d.seen.source == d.seen.destination}
-    columns: dict[Endpoint, int] = {}
-    names: list[str] = []
-    for address, port in ends:
-        alone = address not in talks_to_itself
-        key = (address, 0 if alone else port)
-        if key not in columns:
-            columns[key] = len(names)
-            ports = {p for a, p in ends if a == address}
-            is_one_port = not alone or len(ports) == 1
-            names.append(endpoint_text(address, port) if is_one_port else host_text(address))
-    return columns, names
-
-
-def _end(address: bytes, port: int, columns: dict[Endpoint, int]) -> Endpoint:
-    return (address, 0) if (address, 0) in columns else (address, port)
 
 
 def _gap(number: int, width: int) -> int:
@@ -148,7 +111,7 @@ def _rung(
     for position in middle:
         bars[position] = lines.bar
     left, right = sorted((middle[here], middle[there]))
-    label, style = _label(difference), _style(difference)
+    label, style = label_of(difference), _style(difference)
     shaft = _shaft(difference, lines)
     if left == right:
         loop = f"{shaft}{lines.left} {label}"
@@ -159,20 +122,6 @@ def _rung(
     arrow = arrow + lines.right if there > here else lines.left + arrow
     before, after = "".join(bars[: left + 1]), "".join(bars[right:]).rstrip()
     return Text.assemble((before, "dim"), (arrow, style), (after, "dim"))
-
-
-def _label(difference: Difference) -> str:
-    seen = difference.seen
-    message = seen.message
-    if not message:
-        return "(does not parse)"
-    if message.is_request:
-        label = printable(message.method)
-    else:
-        label = printable(seen.start_line.partition(b" ")[2].strip())
-    if difference.status == "changed":
-        return f"{label} {difference.bytes_added:+d}"
-    return {"only_before": f"- {label}", "only_after": f"+ {label}"}.get(difference.status, label)
 
 
 def _fit(label: str, room: int) -> str:
@@ -208,5 +157,5 @@ def _list(call: Sequence[Difference], lines: _Lines) -> Iterable[Text]:
             source_of(seen),
             (f" {_shaft(difference, lines) * 2}{lines.right} ", style),
             f"{destination_of(seen)}  ",
-            (_label(difference), style),
+            (label_of(difference), style),
         )

@@ -5,16 +5,10 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from inline_topo.report.diff import (
-    START_LINE,
-    Change,
-    Difference,
-    Summary,
-    destination_of,
-    source_of,
-)
-from inline_topo.report.messages import Seen
+from inline_topo.report.diff import Change, Difference, Summary
+from inline_topo.report.lines import START_LINE
 from inline_topo.report.texts import changed_span, count, listing, printable, signed
+from inline_topo.report.wording import clocks_text, route_of, size_of
 from inline_topo.sip import names
 
 _OLD, _NEW = "red", "green"
@@ -39,7 +33,11 @@ def show_summary(console: Console, summary: Summary) -> None:
     for number, where in ((summary.only_before, "BEFORE"), (summary.only_after, "AFTER")):
         if number:
             parts.append(f"{number} only in {where}")
+    if summary.reordered:
+        parts.append(f"{summary.reordered} in another order")
     console.print(Text(", ".join(parts), "bold"), soft_wrap=True)
+    if summary.clocks and summary.clocks.offset:
+        console.print(clocks_text(summary.clocks), soft_wrap=True)
     if summary.changed:
         added = summary.bytes_added
         line = f"{signed(added)} bytes: {summary.mean_added:+.1f} a message"
@@ -60,8 +58,9 @@ def _message(console: Console, difference: Difference, start: int) -> None:
     # the columns of a capture's list, the start line below: both fit in 80 columns
     head = Text.assemble(
         (f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim"),
-        (_route(seen), style),
-        (f"  {_size(difference)}", "" if status == "changed" else style),
+        (route_of(seen), style),
+        (f"  {size_of(difference)}", "" if status == "changed" else style),
+        "  (in another order)" if difference.is_reordered else "",
     )
     console.print(head, soft_wrap=True)
     line = Text(f"{_INDENT}{printable(seen.start_line)}", style)
@@ -70,26 +69,11 @@ def _message(console: Console, difference: Difference, start: int) -> None:
     changes = list(difference.changes)
     before, after = difference.pair
     if before and after and difference.is_moved:  # by a NAT: shown as if it were a line
-        routes = (_route(before).encode(),), (_route(after).encode(),)
+        routes = (route_of(before).encode(),), (route_of(after).encode(),)
         changes.insert(0, Change("addresses", *routes))
     for change in changes:
         for sign, text in _change(change):
             _row(console, sign, text)
-
-
-def _route(seen: Seen) -> str:
-    return f"{source_of(seen)} -> {destination_of(seen)}"
-
-
-def _size(difference: Difference) -> str:
-    before, after = difference.pair
-    if not before:
-        return f"{len(difference.seen.data)}, only in AFTER"
-    if not after:
-        return f"{len(before.data)}, only in BEFORE"
-    if difference.status == "unchanged":
-        return f"{len(before.data)}, the same"
-    return f"{len(before.data)} -> {len(after.data)} ({signed(difference.bytes_added)})"
 
 
 def _change(change: Change) -> Iterator[tuple[str, Text]]:

@@ -33,7 +33,8 @@ def read(make_capture: Make) -> Callable[..., list[Seen]]:
 
 
 def test_masked_beyond_recognition(read: Callable[..., list[Seen]]) -> None:
-    before = read("a.pcap", (INSIDE, PROXY, request()), (PROXY, OUTSIDE, request()))
+    sent = request().replace("z9hG4bK", "z9hG4bKproxy")
+    before = read("a.pcap", (INSIDE, PROXY, request()), (PROXY, OUTSIDE, sent))
     after = read("b.pcap", (INSIDE, PROXY, request()), ("192.0.2.1", OUTSIDE, request(host="h")))
     assert numbers(before, after) == [(1, 1), (2, 2)]
 
