@@ -1,0 +1,1 @@
+"""Dialog stores for mode topos: sqlite, redis and memory, behind one contract (`base.Store`)."""

@@ -1,0 +1,33 @@
+"""When what has expired is removed, by a clock that may jump."""
+
+import time
+from collections.abc import Callable
+
+_JUMP = 5.0  # seconds by which two clocks may part before it is called a jump
+
+
+class Cleaner:
+    """Says when it is time to remove what has expired.
+
+    The time of packets is the wall clock, and that may be set. If it leapt since the last time,
+    nothing is removed for one more interval: a leap that is corrected by then has lost nothing.
+    A capture whose packets come faster than the clock goes is never cleaned; it ends anyway.
+    """
+
+    def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = interval
+        self._clock = clock
+        self._start: tuple[float, float] | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether the interval is over at `now`, the packet's time; then the next one begins."""
+        clock = self._clock()
+        if self._start is None:
+            self._start = clock, now
+            return False
+        elapsed = clock - self._start[0]
+        if elapsed < self._interval:
+            return False
+        leapt = abs(now - self._start[1] - elapsed) > _JUMP
+        self._start = clock, now
+        return not leapt

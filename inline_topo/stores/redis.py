@@ -1,0 +1,272 @@
+"""The shared store: Redis 6 or newer, alone, with Sentinels, or a Cluster.
+
+What was answered without a failure is in the memory of the Redis that answered. What of that
+survives its kill -9, a power loss or a failover is Redis's own matter: with `appendonly yes` and
+`appendfsync always` everything, with `everysec` all but the last second, with snapshots alone
+what the last one holds; and a replica that takes over lacks what had not reached it yet.
+
+A record is written by one script, its value and its end of life in one step. The records of one
+exchange are written in order, but each by itself, as a cluster keeps them in different places.
+
+Records end by Redis's clock, a lifetime after they were written: the clock of the gateway, and its
+jumps, do not matter. A jump of Redis's own clock forward ends what had less left than the jump.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from inline_topo.errors import ConfigError
+from inline_topo.masking.effects import EffectFailed, Exchange
+from inline_topo.stores.base import SCHEMA, Answer, Stored, StoreError, failed
+from inline_topo.stores.health import Health
+from inline_topo.stores.redis_url import CLUSTER, SENTINEL, nodes
+from inline_topo.stores.urls import shown
+
+_PREFIX = b"inline-topo:"
+_SCHEMA_KEY = b"inline-topo schema"  # no record's: those have a colon
+_SAVE = """
+local left = redis.call('PTTL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, ARGV[2]))
+"""
+_STEPS = 5  # what may hang one after the other: to connect, log in, select, check, exchange
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
+_PAGE = 500  # keys an inspection asks for at once
+
+
+class _OtherSchemaError(Exception):
+    pass
+
+
+class RedisStore:
+    """A batch is one round trip (in a cluster: one to each node).
+
+    Each step of the conversation gets its share of the timeout, so that one `perform` does not
+    outlast it, connecting included (a host's name is looked up besides: give an address). After
+    a failure to connect or a hung answer the store fails at once for a pause that doubles
+    up to a second, and is then tried again.
+    """
+
+    outcome = "store"
+    is_immediate = False
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """Any URL of `urls.open_store` with Redis; ConfigError where it cannot be read."""
+        self._url = url
+        self._name = shown(url)
+        self.patience = self._timeout = timeout
+        self._health = Health(self._name)
+        self._client: Any = None
+        self._process = 0
+        self._sha = ""
+        self._pause = 0.0
+        self._not_before = 0.0
+        self._last = ""
+        self._make()  # reads the URL; connects to nothing
+
+    def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
+        """See `base.Store`."""
+        if not effects:
+            return []
+        saving = any(effect.save for effect in effects)
+        if time.monotonic() < self._not_before:
+            answers = failed(self._last, effects)
+            self._health.failed(self._last, len(effects), saving=saving)
+            return answers
+        try:
+            replies = self._talk(effects)
+        except (RedisError, OSError, _OtherSchemaError) as error:
+            self.close()
+            self._last = _reason(error)
+            self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._not_before = time.monotonic() + self._pause
+            self._health.failed(self._last, len(effects), saving=saving)
+            return failed(self._last, effects)
+        self._pause = 0.0
+        answers = _answers(effects, replies)
+        reasons = [str(answer) for answer in answers if isinstance(answer, EffectFailed)]
+        if reasons:
+            self._health.failed(reasons[0], len(reasons), saving=saving)
+        else:
+            self._health.worked(saving=saving)
+        return answers
+
+    def _talk(self, effects: Sequence[Exchange]) -> list[Any]:
+        """The replies to every save and load, in order; errors of single ones among them."""
+        client = self._open()
+        replies = self._send(client, effects)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            self._sha = client.script_load(_SAVE)
+            replies = self._send(client, effects)  # a save twice is a save
+        return replies
+
+    def _send(self, client: Any, effects: Sequence[Exchange]) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for effect in effects:
+            for key, value, lifetime in effect.save:
+                life = max(1, int(lifetime * 1000))
+                pipeline.execute_command("EVALSHA", self._sha, 1, _PREFIX + key, value, life)
+            for key in effect.load:
+                pipeline.execute_command("GET", _PREFIX + key)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
+
+    def _open(self) -> Any:
+        """The client of this process, its server known to hold our schema and our script."""
+        if self._client is None or self._process != os.getpid():
+            client = self._connect()
+            _check_schema(client)
+            self._sha = client.script_load(_SAVE)
+            self._client, self._process = client, os.getpid()
+        return self._client
+
+    def _connect(self) -> Any:
+        """A client of its own; what it is connected to shows with the first command."""
+        return self._make() or self._cluster()
+
+    def _make(self) -> Any:
+        """A client that has not connected yet; None for a cluster, which cannot be one."""
+        scheme = self._url.partition(":")[0]
+        if scheme == CLUSTER:
+            nodes(self._url, self._name)
+            return None
+        if scheme != SENTINEL:
+            try:
+                return Redis.from_url(self._url, **self._limits(_STEPS))
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"store {self._name}: {error}") from None
+        found = nodes(self._url, self._name)
+        limits = self._limits(_STEPS + 2 * len(found.hosts))
+        sentinel = Sentinel(
+            found.hosts, sentinel_kwargs={**limits, **found.sentinel_options}, **limits
+        )
+        return sentinel.master_for(found.service, db=found.database, **found.options)
+
+    def _cluster(self) -> Any:
+        found = nodes(self._url, self._name)
+        return RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in found.hosts],
+            **self._limits(_STEPS + 3 * len(found.hosts)),
+            **found.options,
+        )
+
+    def _limits(self, steps: int) -> dict[str, Any]:
+        share = self._timeout / steps
+        return {
+            "socket_timeout": share,
+            "socket_connect_timeout": share,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+            "driver_info": None,
+        }
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        client, self._client = self._client, None
+        if client is not None and self._process == os.getpid():
+            client.close()
+
+    def check(self) -> list[str]:
+        """See `base.Store`. A Redis that does not answer yet is a warning: it may come."""
+        try:
+            client = self._connect()
+            try:
+                _check_schema(client)
+                return [f"store {self._name}: {warning}" for warning in _warnings(client)]
+            finally:
+                client.close()
+        except (AuthenticationError, ResponseError, InvalidResponse, _OtherSchemaError) as error:
+            raise ConfigError(f"store {self._name}: {_reason(error)}") from None
+        except (RedisError, OSError) as error:
+            return [f"store {self._name}: does not answer yet: {_reason(error)}"]
+
+    def records(self, now: float) -> Iterator[Stored]:
+        """See `base.Store`. `now` means nothing here: Redis gives what is alive by its own clock."""
+        try:
+            client = self._connect()
+            try:
+                _check_schema(client, make=False)
+                page: list[bytes] = []
+                for key in client.scan_iter(match=_PREFIX + b"*", count=_PAGE):
+                    page.append(key)
+                    if len(page) == _PAGE:
+                        yield from _read(client, page)
+                        page = []
+                yield from _read(client, page)
+            finally:
+                client.close()
+        except (RedisError, OSError, _OtherSchemaError) as error:
+            raise StoreError(f"store {self._name}: {_reason(error)}") from None
+
+    def prune(self, now: float) -> int:
+        """Nothing: Redis removes what has expired by itself."""
+        return 0
+
+
+def _answers(effects: Sequence[Exchange], replies: list[Any]) -> list[Answer]:
+    answers: list[Answer] = []
+    each = iter(replies)
+    for effect in effects:
+        saved = [next(each) for _ in effect.save]
+        loaded = [next(each) for _ in effect.load]
+        error = next((reply for reply in saved + loaded if isinstance(reply, Exception)), None)
+        if error is not None:
+            answers.append(EffectFailed("store", _reason(error)))
+        else:
+            pairs = zip(effect.load, loaded, strict=True)
+            answers.append({key: value for key, value in pairs if value is not None})
+    return answers
+
+
+def _check_schema(client: Any, *, make: bool = True) -> None:
+    version = client.get(_SCHEMA_KEY)
+    if version is None and make:
+        client.set(_SCHEMA_KEY, SCHEMA, nx=True)
+        version = client.get(_SCHEMA_KEY)
+    if version not in (None, b"%d" % SCHEMA):
+        raise _OtherSchemaError(
+            f"its schema is version {version.decode('ascii', 'backslashreplace')}, "
+            f"this program's is {SCHEMA}"
+        )
+
+
+def _warnings(client: Any) -> Iterator[str]:
+    """What the server's own settings mean for dialogs."""
+    if isinstance(client, RedisCluster):
+        return  # each node has its own settings
+    info = client.info()
+    if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
+        yield f"maxmemory-policy {info['maxmemory_policy']} forgets dialogs when memory is short"
+    if not info.get("aof_enabled"):
+        yield "appendonly is off: a restart of Redis forgets what came after its last snapshot"
+
+
+def _read(client: Any, keys: list[bytes]) -> Iterator[Stored]:
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.execute_command("GET", key)
+        pipeline.execute_command("PTTL", key)
+    replies = pipeline.execute()
+    for key, value, left in zip(keys, replies[::2], replies[1::2], strict=True):
+        if value is not None and left > 0:
+            yield Stored(key.removeprefix(_PREFIX), value, None, left / 1000)
+
+
+def _reason(error: Exception) -> str:
+    """One line, from the innermost cause that has a text."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
