@@ -216,8 +216,8 @@ def test_is_frozen(read: Read) -> None:
     [
         ('shape = "bridge"', 'shape: "bridge" is not one of router, host, nat'),
         ("shape = 5", "shape: 5 is not one of router, host, nat"),
-        ('mode = "topos"', 'mode: "topos" is not in this version'),
-        ('mode = "x"', 'mode: "x" is not one of topoh'),
+        ('mode = "topos"', 'topos.store: needed with mode "topos": where what is removed is kept'),
+        ('mode = "x"', 'mode: "x" is not one of topoh, topos'),
         ("inside = []", "inside: needed: the addresses and networks behind the gateway"),
         ('inside = "10.1.1.10"', 'inside: "10.1.1.10" is not a list'),
         ('inside = ["10.1.1"]', 'inside[1]: "10.1.1" is neither an address nor a network'),
@@ -257,7 +257,16 @@ def test_is_frozen(read: Read) -> None:
         ('mask_ip = "auto"', "mask_ip: unknown key; did you mean topoh.mask_ip?"),
         ("topoh = 5", "topoh: not a table"),
         ("[[topoh]]", "topoh: not a table"),
-        ("[topos]\nstore = 5", "topos: not in this version"),
+        ("[topos]\nstore = 5", "topos.store: begins with none of sqlite:///, redis://"),
+        ('[topos]\nstore = "mysql://a:secret@h"', "topos.store: begins with none of sqlite:///"),
+        ("[topos]\nstore_timeout = 0", "topos.store_timeout: 0 is not a number of seconds, above"),
+        ("[topos]\nstore_timeout = nan", "topos.store_timeout: NaN is not a number of seconds"),
+        ('[topos]\non_store_error = "x"', 'topos.on_store_error: "x" is not one of drop, mask'),
+        ("[topos]\nbranch_expire = 0", "topos.branch_expire: 0 is not a number from 1 to"),
+        ('[topos]\ncontact_host = "a b"', 'topos.contact_host: "a b" is not a host, nor a host and'),
+        ('[topos]\ncontact_host = "1.2.3.400"', 'topos.contact_host: "1.2.3.400" is not a host'),
+        ("[topos]\ncontact_mode = 2", "topos.contact_mode: 2 is not one of 0, 1"),
+        ('[topos]\ncparam_name = "a="', 'topos.cparam_name: "a=" has other characters than'),
         ('[queue]\nnumbers = "3:0"', 'queue.numbers: "3:0" is neither a queue number nor'),
         ('[queue]\nnumbers = "0:64"', 'queue.numbers: "0:64" is neither a queue number nor'),
         ("[queue]\nnumbers = 65536", "queue.numbers: 65536 is neither a queue number nor"),
@@ -371,7 +380,7 @@ def test_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             "the network is 10.0.0.0/8",
         ),
         ("INLINE_TOPO_TOPOH", "x", "INLINE_TOPO_TOPOH: topoh: not a table"),
-        ("INLINE_TOPO_TOPOS__STORE", "x", "INLINE_TOPO_TOPOS__STORE: topos.store: not in this v"),
+        ("INLINE_TOPO_TOPOS__STORE", "x", "INLINE_TOPO_TOPOS__STORE: topos.store: begins with"),
     ],
 )
 def test_names_the_environment_variable(read: Read, name: str, value: str, line: str) -> None:
@@ -460,6 +469,24 @@ def test_shows_a_kamailio_key_as_set_but_not_which(read: Read) -> None:
     tree = tomllib.loads(read(INSIDE + KAMAILIO).to_toml())
     assert tree["topoh"]["mask_key"] == "********"
     assert "mask_key_file" not in tree["topoh"]
+
+
+def test_shows_where_the_store_is_but_not_its_password(read: Read) -> None:
+    url = "redis://me:secret@203.0.113.5:6379/1"
+    text = read(f'{WORKS}[topos]\nstore = "{url}"\nstore_timeout = 0.25').to_toml()
+    tree = tomllib.loads(text)
+    assert tree["topos"]["store"] == "redis://********@203.0.113.5:6379/1"
+    assert tree["topos"]["store_timeout"] == 0.25
+    assert "secret" not in text
+
+
+def test_topos_has_kamailios_defaults(read: Read) -> None:
+    config = read(f'mode = "topos"\n{WORKS}[topos]\nstore = "sqlite:///x.db"')
+    topos = config.topos
+    assert (config.mode, topos.store) == ("topos", "sqlite:///x.db")
+    assert (topos.dialog_expire, topos.branch_expire, topos.clean_interval) == (10800, 180, 60)
+    assert (topos.contact_host, topos.contact_mode, topos.cparam_name) == ("", 0, "tps")
+    assert topos.methods_nocontact == ("BYE", "CANCEL", "PRACK")
 
 
 def test_the_table_names_every_key_once_with_help() -> None:

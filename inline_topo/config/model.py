@@ -52,10 +52,10 @@ from inline_topo.config.tables import (
     Some,
     Table,
     Topoh,
+    Topos,
 )
 from inline_topo.errors import ConfigError
 
-_NOT_YET = ("topos",)
 _HIDDEN = "********"
 
 
@@ -65,12 +65,6 @@ class _Misfit(ValueError):
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(reason)
         self.key = key
-
-
-def _not_topos(value: object) -> object:
-    if value == "topos":
-        raise ValueError('"topos" is not in this version')
-    return value
 
 
 def _own(given: dict[str, Any]) -> tuple[IPv4Address | IPv6Address | str, ...]:
@@ -101,8 +95,8 @@ class Config(Table):
         default="router",
         description="where the gateway stands: before a proxy, on its host, on a NAT router",
     )
-    mode: Annotated[Literal["topoh"], BeforeValidator(_not_topos)] = Field(
-        default="topoh", description="topoh: stateless masking (topos: not in this version)"
+    mode: Literal["topoh", "topos"] = Field(
+        default="topoh", description="topoh: stateless masking; topos: stripping, with a store"
     )
     profile: Literal["default", "strict", "topoh"] = Field(
         default="default",
@@ -143,6 +137,7 @@ class Config(Table):
     topoh: Annotated[Topoh, _as_profile("topoh")] = Field(
         default_factory=dict, validate_default=True
     )
+    topos: Topos = Topos()
     rule: tuple[Rule, ...] = Field(
         default=(), description="which messages are masked: the first that matches decides"
     )
@@ -165,6 +160,8 @@ class Config(Table):
             raise _Misfit("own", f"must name the public address {self.public} too")
         if self.profile == "strict":
             _check_strict(self.queue)
+        if self.mode == "topos" and self.topos.store is None:
+            raise _Misfit("topos.store", 'needed with mode "topos": where what is removed is kept')
         context = info.context or {}
         _check_codec(self.topoh, key_ring_given=context.get("key_ring_given", False))
         return self
@@ -287,7 +284,7 @@ _FIELDS = dict(_fields())
 _TABLES = {key.partition(".")[0] for key in _FIELDS if "." in key}
 _KNOWN = {*_FIELDS, "rule"}
 _FOREIGN = {
-    "aes-siv": {"topoh.mask_key"} | {key for key in _FIELDS if "param_" in key},
+    "aes-siv": {"topoh.mask_key"} | {key for key in _FIELDS if "topoh" in key and "param_" in key},
     "kamailio": {"topoh.mask_key_file"},
 }
 _SECRET = {key for key, field in _FIELDS.items() if SecretStr in get_args(field.annotation)}
@@ -301,7 +298,7 @@ def _parse(key: str, text: str) -> Any:
         return value
     if get_origin(field.annotation) is tuple:
         return value if isinstance(value, list) else [value]
-    return value if isinstance(value, str) or field.annotation in (bool, int) else text
+    return value if isinstance(value, str) or field.annotation in (bool, int, float) else text
 
 
 def _beside(path: Path, settings: Settings) -> Settings:
@@ -316,8 +313,6 @@ def _beside(path: Path, settings: Settings) -> Settings:
 def _check_known(key: str, source: str) -> None:
     if key in _KNOWN:
         return
-    if any(key == late or key.startswith(f"{late}.") for late in _NOT_YET):
-        raise ConfigError(f"{source}: {key}: not in this version")
     raise ConfigError(f"{source}: {_bare(key)}: unknown key{_suggest(key, _KNOWN)}")
 
 
@@ -380,7 +375,9 @@ def _toml(value: object) -> str:
     match value:
         case SecretStr():
             return f'"{_HIDDEN}"'
-        case bool() | int():
+        case values.StoreUrl():
+            return json.dumps(value.shown)
+        case bool() | int() | float():
             return json.dumps(value)
         case tuple():
             return f"[{', '.join(_toml(item) for item in value)}]"

@@ -51,6 +51,12 @@ MetricsPort = Annotated[
     int, PlainValidator(partial(values.whole, least=0, most=65535)), Kind("port or `0`")
 ]
 Share = Annotated[float | str, PlainValidator(values.share), Kind("`0` to `1`, or `enforce`")]
+StoreUrl = Annotated[values.StoreUrl | None, PlainValidator(values.store_url), Kind("URL")]
+Timeout = Annotated[float, PlainValidator(values.seconds), Kind("seconds")]
+Lifetime = Annotated[
+    int, PlainValidator(partial(values.whole, least=1, most=10**9)), Kind("seconds")
+]
+ContactHost = Annotated[str, PlainValidator(values.contact_host), Kind("host, or host and port")]
 Bit = Annotated[int, PlainValidator(values.bit), Kind("`0`, `1`")]
 Interface = Annotated[str, AfterValidator(values.interface), Kind("interface")]
 Method = Annotated[str, AfterValidator(values.method), Kind("method")]
@@ -230,6 +236,47 @@ class Hide(Table):
     bodies: StrictBool = Field(
         description="URIs, hosts and Call-IDs in SIP fragments and XML bodies",
         json_schema_extra=_ON,
+    )
+
+
+class Topos(Table):
+    """[topos]: where mode topos keeps what it removes, and what stands in its place."""
+
+    store: StoreUrl = Field(
+        default=None,
+        description="where it is kept: `sqlite:///FILE`, `redis://HOST:PORT/N`, `memory:`; in mode "
+        "topoh what mode topos removed before comes back from there",
+    )
+    store_timeout: Timeout = Field(
+        default=0.5, description="how long a message waits for the store"
+    )
+    on_store_error: Literal["drop", "mask"] = Field(
+        default="drop",
+        description="a message that leaves and the store fails; mask: by tokens, as mode topoh does",
+    )
+    dialog_expire: Lifetime = Field(
+        default=10800, description="how long a dialog is kept after its last message"
+    )
+    branch_expire: Lifetime = Field(
+        default=180, description="how long a transaction, and a call that is not answered, is kept"
+    )
+    clean_interval: Lifetime = Field(
+        default=60, description="live: how often the store is rid of what has expired"
+    )
+    contact_host: ContactHost = Field(
+        default="", description="the host in Contacts; empty: the mask address"
+    )
+    contact_mode: Bit = Field(
+        default=0,
+        description="where a Contact's key stands: 0: in place of the user, 1: in a URI parameter, "
+        "and the user stays",
+    )
+    cparam_name: Token = Field(
+        default="tps", description="contact_mode 1: the URI parameter of a Contact's key"
+    )
+    methods_nocontact: tuple[Method, ...] = Field(
+        default=("BYE", "CANCEL", "PRACK"),
+        description="methods whose messages leave without their Contact",
     )
 
 

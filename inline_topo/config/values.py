@@ -27,6 +27,9 @@ _HOST_NAME = re.compile(
     re.IGNORECASE,
 )
 
+_CONTACT_HOST = re.compile(
+    r"(?:(?P<name>[A-Za-z0-9_.-]+)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII
+)
 _QUEUE_NUMBERS = re.compile(r"(\d{1,5})(?::(\d{1,5}))?", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9\-.!%_+`'~]+\*?")
 _NEEDED = (  # a message without these means something else, or nothing (RFC 3261 section 20)
@@ -38,6 +41,16 @@ _NEEDED = (  # a message without these means something else, or nothing (RFC 326
 )
 _COMPACT = "abcdefijklmorstuvxy"
 MOST_QUEUES = 64  # one process each
+
+_STORES = (
+    "sqlite:///",
+    "redis://",
+    "rediss://",
+    "redis+sentinel://",
+    "redis+cluster://",
+    "memory:",
+)
+_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
 
 def show(value: object) -> str:
@@ -126,6 +139,43 @@ def queue_numbers(value: object) -> str:
     raise ValueError(
         f"{show(value)} is neither a queue number nor FIRST:LAST (0 to 65535, {MOST_QUEUES} at most)"
     )
+
+
+class StoreUrl(str):
+    """Where a dialog store is; may hold a password."""
+
+    @property
+    def shown(self) -> str:
+        """The URL without user and password."""
+        return _PASSWORD.sub("********@", self)
+
+
+def store_url(value: object) -> StoreUrl:
+    if isinstance(value, str) and value.startswith(_STORES) and value.isprintable():
+        return StoreUrl(value)
+    raise ValueError(f"begins with none of {', '.join(_STORES)}")
+
+
+def seconds(value: object) -> float:
+    if type(value) in (int, float) and 0 < float(str(value)) <= 60:
+        return float(str(value))
+    raise ValueError(f"{show(value)} is not a number of seconds, above 0 and up to 60")
+
+
+def contact_host(value: object) -> str:
+    if value == "":
+        return ""
+    match = _CONTACT_HOST.fullmatch(value) if isinstance(value, str) else None
+    if match and (match["name"] is None or is_name(match["name"]) or _is_ipv4(match["name"])):
+        return value if isinstance(value, str) else ""
+    raise ValueError(f"{show(value)} is not a host, nor a host and a port (IPv6 in brackets)")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return isinstance(ip_address(text), IPv4Address)
+    except ValueError:
+        return False
 
 
 def bit(value: object) -> int:
