@@ -1,0 +1,56 @@
+"""A gateway that seals as Kamailio's topoh does, and a real topoh with its key at the link's other end."""
+
+from pathlib import Path
+
+import pytest
+
+from lab import calls
+from lab.live import Lab
+from lab.net import Net
+from tests.live.running import Running
+from tests.live.traffic import COUNT, Calls, dump, showing
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.alone,
+    pytest.mark.full,
+    pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump"),
+]
+
+CARRIER = "198.51.100.60"
+"""The far proxy. Its topoh has a mask address of its own: a Contact that shows ours is not sealed again."""
+
+CONFIG = f"""\
+shape = "host"
+inside = ["{calls.PROXY}"]
+own = ["{calls.PROXY}", "server.com"]
+[topoh]
+codec = "kamailio"
+mask_key = "my secret here"
+mask_ip = "10.1.1.10"
+"""
+
+
+def test_neither_party_sees_the_other(tmp_path: Path) -> None:
+    with Net(tmp_path) as net:
+        plain, topoh = Lab(net, topoh=False), Lab(net, topoh=True)
+        net.host("srv", calls.PROXY)
+        net.host("alice", calls.ALICE)
+        net.host("carrier", CARRIER)
+        net.host("bob", calls.FAR)
+        plain.proxy("srv", f"{calls.PROXY}:5060", defines={"BOB": f'"sip:bob@{CARRIER}:5060"'})
+        defines = {"BOB": f'"sip:bob@{calls.FAR}:5060"', "MASK_IP": '"10.2.2.20"'}
+        topoh.proxy("carrier", f"{CARRIER}:5060", defines=defines)
+        running = Running(net, CONFIG, host="srv")
+        many = Calls(plain, ("alice", calls.ALICE), ("bob", calls.FAR), calls.PROXY)
+        with dump(net, "link", "br0"):
+            many.start()
+            many.done()
+        state = running.status()
+    assert state["queues"][0]["lost"] == 0
+    assert state["outcomes"]["egress"].keys() <= {"masked", "unchanged"}
+    assert state["edits"]["opened"]["Request-URI"] >= 2 * COUNT
+    for target in (CARRIER, calls.FAR):
+        assert showing(tmp_path / "br0.pcap", target, calls.ALICE) == []
+    for target in (calls.PROXY, calls.ALICE):
+        assert showing(tmp_path / "br0.pcap", target, calls.FAR) == []
