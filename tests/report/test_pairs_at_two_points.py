@@ -48,7 +48,14 @@ def masked(command: Command, captures: Path, tmp_path: Path) -> Callable[[str], 
 
     def run(name: str) -> Path:
         path, call = tmp_path / f"{name}.pcap", captures / f"{name}.pcap"
-        options = ("--inside", "192.168.178.0/24", "--set", "topoh.mask_callid=true")
+        options = (
+            "--inside",
+            "192.168.178.0/24",
+            "--inside",
+            "203.0.113.5",
+            "--set",
+            "topoh.mask_callid=true",
+        )
         done = command("replay", "-r", call, "-w", path, "--leg", "outside", *options)
         assert done.status == 0
         return path
