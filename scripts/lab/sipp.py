@@ -106,14 +106,17 @@ class Party:
         ]
         self._message(lines, body, "application/sdp", retrans=body == SDP)
 
-    def answered(self, *codes: int, keep: str = "", tag_keep: bool = False) -> None:
+    def answered(
+        self, *codes: int, keep: str = "", tag_keep: bool = False, challenge: bool = False
+    ) -> None:
         """Expect these responses, all but the last optional. `keep` logs the URI in a header,
-        `tag_keep` the tags, as `tags TO-TAG FROM-TAG`."""
+        `tag_keep` the tags, as `tags TO-TAG FROM-TAG`. `challenge`: the next request may have
+        `[authentication]` among its header lines."""
         for code in codes[:-1]:
             self._step(f'<recv response="{code}" optional="true"/>')
         last = codes[-1]
         dialog = self._makes_dialog and not self._in_dialog and 180 < last < 300
-        mark = ' rrs="true"' if dialog else ""
+        mark = ' rrs="true"' if dialog else ' auth="true"' if challenge else ""
         tags = ""
         if tag_keep:
             self._names += ["tagsparam", "totag"]
