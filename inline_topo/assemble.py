@@ -6,6 +6,7 @@ from inline_topo.config import Config
 from inline_topo.config import Rule as ConfiguredRule
 from inline_topo.errors import ConfigError, KeyRingError
 from inline_topo.gateway import Gateway
+from inline_topo.masking.carriers import Switches
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.codecs.kamailio import Kamailio
@@ -118,6 +119,7 @@ def strategy(
         mask_mode=config.topoh.mask_mode,
         nat=config.shape == "nat",
         callid_prefix=config.topoh.callid_prefix.encode(),
+        hide=switches(config),
     )
     if drain:
         return Draining(codec, hosts, policy, options)
@@ -129,6 +131,23 @@ def strategy(
         sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
         return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
     return Topoh(codec, hosts, policy, options)
+
+
+def switches(config: Config) -> Switches:
+    """Which header carriers are hidden."""
+    hide = config.hide
+    return Switches(
+        references=hide.references,
+        paths=hide.paths,
+        spirals=hide.spirals,
+        registers=hide.registers,
+        identities=hide.identities,
+        texts=hide.texts,
+        swap=hide.swap,
+        strip=hide.strip,
+        user_agent=hide.user_agent,
+        from_to=hide.from_to,
+    )
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

@@ -11,7 +11,8 @@ from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy
-from inline_topo.masking.topoh import DEFAULTS, Options, Table, Topoh, tag_of
+from inline_topo.masking.table import Table
+from inline_topo.masking.topoh import DEFAULTS, Options, Topoh, tag_of
 from inline_topo.sip import names
 from inline_topo.sip.message import Message
 

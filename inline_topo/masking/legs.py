@@ -10,25 +10,28 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
 from inline_topo.edits import Edit
+from inline_topo.masking.carriers import REFERENCES
 from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.ends import host_of
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
     CALL_IDS,
     DEFAULTS,
-    HIDDEN_ONLY,
     Options,
-    Table,
     Topoh,
     dialog_cookie,
-    is_register,
+    is_registration,
     lists_contacts,
     tag_of,
 )
+from inline_topo.masking.uris import MASKED
 from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip.message import Message, Span
+from inline_topo.sip.method import is_register
 
 _REMEMBERED = 1 << 16
 
@@ -82,9 +85,14 @@ class OutsideLeg(Topoh):
                 self._remember_left(message, flow.outside)
         return edits
 
+    def leaves_alone(self, message: Message, flow: Flow) -> bool:
+        return is_registration(message)
+
     def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
         stable = is_register(message)
-        for start, end, new, field, _ in edits:
+        for start, end, new, field, action in edits:
+            if action != MASKED:
+                continue
             clear = message.data[start:end]
             if field == names.VIA:
                 for span in values.split(clear, [(0, len(clear))]):
@@ -110,7 +118,7 @@ class OutsideLeg(Topoh):
     # --- the tables for what enters -----------------------------------------------------------
 
     def ingress_request(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys((*HIDDEN_ONLY, *_ROUTES), self.echo_minted)
+        fields: Table = self._echoed()
         fields |= {
             names.REQUEST_URI: self.echo_request_uri,
             names.ROUTE: self.echo_routes,
@@ -119,7 +127,7 @@ class OutsideLeg(Topoh):
         return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
 
     def ingress_response(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys((*HIDDEN_ONLY, *_ROUTES), self.echo_minted)
+        fields: Table = self._echoed()
         fields |= {
             names.RECORD_ROUTE: self.echo_routes,
             names.VIA: self.echo_vias,
@@ -129,6 +137,12 @@ class OutsideLeg(Topoh):
         if self.options.nat:
             identifiers[names.VIA] = self.mask_via1
         return fields, identifiers
+
+    def _echoed(self) -> Table:
+        table: Table = dict.fromkeys((*REFERENCES, *_ROUTES), self.echo_minted)
+        if self.options.hide.from_to:
+            table |= dict.fromkeys((names.FROM, names.TO), self.echo_ends)
+        return table
 
     # --- echoes -------------------------------------------------------------------------------
 
@@ -239,6 +253,17 @@ class OutsideLeg(Topoh):
                 )
         return edits
 
+    def echo_ends(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """From and To whose host has left masked; or the whole URI."""
+        data = message.data
+        edits: list[Edit] = []
+        for span in spans:
+            if (flow.outside, host_of(data, span)) in self._minted:
+                edits += self.carriers.ends.mask_value(data, span, flow, name, is_not_own)
+            else:
+                edits += self.echo_minted(message, flow, name, [span])
+        return edits
+
     # --- shape nat ----------------------------------------------------------------------------
 
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
@@ -272,6 +297,9 @@ class InsideLeg(Topoh):
     def applies(self, message: Message, flow: Flow) -> bool:
         return True
 
+    def leaves_alone(self, message: Message, flow: Flow) -> bool:
+        return False
+
     def egress_request(self) -> tuple[Table, Table]:
         return self._open_everything()
 
@@ -285,9 +313,9 @@ class InsideLeg(Topoh):
         return self._open_everything()
 
     def _open_everything(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields = self.carriers.ingress()
         fields[names.CONTACT] = self.open_contacts
-        fields |= dict.fromkeys(_ROUTES, self.open_routes)
+        fields |= dict.fromkeys(_ROUTES, self.carriers.open_routes)
         fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
         if self.options.nat:

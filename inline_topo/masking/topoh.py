@@ -5,7 +5,7 @@ A message is parsed for the fields of its table alone, so what has no rule costs
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -13,31 +13,20 @@ from inline_topo.edits import Edit
 from inline_topo.masking import callid
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CallIds
+from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.policy import Policy, decides
-from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris
+from inline_topo.masking.table import MOST_VALUES, Rule, Table
+from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
+from inline_topo.sip.method import is_method, is_register
 from inline_topo.sip.names import FieldNames
 
-Rule = Callable[[Message, Flow, str, list[Span]], list[Edit]]
-Table = dict[str, Rule]
 Mapping = Callable[[bytes], bytes]
-
-HIDDEN_ONLY = (
-    names.REFER_TO,
-    names.REFERRED_BY,
-    names.REPLY_TO,
-    names.ALERT_INFO,
-    names.CALL_INFO,
-    names.ERROR_INFO,
-    names.HISTORY_INFO,
-    names.DIVERSION,
-)
-"""Fields whose URIs are masked where the host is hidden, and opened, in every message."""
 
 CALL_IDS = (
     names.CALL_ID,
@@ -49,26 +38,24 @@ CALL_IDS = (
 )
 """Fields that carry Call-IDs."""
 
-MOST_VALUES = 64
-"""Values of one field that are tried for tokens in one message."""
-
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 512
 _RECEIVED = b"received"
 _VIA_ONLY = FieldNames([names.VIA])
-_CSEQ_ONLY = FieldNames([names.CSEQ])
 _REDIRECTION = range(300, 400)
 _SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True)
 class Options:
-    """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added."""
+    """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
+    `hide`: which carriers are hidden beside Via, Record-Route and Contact."""
 
     mask_callid: bool = False
     mask_mode: int = 0
     nat: bool = False
     callid_prefix: bytes = b"!!:"
+    hide: Switches = field(default_factory=Switches)
 
 
 DEFAULTS = Options()
@@ -96,9 +83,11 @@ class Topoh:
         self.policy = policy
         self.options = options
         self.uris = Uris(codec, hosts)
+        self.carriers = Carriers(codec, hosts, self.uris, options.hide)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
         )
+        self._leaves_registers = not options.hide.registers
         self._call_ids = CallIds(codec, hosts, options.callid_prefix)
         self._rules = {
             (Direction.EGRESS, True): Rules(*self.egress_request()),
@@ -115,7 +104,9 @@ class Topoh:
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
         """The fields that rules look at beside those that they edit."""
-        wanted = set(self.policy.fields) if direction is Direction.EGRESS else set()
+        wanted: set[str] = set()
+        if direction is Direction.EGRESS:
+            wanted |= self.policy.fields | self.carriers.looked_at()
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -133,14 +124,17 @@ class Topoh:
         direction = flow.direction
         fields, identifiers = self._rules[direction, bool(message.method)]
         edits: list[Edit] = []
+        if self._leaves_registers and self.leaves_alone(message, flow):
+            return []
         if not flow.rules or self.applies(message, flow):
             for name, spans in message.fields.items():
                 rule = fields.get(name)
                 if rule:
                     edits += rule(message, flow, name, spans)
-            rule = fields.get(names.REQUEST_URI)
+            name = names.REQUEST_URI if message.method else names.REASON_PHRASE
+            rule = fields.get(name)
             if rule:
-                edits += rule(message, flow, names.REQUEST_URI, [message.request_uri])
+                edits += rule(message, flow, name, [message.request_uri])
         if identifiers and (flow.masks_identifiers or direction is Direction.INGRESS):
             for name, spans in message.fields.items():
                 rule = identifiers.get(name)
@@ -152,6 +146,10 @@ class Topoh:
         """Whether policy lets the rules for fields be used: always, but for masking."""
         return flow.direction is Direction.INGRESS or decides(flow.rules, message)
 
+    def leaves_alone(self, message: Message, flow: Flow) -> bool:
+        """Whether nothing in a message is edited, where `hide.registers` is off."""
+        return flow.direction is Direction.EGRESS and is_registration(message)
+
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
         """None: the kernel's NAT translates IP addresses."""
         return b""
@@ -159,47 +157,41 @@ class Topoh:
     # --- the tables ---------------------------------------------------------------------------
 
     def egress_request(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.mask_hidden)
+        fields = self.carriers.egress(is_request=True)
         fields |= {
             names.VIA: self.mask_vias,
-            names.RECORD_ROUTE: self.mask_routes,
-            names.ROUTE: self.mask_spiral,
+            names.RECORD_ROUTE: self.carriers.mask_routes,
             names.CONTACT: self.mask_contacts,
-            names.PATH: self.mask_routes,
         }
+        if self.options.hide.spirals:
+            fields[names.ROUTE] = self.mask_spiral
         identifiers = self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
         if self.options.nat:
             identifiers[names.VIA] = self.mask_via1
         return fields, identifiers
 
     def egress_response(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.mask_hidden)
+        fields = self.carriers.egress(is_request=False)
         fields |= {
             names.RECORD_ROUTE: self.mask_response_routes,
             names.CONTACT: self.mask_response_contacts,
-            names.PATH: self.mask_response_paths,
-            names.SERVICE_ROUTE: self.mask_routes,
         }
         return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
 
     def ingress_request(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields = self.carriers.ingress()
         fields |= {
             names.REQUEST_URI: self.open_request_uri,
-            names.ROUTE: self.open_routes,
-            names.PATH: self.open_routes,
-            names.SERVICE_ROUTE: self.open_routes,
+            names.ROUTE: self.carriers.open_routes,
         }
         return fields, self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
 
     def ingress_response(self) -> tuple[Table, Table]:
-        fields: Table = dict.fromkeys(HIDDEN_ONLY, self.open_values)
+        fields = self.carriers.ingress()
         fields |= {
             names.VIA: self.open_lower_vias,
-            names.RECORD_ROUTE: self.open_routes,
+            names.RECORD_ROUTE: self.carriers.open_routes,
             names.CONTACT: self.open_response_contacts,
-            names.PATH: self.open_routes,
-            names.SERVICE_ROUTE: self.open_routes,
         }
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
         if self.options.nat:
@@ -209,8 +201,9 @@ class Topoh:
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
         if not self.options.mask_callid:
             return {}
-        in_uris = dict.fromkeys((*HIDDEN_ONLY, names.CONTACT), in_uri)
-        return {**dict.fromkeys(CALL_IDS, plain), **in_uris}
+        in_uris = dict.fromkeys((*REFERENCES, names.CONTACT), in_uri)
+        table = {**dict.fromkeys(CALL_IDS, plain), **in_uris}
+        return {name: rule for name, rule in table.items() if not self.carriers.is_stripped(name)}
 
     # --- masking ------------------------------------------------------------------------------
 
@@ -239,14 +232,6 @@ class Topoh:
             return []
         return [Edit(*topmost, self.codec.seal_via1(value, flow.mask), name, MASKED)]
 
-    def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Every entry whose host is not own; without an own entry, what is hidden."""
-        data = message.data
-        entries = values.split(data, spans)
-        has_own = any(self.uris.host_of(data, entry).own for entry in entries)
-        decide = is_not_own if has_own else is_hidden
-        return self._mask_all(data, entries, flow, name, decide, route=True)
-
     def mask_response_routes(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
@@ -258,15 +243,8 @@ class Topoh:
         entries = values.split(data, spans)
         own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
         if not own:
-            return self._mask_all(data, entries, flow, name, is_named, route=True)
-        return self._mask_all(data, entries[: own[-1] + 1], flow, name, is_not_own, route=True)
-
-    def mask_response_paths(
-        self, message: Message, flow: Flow, name: str, spans: list[Span]
-    ) -> list[Edit]:
-        """What lies inside; the rest of a Path came with the REGISTER (RFC 3327 section 5.3)."""
-        entries = values.split(message.data, spans)
-        return self._mask_all(message.data, entries, flow, name, is_named, route=True)
+            return self.uris.mask_all(data, entries, flow, name, is_named, route=True)
+        return self.uris.mask_all(data, entries[: own[-1] + 1], flow, name, is_not_own, route=True)
 
     def mask_spiral(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Route and Request-URI of a request that comes back to us: what is hidden behind the first
@@ -277,7 +255,9 @@ class Topoh:
             if self.uris.host_of(data, entry).own:
                 if not self.uris.find(data[slice(*message.request_uri)]):
                     raise SealError("Request-URI does not parse")
-                edits = self._mask_all(data, entries[i + 1 :], flow, name, is_hidden, route=True)
+                edits = self.uris.mask_all(
+                    data, entries[i + 1 :], flow, name, is_hidden, route=True
+                )
                 edit = self.uris.mask_request_uri(
                     data, message.request_uri, flow, is_hidden, names.REQUEST_URI
                 )
@@ -300,14 +280,14 @@ class Topoh:
         if message.status in _REDIRECTION:
             if self.options.mask_mode & 1:
                 return []
-            return self._mask_all(data, entries, flow, name, is_hidden)
+            return self.uris.mask_all(data, entries, flow, name, is_hidden)
         if is_register(message):
             requester = self._requester(message)
 
             def is_anothers(host: Host, flow: Flow) -> bool:
                 return is_hidden(host, flow) and host not in requester
 
-            edits = self._mask_all(data, entries, flow, name, is_anothers, stable=True)
+            edits = self.uris.mask_all(data, entries, flow, name, is_anothers, stable=True)
             for entry in entries:
                 edit = self.uris.mask_parameter(data, entry, flow, name, is_anothers, _RECEIVED)
                 edits += [edit] if edit else []
@@ -347,36 +327,6 @@ class Topoh:
             hosts.append(self.hosts.find(data[slice(*received)]))
         return hosts
 
-    def mask_hidden(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Every value whose host is hidden. What is no URI (`Alert-Info: Bellcore-dr2`) stays, unless
-        it names something hidden."""
-        data = message.data
-        edits: list[Edit] = []
-        for entry in values.split(data, spans):
-            try:
-                edits += self.uris.mask(data, entry, flow, name, is_hidden)
-            except SealError:
-                named = self.hosts.named_in(data[slice(*entry)])
-                if any(is_hidden(host, flow) for host in named):
-                    raise
-        return edits
-
-    def _mask_all(
-        self,
-        data: bytes,
-        entries: list[Span],
-        flow: Flow,
-        name: str,
-        decide: Decision,
-        *,
-        stable: bool = False,
-        route: bool = False,
-    ) -> list[Edit]:
-        edits: list[Edit] = []
-        for entry in entries:
-            edits += self.uris.mask(data, entry, flow, name, decide, stable=stable, route=route)
-        return edits
-
     def mask_call_ids(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
@@ -398,14 +348,6 @@ class Topoh:
         edit = self.uris.open_request_uri(message.data, spans[0], name)
         return [edit] if edit else []
 
-    def open_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Tokens at any index; routes keep their brackets."""
-        return self._open_all(message.data, spans, name, unbracket=False)
-
-    def open_values(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Tokens in any value."""
-        return self._open_all(message.data, spans, name, unbracket=True)
-
     def open_response_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
@@ -417,21 +359,11 @@ class Topoh:
     ) -> list[Edit]:
         """Tokens in any Contact, and where a registrar saw it."""
         data = message.data
-        edits = self._open_all(data, spans, name, unbracket=True)
+        edits = self.uris.open_all(data, spans, name)
         if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
             for entry in values.split(data, spans)[:MOST_VALUES]:
                 edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
                 edits += [edit] if edit else []
-        return edits
-
-    def _open_all(
-        self, data: bytes, spans: list[Span], name: str, *, unbracket: bool
-    ) -> list[Edit]:
-        if not self.codec.may_open(data, spans[0][0], spans[-1][1]):
-            return []
-        edits: list[Edit] = []
-        for entry in values.split(data, spans)[:MOST_VALUES]:
-            edits += self.uris.open(data, entry, name, unbracket=unbracket)
         return edits
 
     def open_lower_vias(
@@ -506,18 +438,9 @@ def lists_contacts(message: Message) -> bool:
     return message.status in _SUCCESS and is_register(message)
 
 
-def is_register(message: Message) -> bool:
-    """Whether a message is a REGISTER or answers one.
-
-    Looks its CSeq up only where the word occurs: it is not among the fields that are parsed for.
-    """
-    if message.is_request:
-        return message.method == b"REGISTER"
-    data = message.data
-    if data.find(b"REGISTER", *message.headers) < 0:
-        return False
-    spans = find_fields(message, _CSEQ_ONLY).get(names.CSEQ)
-    return spans is not None and data[slice(*spans[0])].split()[-1:] == [b"REGISTER"]
+def is_registration(message: Message) -> bool:
+    """Whether a message is a REGISTER or PUBLISH or answers one."""
+    return is_register(message) or is_method(message, b"PUBLISH")
 
 
 def dialog_cookie(message: Message) -> bytes:

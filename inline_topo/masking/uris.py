@@ -10,12 +10,19 @@ from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
+from inline_topo.masking.table import MOST_VALUES
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Span
 
 MASKED = "masked"
 OPENED = "opened"
+SWAPPED = "swapped"
+STRIPPED = "stripped"
+REPLACED = "replaced"
+IRREVERSIBLE = (SWAPPED, STRIPPED, REPLACED)
+"""Actions of edits that nothing undoes on the way in."""
+
 _SIMPLE_ROUTE = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
@@ -124,6 +131,23 @@ class Uris:
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
         return _edits(start, stop, end, sealed, field, MASKED, bracket=bare)
 
+    def mask_all(
+        self,
+        data: bytes,
+        entries: list[Span],
+        flow: Flow,
+        field: str,
+        decide: Decision,
+        *,
+        stable: bool = False,
+        route: bool = False,
+    ) -> list[Edit]:
+        """The same for several values."""
+        edits: list[Edit] = []
+        for entry in entries:
+            edits += self.mask(data, entry, flow, field, decide, stable=stable, route=route)
+        return edits
+
     def mask_request_uri(
         self,
         data: bytes,
@@ -168,6 +192,17 @@ class Uris:
             return (Edit(start - 1, end + 1, opened.uri, field, OPENED),)
         bracket = bare and needs_brackets
         return _edits(start, start + length, end, opened.uri, field, OPENED, bracket=bracket)
+
+    def open_all(
+        self, data: bytes, spans: list[Span], field: str, *, unbracket: bool = True
+    ) -> list[Edit]:
+        """The same for all values of a field, up to MOST_VALUES."""
+        if not self._codec.may_open(data, spans[0][0], spans[-1][1]):
+            return []
+        edits: list[Edit] = []
+        for entry in values.split(data, spans)[:MOST_VALUES]:
+            edits += self.open(data, entry, field, unbracket=unbracket)
+        return edits
 
     def open_request_uri(self, data: bytes, span: Span, field: str) -> Edit | None:
         """The same for a Request-URI."""

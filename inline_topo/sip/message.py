@@ -184,6 +184,20 @@ def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
     return fields
 
 
+def line_of(message: Message, span: Span) -> Span:
+    """The whole header line that a value stands in, from its name to its line break, folds included."""
+    data = message.data
+    first, last = message.headers
+    start = data.rfind(b"\n", first, span[0]) + 1 or first
+    while start > first and data[start] in b" \t":
+        start = data.rfind(b"\n", first, start - 1) + 1 or first
+    end = span[1]
+    while True:
+        end = data.find(b"\n", end, last) + 1 or last
+        if end >= last or data[end] not in b" \t":
+            return start, end
+
+
 def _continued(data: bytes, value: Span, start: int, end: int) -> Span:
     """The span of a value that goes on in the line data[start:end]."""
     start, end = _trim(data, start, end)

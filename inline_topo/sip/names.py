@@ -23,10 +23,27 @@ JOIN = "Join"
 TARGET_DIALOG = "Target-Dialog"
 IN_REPLY_TO = "In-Reply-To"
 EVENT = "Event"
+P_ASSERTED_IDENTITY = "P-Asserted-Identity"
+P_PREFERRED_IDENTITY = "P-Preferred-Identity"
+P_ASSOCIATED_URI = "P-Associated-URI"
+P_CALLED_PARTY_ID = "P-Called-Party-ID"
+P_CHARGE_INFO = "P-Charge-Info"
+ADDITIONAL_IDENTITY = "Additional-Identity"
+REMOTE_PARTY_ID = "Remote-Party-ID"
+REFER_EVENTS_AT = "Refer-Events-At"
+POLICY_CONTACT = "Policy-Contact"
+WARNING = "Warning"
+REASON = "Reason"
+SUBJECT = "Subject"
+USER_AGENT = "User-Agent"
+SERVER = "Server"
+ORGANIZATION = "Organization"
+IDENTITY = "Identity"
 FROM = "From"
 TO = "To"
 CSEQ = "CSeq"
 REQUEST_URI = "Request-URI"  # not a header field: the name by which reports call the start line's
+REASON_PHRASE = "Reason-Phrase"  # nor is this
 
 COMPACT = {
     "Via": "v",
@@ -62,15 +79,20 @@ class FieldNames(dict[bytes, str | None]):
     """Maps a field name as it stands before the colon to the canonical name, or None if unwanted.
 
     A name beginning with a blank is CONTINUATION (the line folds the one before), one that is no
-    token is INVALID. Spellings are learned as they come, up to a bound.
+    token is INVALID. A wanted name that ends with `*` stands for all that begin so. Spellings are
+    learned as they come, up to a bound.
     """
 
     def __init__(self, wanted: Iterable[str]) -> None:
         super().__init__()
         self._canonical: dict[bytes, str] = {}
+        self._beginnings: list[tuple[bytes, str]] = []
         for name in wanted:
+            if name.endswith("*"):
+                self._beginnings.append((name[:-1].lower().encode(), name))
             for spelling in filter(None, (name, COMPACT.get(name))):
                 self._canonical[spelling.lower().encode()] = name
+        self._beginnings.sort(reverse=True)  # the longer one first
 
     def __missing__(self, name: bytes) -> str | None:
         if name[:1] in (b" ", b"\t"):
@@ -78,7 +100,10 @@ class FieldNames(dict[bytes, str | None]):
         bare = name.rstrip(b" \t")
         if not _TOKEN.fullmatch(bare):
             return INVALID
-        kind = self._canonical.get(bare.lower())
+        lower = bare.lower()
+        kind = self._canonical.get(lower)
+        if kind is None and self._beginnings:
+            kind = next((n for start, n in self._beginnings if lower.startswith(start)), None)
         if len(self) < _REMEMBERED:
             self[name] = kind
         return kind

@@ -63,3 +63,10 @@ def host(uri: bytes) -> bytes | None:
 def is_uri(uri: bytes) -> bool:
     """Whether `uri` may enter a message as a URI: its grammar holds, no control, blank, quote or bracket."""
     return not _CONTROL.search(uri) and host(uri) is not None
+
+
+def is_authority(text: bytes) -> bool:
+    """Whether `text` may enter a SIP URI as its host, with or without a port."""
+    parts = parse(b"sip:" + text)
+    beside = parts and (parts.userinfo is not None or parts.parameters or parts.headers)
+    return bool(parts) and not beside and not _CONTROL.search(text)

@@ -12,7 +12,8 @@ from inline_topo.edges.replay import replay
 from inline_topo.gateway import Gateway
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.keyring import KeyRing
-from inline_topo.masking.topoh import Options, Table, Topoh
+from inline_topo.masking.table import Table
+from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.report.audit import audit
 from inline_topo.report.messages import Tally, read
 

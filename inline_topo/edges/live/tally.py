@@ -7,8 +7,10 @@ from itertools import product
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
 from inline_topo.masking import topoh
+from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
+from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.uris import MASKED, OPENED
+from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED
 from inline_topo.sip import names
 
 from .board import Board, Row
@@ -20,31 +22,51 @@ BOUNDS_NS = tuple(us * 1000 for us in (10, 20, 30, 50, 75, 100, 150, 200, 500, 1
 
 # about the process that serves a queue; the supervisor writes pid and deaths, it itself the rest
 PID, DEATHS, READY, TURN_NS = ("pid",), ("deaths",), ("ready",), ("turn_ns",)
-PACKETS, LOST = ("packets",), ("lost",)
+PACKETS, LOST, HELD = ("packets",), ("lost",), ("held",)
 BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6 = ("bytes_added",), ("over_mtu",), ("over_mtu_ipv6",)
 HANDLING_NS, OPENED_NS = ("handling_ns",), ("opened_ns",)
 
 FIELDS = (
     *(names.REQUEST_URI, names.VIA, names.ROUTE, names.RECORD_ROUTE, names.PATH),
-    *(names.SERVICE_ROUTE, names.CONTACT, *topoh.HIDDEN_ONLY, *topoh.CALL_IDS),
+    *(names.SERVICE_ROUTE, names.CONTACT, *REFERENCES, *topoh.CALL_IDS),
+    *(*IDENTITIES, *TEXTS, names.REASON_PHRASE, names.FROM, names.TO),
+    *(names.USER_AGENT, names.SERVER, names.ORGANIZATION),
 )
+OTHER = "other"
+"""What a field is called that has no counter of its own."""
+ACTIONS = (MASKED, OPENED, *IRREVERSIBLE)
 DIRECTIONS = tuple(direction.value for direction in Direction)
 TCP = "tcp"
 """The outcome of SIP over TCP, which only the live gateway knows by its port."""
 
-ENDINGS = (*OUTCOMES, TCP, *(outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")))
+TOO_MANY = "too_many_wait"
+"""The outcome of a packet dropped because one of its Call-ID waits, and no more can."""
+
+DONE, FAILED, LATE, CROWDED = "done", "failed", "late", "crowded"
+"""How an effect ends; crowded: it was not begun, because too many packets wait."""
+
+ENDINGS = (
+    *OUTCOMES,
+    TCP,
+    TOO_MANY,
+    *(outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")),
+)
 
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
+EFFECT, EFFECT_NS = "effect", "effect_ns"
 NAMES: tuple[Name, ...] = (
-    *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST),
+    *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST, HELD),
     *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS, OPENED_NS),
     *((OUTCOME, direction, ending) for direction, ending in product(DIRECTIONS, ENDINGS)),
-    *((EDIT, action, field) for action, field in product((MASKED, OPENED), FIELDS)),
+    *((EDIT, action, field) for action, field in product(ACTIONS, (*FIELDS, OTHER))),
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
+    *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
+    *((EFFECT_NS, kind) for kind in KINDS),
 )
 
 
 _BUCKETS = [(BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")]
+_COUNTED = frozenset(FIELDS)
 _EGRESS, _INGRESS = Direction.EGRESS, Direction.INGRESS
 
 
@@ -62,7 +84,7 @@ class Tally:
         self._outcomes: dict[Direction, dict[str, int]] = {d: defaultdict(int) for d in Direction}
         self._egress = self._outcomes[Direction.EGRESS]
         self._ingress = self._outcomes[Direction.INGRESS]
-        self._edits: dict[str, dict[str, int]] = {a: defaultdict(int) for a in (MASKED, OPENED)}
+        self._edits: dict[str, dict[str, int]] = {a: defaultdict(int) for a in ACTIONS}
         self._buckets = [0] * (len(BOUNDS_NS) + 1)
         self._handling_ns = 0
 
@@ -85,6 +107,11 @@ class Tally:
             if len(sent) > self._mtu >= len(packet):
                 self._row.add(OVER_MTU_IPV6 if packet[0] >> 4 == 6 else OVER_MTU)
 
+    def note_effect(self, kind: str, ending: str, seconds: float) -> None:
+        """One effect, how it ended, and how long that took."""
+        self._row.add((EFFECT, kind, ending))
+        self._row.add((EFFECT_NS, kind), int(seconds * 1e9))
+
     def flush(self) -> None:
         """Add what was counted since the last time to the shared row."""
         row = self._row
@@ -97,7 +124,7 @@ class Tally:
             row.set(OPENED_NS, time.monotonic_ns())
         for action, fields in self._edits.items():
             for field, count in fields.items():
-                row.add((EDIT, action, field), count)
+                row.add((EDIT, action, field if field in _COUNTED else OTHER), count)
             fields.clear()
         for place, count in enumerate(self._buckets):
             if count:

@@ -8,9 +8,11 @@ sealed by AES-SIV (RFC 5297) with the kind of the token as associated data, so t
 kind does not open as another. It stands where clients preserve text best:
 
     URI     sip:<token>@<mask address>            (sips: stays sips:, `;lr` where it routes)
+    Host    a parameter of a URI whose host is the mask address
     Via     SIP/2.0/UDP <mask address>;branch=z9hG4bK<token>
     Via[1]  its own protocol and parameters, sent-by <mask address>, branch z9hG4bK<token>
     Call-ID <callid_prefix><token>
+    text    <token>                               (a word of a body)
 
 The active key of the ring seals; the stable one seals what must not change within a dialog or a
 registration; any key of the ring opens.
@@ -20,19 +22,22 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import compact, siv, via1
-from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
+from inline_topo.masking.codecs.base import MOST_TEXTS, OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
 from inline_topo.sip.message import Span
 
 KIND_URI = b"inline-topo uri 1"
+KIND_HOST = b"inline-topo host 1"
 KIND_VIA = b"inline-topo via 1"
 KIND_VIA1 = b"inline-topo via1 1"
 KIND_CALLID = b"inline-topo callid 1"
+KIND_TEXT = b"inline-topo text 1"
 
 _MIN_TOKEN = 24  # characters: key id, IV and at least one byte of content
 _MAX_OPENINGS = 4  # per value: what an attacker can make us try
@@ -128,6 +133,18 @@ class AesSiv:
                 return OpenedUri(original, bare) if uris.is_uri(original) else None
         return None
 
+    def seal_host(self, host: bytes, *, bare: bool) -> bytes:
+        if not uris.is_authority(host):
+            raise SealError("host does not parse")
+        return self._seal(KIND_HOST, compact.pack_uri(b"sip:" + host, bare), stable=True)
+
+    def open_host(self, token: bytes) -> OpenedUri | None:
+        content = self._open(KIND_HOST, token)
+        unpacked = compact.unpack_uri(content) if content else None
+        if not unpacked or not uris.is_authority(unpacked[0][4:]):
+            return None
+        return OpenedUri(unpacked[0][4:], unpacked[1])
+
     # --- Vias ---------------------------------------------------------------------------------
 
     def seal_vias(
@@ -209,6 +226,20 @@ class AesSiv:
             return None
         return self._open(KIND_CALLID, token[len(self._callid_prefix) :])
 
+    # --- texts --------------------------------------------------------------------------------
+
+    def seal_text(self, text: bytes) -> bytes:
+        return self._seal(KIND_TEXT, compact.pack_text(text), stable=True)
+
+    def open_texts(self, data: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:
+        found = []
+        for match in islice(_TOKEN.finditer(data, start, end), MOST_TEXTS):
+            content = self._open(KIND_TEXT, match[0])
+            text = compact.unpack_text(content) if content else None
+            if text:
+                found.append((*match.span(), text))
+        return found
+
     # --- for people ---------------------------------------------------------------------------
 
     def reveal(self, text: bytes) -> list[Revealed]:
@@ -270,7 +301,9 @@ def _clear_via1(content: bytes) -> bytes | None:
 
 _KINDS: dict[bytes, tuple[str, Callable[[bytes], bytes | None]]] = {
     KIND_URI: ("uri", _clear_uri),
+    KIND_HOST: ("host", _clear_uri),
     KIND_VIA: ("via", _unpack_vias),
     KIND_VIA1: ("via1", _clear_via1),
     KIND_CALLID: ("callid", bytes),
+    KIND_TEXT: ("text", compact.unpack_text),
 }

@@ -6,6 +6,10 @@ from typing import NamedTuple, Protocol
 from inline_topo.sip.message import Span
 
 
+MOST_TEXTS = 512
+"""Tokens in a text that are tried: what an attacker can make us do."""
+
+
 class SealError(Exception):
     """A value that must be masked and cannot be; the text gives the reason, never the value."""
 
@@ -19,7 +23,7 @@ class OpenedUri(NamedTuple):
 
 class Revealed(NamedTuple):
     """A token that opens, for people: its span in the text that was searched, its kind (uri, via,
-    via1, callid), the id of the key that sealed it (None where a codec has one key), and the content.
+    via1, callid, text), the id of the key that sealed it (None where a codec has one key), and the content.
     """
 
     start: int
@@ -48,6 +52,13 @@ class Codec(Protocol):
     def open_uri(self, uri: bytes) -> OpenedUri | None:
         """The URI in `uri` (no headers part), wherever in it the token stands."""
 
+    def seal_host(self, host: bytes, *, bare: bool) -> bytes:
+        """A token, fit for the value of a URI parameter, for a host with or without a port: the same
+        across key rotation. `bare`: `<>` are being added around its URI."""
+
+    def open_host(self, token: bytes) -> OpenedUri | None:
+        """The host in such a token, as the `uri`."""
+
     def seal_vias(
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
     ) -> list[tuple[int, int, bytes]]:
@@ -70,6 +81,14 @@ class Codec(Protocol):
 
     def open_callid(self, token: bytes) -> bytes | None:
         """The Call-ID in a token."""
+
+    def seal_text(self, text: bytes) -> bytes:
+        """A token for anything else, the same across key rotation; no letter, digit, `-` or `_` may
+        stand beside it."""
+
+    def open_texts(self, data: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:
+        """The tokens of `seal_text` in data[start:end], no more than MOST_TEXTS are tried: where each
+        stands, and its text. What a text must look like in its place the caller checks."""
 
     def reveal(self, text: bytes) -> list[Revealed]:
         """Every token of any kind in any text, for reports: slow, and nothing is remembered."""

@@ -254,3 +254,28 @@ def unpack_via(packed: bytes) -> tuple[int, bytes] | None:
             )
         )
     return separator, b"".join((b"SIP/2.0/", _TRANSPORTS[transport], b" ", host, port, rest))
+
+
+def pack_text(text: bytes) -> bytes:
+    """Any text: the IP literal that it begins with (a blank or the end after it) as 4 or 16 bytes."""
+    literal, blank, rest = text.partition(b" ")
+    for number, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        try:
+            address = socket.inet_pton(family, literal.decode())
+        except (OSError, ValueError):
+            continue
+        if socket.inet_ntop(family, address).encode() == literal:
+            return bytes((number,)) + address + blank + rest
+    return b"\0" + text
+
+
+def unpack_text(packed: bytes) -> bytes | None:
+    """What was packed; None where it was not packed here."""
+    head, rest = packed[:1], packed[1:]
+    if head == b"\0":
+        return rest
+    if head == b"\x04" and len(rest) >= 4:
+        return socket.inet_ntop(socket.AF_INET, rest[:4]).encode() + rest[4:]
+    if head == b"\x06" and len(rest) >= 16:
+        return socket.inet_ntop(socket.AF_INET6, rest[:16]).encode() + rest[16:]
+    return None

@@ -17,10 +17,11 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from hashlib import md5
+from itertools import islice
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import via1
-from inline_topo.masking.codecs.base import OpenedUri, Revealed, SealError
+from inline_topo.masking.codecs.base import MOST_TEXTS, OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.compact import unfold
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -82,6 +83,10 @@ class Kamailio:
         self._find_uri_token = self._finder(uparam_name, uparam_prefix)
         self._find_via_token = self._finder(vparam_name, vparam_prefix)
         self._callid_prefix = callid_prefix
+        self._text_prefix = uparam_prefix
+        self._find_text_token = re.compile(
+            rb"%s(%s)" % (re.escape(uparam_prefix), self._token.pattern)
+        )
         self._opened: Cache[bytes, OpenedUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     @staticmethod
@@ -125,6 +130,16 @@ class Kamailio:
             opened = OpenedUri(original, False) if original and uris.is_uri(original) else None
             self._opened.remember(uri, opened, len(uri))
             return opened
+
+    def seal_host(self, host: bytes, *, bare: bool) -> bytes:
+        if not uris.is_authority(host):
+            raise SealError("host does not parse")
+        return self._encode(b"<" + host if bare else host)  # no format of topoh's
+
+    def open_host(self, token: bytes) -> OpenedUri | None:
+        content = self._decode(token)
+        host = content.removeprefix(b"<") if content else b""
+        return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
     def seal_vias(
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
@@ -170,6 +185,17 @@ class Kamailio:
             return None
         callid = self._decode(token[len(self._callid_prefix) :])
         return callid if callid and _CALLID.fullmatch(callid) else None
+
+    def seal_text(self, text: bytes) -> bytes:
+        return self._text_prefix + self._encode(text)
+
+    def open_texts(self, data: bytes, start: int, end: int) -> list[tuple[int, int, bytes]]:
+        found = []
+        for match in islice(self._find_text_token.finditer(data, start, end), MOST_TEXTS):
+            content = self._decode(match[1])
+            if content:
+                found.append((*match.span(), content))
+        return found
 
     def reveal(self, text: bytes) -> list[Revealed]:
         """Tokens after their parameter's name or prefix; or the whole text, if that is one."""

@@ -1,0 +1,96 @@
+"""Hosts in any text: the mask address in place of those that must not be seen.
+
+What is swapped does not come back. So this is for text that no program reads back: who says it is
+asserted, warned, charged.
+"""
+
+import re
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
+from inline_topo.masking.flow import Flow
+from inline_topo.masking.hidden import is_hidden, is_named
+from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.uris import SWAPPED
+from inline_topo.sip.message import Span
+
+_REMEMBERED = 1 << 13
+_LONGEST_REMEMBERED = 256
+_IPV4 = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
+_IPV6 = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_NAME = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+_PORT = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
+_DIGIT_DOT, _DOT_DIGIT = re.compile(rb"[0-9]\."), re.compile(rb"\.[0-9]")
+
+
+class _Found(NamedTuple):
+    """A host in a text, with brackets and port; `is_part` of more numbers with dots."""
+
+    start: int
+    end: int
+    host: Host
+    is_part: bool = False
+
+
+class Swap:
+    """Finds hosts in texts, and remembers what it found: the same identities come again."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        names = hosts.protected_names
+        self._names = [re.compile(_NAME % re.escape(name), re.IGNORECASE) for name in names]
+        self._known: Cache[bytes, tuple[_Found, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+
+    def edits(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
+        """One edit for each hidden host in data[start:end], its port included."""
+        start, end = span
+        text = data[start:end]
+        found = self._known.get(text)
+        if found is None:
+            found = tuple(self._find(text))
+            self._known.remember(text, found, len(text))
+        edits: list[Edit] = []
+        last = 0
+        for one in found:
+            decide = is_named if one.is_part else is_hidden
+            if one.start >= last and decide(one.host, flow):
+                where = start + one.start, start + one.end
+                edits.append(Edit(*where, flow.mask, field, SWAPPED))
+                last = one.end
+        return edits
+
+    def _find(self, text: bytes) -> list[_Found]:
+        found = [
+            _Found(*self._with_port(text, match.span()), self._hosts.find(match[0]))
+            for name in self._names
+            for match in name.finditer(text)
+        ]
+        if text.count(b":") > 1:
+            found += [one for match in _IPV6.finditer(text) if (one := self._ipv6(text, match))]
+        for match in _IPV4.finditer(text):
+            numbers = [int(number) for number in match[1].split(b".")]
+            if max(numbers) < 256:
+                start, end = match.span(1)
+                before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+                is_part = _DIGIT_DOT.fullmatch(before) or _DOT_DIGIT.fullmatch(after)
+                host = self._hosts.find(str(IPv4Address(bytes(numbers))).encode())
+                span = (start, end) if is_part else self._with_port(text, (start, end))
+                found.append(_Found(*span, host, bool(is_part)))
+        return sorted(found)
+
+    def _ipv6(self, text: bytes, match: re.Match[bytes]) -> _Found | None:
+        for spelled in (match[0], match[0].rstrip(b"."), match[0].rstrip(b".:")):
+            host = self._hosts.find(spelled)
+            if host.address and spelled.strip(b":"):
+                start, end = match.start(), match.start() + len(spelled)
+                if text[start - 1 : start] == b"[" and text[end : end + 1] == b"]":
+                    start, end = self._with_port(text, (start - 1, end + 1))
+                return _Found(start, end, host)
+        return None
+
+    @staticmethod
+    def _with_port(text: bytes, span: Span) -> Span:
+        port = _PORT.match(text, span[1])
+        return (span[0], port.end()) if port else span
