@@ -102,11 +102,45 @@ def transaction(saved: Saved, wanted: str) -> str:
 
 
 def change(wanted: Mapping[Family, str]) -> None:
-    """Bring our rules of each family to a text of ours, or with an empty one to nothing, one
-    family after the other. RulesError if iptables-restore refuses; that table is then as before."""
+    """Bring our rules of each family to a text of ours, or with an empty one to nothing. RulesError
+    if iptables-restore refuses; all families are then as before, or the error says which is not."""
+    before = {family: read(family) for family in wanted}
     for family, text in wanted.items():
-        if changes := transaction(read(family), text):
-            run([_RESTORE[family], "--noflush", "--wait", "10"], changes)
+        try:
+            _restore(family, before[family], text)
+        except RulesError as error:
+            left = [f"; {each} stays changed: {why}" for each, why in _put_back(before)]
+            raise RulesError("".join((str(error), *left))) from None
+
+
+def text_of(saved: Saved) -> str:
+    """Our rules among those of a family, as a text that brings them back."""
+    lines: list[str] = []
+    for table, chains in saved.own.items():
+        rules = [rule for rule in saved.rules if rule.table == table]
+        lines.append(f"*{table}")
+        lines += [f":{chain} - [0:0]" for chain in chains]
+        lines += [rule.line for rule in rules if rule.is_ours]
+        # each is put before the last
+        lines += [f"-I{rule.line[2:]}" for rule in reversed(rules) if rule.is_jump]
+        lines.append("COMMIT")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _restore(family: Family, saved: Saved, text: str) -> None:
+    if changes := transaction(saved, text):
+        run([_RESTORE[family], "--noflush", "--wait", "10"], changes)
+
+
+def _put_back(before: Mapping[Family, Saved]) -> Iterator[tuple[Family, RulesError]]:
+    """Undo what was changed; the families where that fails, and why."""
+    for family, was in before.items():
+        try:
+            now, text = read(family), text_of(was)
+            if text_of(now) != text:
+                _restore(family, now, text)
+        except RulesError as error:
+            yield family, error
 
 
 def run(command: list[str], given: str = "") -> str:

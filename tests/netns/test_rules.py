@@ -162,6 +162,38 @@ def test_what_iptables_refuses_is_said_and_changes_nothing(net: Row, backend: st
     assert saved(net.gateway) == before
 
 
+@pytest.mark.parametrize("first", [{}, dict.fromkeys(Family, HOST)], ids=["none", "host"])
+def test_what_one_family_refuses_changes_neither(
+    net: Row, backend: str, first: dict[Family, Plan]
+) -> None:
+    foreign(net.gateway, backend)
+    with net.gateway.enter():
+        firewall.change({family: iptables.text(plan, family) for family, plan in first.items()})
+    before = saved(net.gateway)
+    # mangle is good, and is loaded before raw
+    text = iptables.text(ROUTER, Family.IPV6).replace("-j CT --notrack", "-j NOWHERE")
+    wanted = {Family.IPV4: iptables.text(ROUTER, Family.IPV4), Family.IPV6: text}
+    refused = pytest.raises(RulesError, match=rf"^ip6tables-{backend}-restore: [^;]*NOWHERE[^;]*$")
+    with refused, net.gateway.enter():
+        firewall.change(wanted)
+    assert saved(net.gateway) == before
+
+
+def test_what_cannot_be_put_back_is_said(net: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    restore = firewall._restore
+    ran: list[Family] = []
+
+    def fail_after_the_first(family: Family, now: firewall.Saved, text: str) -> None:
+        if ran:
+            raise RulesError("no more")
+        ran.append(family)
+        restore(family, now, text)
+
+    monkeypatch.setattr(firewall, "_restore", fail_after_the_first)
+    with pytest.raises(RulesError, match=r"^no more; IPv4 stays changed: no more$"):
+        apply(net.gateway, ROUTER)
+
+
 @BOTH
 def test_datagrams_arrive_whole_and_leave_no_conntrack_entries(
     net: Row, backend: str, family: Family
