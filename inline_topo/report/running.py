@@ -17,6 +17,7 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
             f"{queue[key]} {text}"
             for key, text in (
                 ("waiting", "wait"),
+                ("held", "wait for the store or the relay"),
                 ("deaths", "deaths of its process"),
                 ("lost", "lost to a full socket"),
                 ("dropped_queue_full", "dropped because the queue was full"),
@@ -30,6 +31,9 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     for action, fields in state["edits"].items():
         counts = (f"{name} {count}" for name, count in _by_count(fields))
         yield _line(action, ", ".join(counts))
+    for kind, ended in state["effects"].items():
+        counts = (f"{number} {name}" for name, number in ended.items())
+        yield _line(kind, ", ".join(counts))
     since = state["seconds_since_opened"]
     if state["mode"] == "drain":
         text = "none has come" if since is None else f"the last came {since:.0f} seconds ago"

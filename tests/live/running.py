@@ -28,6 +28,8 @@ PATIENCE = 10.0  # seconds
 class Running:
     """`inline-topo run` in a host, with the rules that send it packets."""
 
+    program: tuple[str, ...] = INLINE_TOPO
+
     def __init__(
         self,
         net: Net,
@@ -50,7 +52,7 @@ class Running:
 
     def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
         """Start it, and wait until it is ready; `before`: words of a command that runs it."""
-        command = (*before, *INLINE_TOPO, "run", "-c", "gw.toml", *options)
+        command = (*before, *self.program, "run", "-c", "gw.toml", *options)
         self.process = self.net.start(self.host, self._log, *command)
         try:
             self.net.await_text(self._log, "event=ready")

@@ -24,6 +24,8 @@ from .tally import (
     BUCKET,
     BYTES_ADDED,
     EDIT,
+    EFFECT,
+    EFFECT_NS,
     HANDLING_NS,
     OUTCOME,
     OVER_MTU,
@@ -119,6 +121,7 @@ class _Collector(Collector):
         over.add_metric(("ipv6",), board.total(OVER_MTU_IPV6))
         yield over
         yield self._handling()
+        yield from self._effects()
         yield from self._queues()
 
     def _handling(self) -> Metric:
@@ -132,6 +135,23 @@ class _Collector(Collector):
             "inline_topo_handling_seconds", "time that the gateway took for a packet",
             buckets=[*buckets, ("+Inf", count)], sum_value=board.total(HANDLING_NS) / 1e9,
         )  # fmt: skip
+
+    def _effects(self) -> Iterator[Metric]:
+        board = self._source.board
+        counts = CounterMetricFamily(
+            "inline_topo_effects", "what the dialog store and the media relay were asked",
+            labels=("kind", "ending"),
+        )  # fmt: skip
+        seconds = CounterMetricFamily(
+            "inline_topo_effect_seconds", "time that packets waited for them", labels=("kind",)
+        )
+        for name in board.names:
+            if name[0] == EFFECT and (count := board.total(name)):
+                counts.add_metric(name[1:], count)
+            elif name[0] == EFFECT_NS and (count := board.total(name)):
+                seconds.add_metric(name[1:], count / 1e9)
+        yield counts
+        yield seconds
 
     def _queues(self) -> Iterator[Metric]:
         taken = snapshot.take(self._source)
@@ -150,10 +170,13 @@ class _Collector(Collector):
                 if key in queue:
                     family.add_metric((str(queue["queue"]),), queue[key])
             yield family
-        waiting = GaugeMetricFamily(
-            "inline_topo_queue_waiting", "packets that wait in the queue", labels=("queue",)
-        )
-        for queue in taken["queues"]:
-            if "waiting" in queue:
-                waiting.add_metric((str(queue["queue"]),), queue["waiting"])
-        yield waiting
+        gauges = {
+            "waiting": ("inline_topo_queue_waiting", "packets that wait in the queue"),
+            "held": ("inline_topo_held", "packets that wait for the dialog store or media relay"),
+        }
+        for key, (name, text) in gauges.items():
+            gauge = GaugeMetricFamily(name, text, labels=("queue",))
+            for queue in taken["queues"]:
+                if key in queue:
+                    gauge.add_metric((str(queue["queue"]),), queue[key])
+            yield gauge

@@ -3,7 +3,6 @@
 All that is known of the binding and of NFQUEUE's netlink messages is in this file.
 """
 
-import errno
 import logging
 import os
 import socket
@@ -11,16 +10,14 @@ import struct
 import time
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, final
 
 from inline_topo.errors import InlineTopoError
 
+from .feed import LONGEST_READ, NO_ERRANDS, Errands, Feed, Rest
+
 log = logging.getLogger(__name__)
 
-LONGEST_READ = 0xFFFF - 4
-"""Bytes of a packet that the kernel hands over at most; of a longer one, the rest is cut off."""
-
-_MESSAGE_BYTES = LONGEST_READ + 1024  # with the attributes beside the packet
 _SOCKET_BYTES_A_PACKET = 4096  # what a message of middle size takes of the socket's buffer
 _TIMEVAL = struct.Struct("@ll")
 
@@ -39,7 +36,37 @@ class Orphans(IntEnum):
     REPEAT = 4  # NF_REPEAT: into the queue once more
 
 
-Judge = Callable[[bytes], bytes | None]
+@final
+class Later:
+    """What a judge returns for a packet that gets its verdict when `give` is called, once.
+
+    Until then the packet keeps its place among those that the kernel holds for the queue.
+    """
+
+    __slots__ = ("_data", "_packet")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._packet: Any = None
+
+    def hold(self, packet: Any) -> None:
+        """The binding's packet: only its number is used once its own callback has returned."""
+        self._packet = packet
+
+    def give(self, sent: bytes | None) -> None:
+        """The verdict, as a judge returns it. Does nothing for a packet that is not held."""
+        packet, self._packet = self._packet, None
+        if packet is None:
+            return
+        if sent is None:
+            packet.drop()
+            return
+        if sent is not self._data:
+            packet.set_payload(sent)
+        packet.accept()
+
+
+Judge = Callable[[bytes], bytes | Later | None]
 """An IP packet in, the one to send out: the same object to leave it as it is; None to drop it."""
 
 
@@ -66,7 +93,7 @@ class Queue:
             raise InlineTopoError(f"queue {number}: {_why(error)}") from None
         # The binding's own descriptor, not to be closed by two.
         self._socket = socket.socket(fileno=os.dup(self._queue.get_fd()))
-        self._feed = _Feed(self._socket)
+        self._feed = Feed(self._socket)
         # The binding asks for 4,016 bytes of a packet, and does not read all of such a message.
         self._send(_CONFIG, _PARAMETERS, struct.pack("!IB", LONGEST_READ, _COPY_PACKET))
 
@@ -76,17 +103,19 @@ class Queue:
         look_up: Callable[[], None],
         tick: float,
         orphans: Orphans | None = None,
+        errands: Errands = NO_ERRANDS,
     ) -> None:
         """Give every packet to `judge`, until `stop` is called.
 
         `look_up` is called whenever no packet has come for `tick` seconds. `orphans`: a worker
-        served this queue before and was killed.
+        served this queue before and was killed. While `errands` are outstanding they are attended
+        to between packets, at the price of a system call more for each.
         """
         self._judge = judge
         self._orphans = orphans
         self._next_id = 0
         self._set_patience(tick)
-        self._feed.look_up = look_up
+        self._feed.prepare(look_up, tick, errands)
         self._queue.run_socket(self._feed)
 
     def stop(self) -> None:
@@ -97,7 +126,7 @@ class Queue:
         """Judge what waits in the queue, and return when it is empty, after `seconds` at most."""
         self._judge = judge
         self._socket.setblocking(False)
-        self._queue.run_socket(_Rest(self._socket, time.monotonic() + seconds))
+        self._queue.run_socket(Rest(self._socket, time.monotonic() + seconds))
 
     def _set_patience(self, seconds: float) -> None:
         """A read returns after this time. By the kernel, so that it costs no call more a packet."""
@@ -118,6 +147,9 @@ class Queue:
             sent = self._judge(data)
             if sent is data:
                 send = packet.accept
+            elif type(sent) is Later:
+                sent.hold(packet)
+                send = _do_nothing
             elif sent is not None:
                 packet.set_payload(sent)
                 send = packet.accept
@@ -147,52 +179,6 @@ class Queue:
         queue = socket.htons(self.number)
         header = _HEADER.pack(size, kind, _REQUEST, 0, 0, 0, 0, queue, length, attribute)
         self._socket.send(header + value)
-
-
-class _Feed:
-    """What the binding reads from as if it were a socket; EAGAIN ends its loop.
-
-    It asks for 4,096 bytes and gets the whole message, which may be longer.
-    """
-
-    def __init__(self, source: socket.socket) -> None:
-        self.is_over = False
-        self.look_up: Callable[[], None] = _do_nothing
-        self._receive = source.recv
-
-    def recv(self, size: int) -> bytes:
-        while not self.is_over:
-            try:
-                return self._receive(_MESSAGE_BYTES)
-            except BlockingIOError:
-                self.look_up()
-            except OSError as error:
-                _check_overrun(error)
-        raise BlockingIOError(errno.EAGAIN, "no more")
-
-
-class _Rest:
-    """The same for what waits already, until a point of the monotonic time."""
-
-    def __init__(self, source: socket.socket, deadline: float) -> None:
-        self._receive = source.recv
-        self._deadline = deadline
-
-    def recv(self, size: int) -> bytes:
-        while time.monotonic() < self._deadline:
-            try:
-                return self._receive(_MESSAGE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                _check_overrun(error)
-        raise BlockingIOError(errno.EAGAIN, "no more")
-
-
-def _check_overrun(error: OSError) -> None:
-    """ENOBUFS is no more than a notice: a gap in the numbers tells how many packets were lost."""
-    if error.errno != errno.ENOBUFS:
-        raise error
 
 
 def _do_nothing() -> None:

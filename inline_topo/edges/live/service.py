@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from inline_topo import assemble
 from inline_topo.config import Config
@@ -43,7 +44,15 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
 def _job(config: Config, mode: Mode) -> Job:
     gateway = assemble.gateway(config, drain=mode is Mode.DRAIN)
     queue = config.queue
-    return Job(gateway, mode, config.mtu, queue.on_tcp == "drop", queue.refused_folder)
+    return Job(
+        gateway,
+        mode,
+        config.mtu,
+        partial(assemble.performers, config),
+        most_waiting=queue.max_len // 2,  # the others have the rest of the queue
+        drops_tcp=queue.on_tcp == "drop",
+        refused_folder=queue.refused_folder,
+    )
 
 
 def _bound(config: Config) -> tuple[str, int, int]:

@@ -11,6 +11,9 @@ from .tally import (
     BYTES_ADDED,
     DEATHS,
     EDIT,
+    EFFECT,
+    EFFECT_NS,
+    HELD,
     LOST,
     OPENED_NS,
     OUTCOME,
@@ -58,17 +61,23 @@ def take(source: Source) -> dict[str, Any]:
                 "deaths": row[DEATHS],
                 "packets": row[PACKETS],
                 "lost": row[LOST],
+                "held": row[HELD],
                 **kernel.get(number, {}),
             }
         )
     outcomes: dict[str, dict[str, int]] = {}
     edits: dict[str, Counter[str]] = {}
+    effects: dict[str, dict[str, float]] = {}
     for name in board.names:
         count = board.total(name)
         if count and name[0] == OUTCOME:
             outcomes.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EDIT:
             edits.setdefault(name[1], Counter())[name[2]] += count
+        elif count and name[0] == EFFECT:
+            effects.setdefault(name[1], {})[name[2]] = count
+        elif count and name[0] == EFFECT_NS:
+            effects.setdefault(name[1], {})["seconds"] = round(count / 1e9, 3)
     return {
         "state": "ok" if all(queue["alive"] for queue in queues) else "degraded",
         "mode": source.mode.value,
@@ -76,6 +85,7 @@ def take(source: Source) -> dict[str, Any]:
         "packets": board.total(PACKETS),
         "outcomes": outcomes,
         "edits": {action: dict(fields) for action, fields in edits.items()},
+        "effects": effects,
         "seconds_since_opened": round((now - opened) / 1e9, 1) if opened else None,
         "bytes_added": board.total(BYTES_ADDED),
         "over_mtu": {"ipv4": board.total(OVER_MTU), "ipv6": board.total(OVER_MTU_IPV6)},

@@ -13,7 +13,7 @@ from .board import Board, Row
 from .notify import Notifier
 from .port import Orphans, Queue
 from .tally import DEATHS, PID, READY, TURN_NS, Name
-from .worker import DRAIN, TICK, Job, Worker
+from .worker import CLOSE, DRAIN, SETTLE, TICK, Job, Worker
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ HUNG = 5.0
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _SOON = 1.0  # seconds: what dies younger is started again only after them
-_END = DRAIN + 2 * TICK + 1.0  # seconds that children have to end
+_END = DRAIN + SETTLE + CLOSE + 2 * TICK + 1.0  # seconds that children have to end
 
 
 @dataclass

@@ -5,19 +5,23 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from inline_topo.gateway import CORRUPT, Action, Ask, Gateway, Verdict
+from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
+from inline_topo.masking.effects import Performers
+from inline_topo.masking.flow import Direction
 from inline_topo.wire import ip
 
 from .board import Row
 from .log import Limited
-from .port import Orphans, Queue
+from .port import Later, Orphans, Queue
 from .refused import RefusedPackets
-from .tally import LOST, READY, TCP, TURN_NS, Name, Tally
+from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally
+from .waiting import WaitingRoom
 
 TICK = 0.25
 """Seconds after which a worker looks up from its packets, or from waiting for one."""
@@ -25,10 +29,17 @@ TICK = 0.25
 DRAIN = 0.5
 """Seconds that a worker goes on at most with what waits, once it is told to end."""
 
+SETTLE = 1.0
+"""Seconds that it then waits at most for effects that are under way."""
+
+CLOSE = 0.5
+"""Seconds that it gives connections to close."""
+
 _PROTOCOL_TCP = 6
 _TICK_NS = int(TICK * 0.9e9)  # a tick's read comes back a little early
 _TOLD = frozenset(
     {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
+    | {outcome for outcome in OUTCOMES if outcome.startswith("refused_")}
     | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}
 )
 
@@ -45,11 +56,16 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker works with; a reload replaces it."""
+    """What a worker works with; a reload replaces it.
+
+    `performers` makes those that it has effects performed by; `most_waiting` packets wait for them.
+    """
 
     gateway: Gateway
     mode: Mode
     mtu: int
+    performers: Callable[[], Performers] = dict
+    most_waiting: int = 1024
     drops_tcp: bool = False
     refused_folder: Path | None = None
 
@@ -65,6 +81,7 @@ class Worker:
         self._row = row
         self._tally = Tally(row, job.mtu)
         self._limited = Limited(log)
+        self._room = WaitingRoom(self, job.performers(), job.most_waiting)
         folder = job.refused_folder
         self._refused = RefusedPackets(folder, queue.number) if folder else None
         self._parent = os.getppid()
@@ -72,7 +89,8 @@ class Worker:
         self._lost_before = row[LOST]
 
     def run(self, orphans: Orphans | None) -> None:
-        """Serve, then judge what still waits, for DRAIN seconds at most.
+        """Serve, then judge what still waits, for DRAIN seconds at most, and finish with those that
+        wait for an effect, for SETTLE seconds at most.
 
         `orphans`: what becomes of packets that a killed worker had read.
         """
@@ -83,23 +101,41 @@ class Worker:
         gc.freeze()
         self._row.set(TURN_NS, time.monotonic_ns())
         self._row.set(READY, 1)
-        self._queue.serve(self.judge, self._look_up, TICK, orphans)
+        self._queue.serve(self.judge, self._look_up, TICK, orphans, self._room)
         self._queue.drain(self.judge, DRAIN)
+        self._room.finish(SETTLE)
+        self._room.close(CLOSE)
         self._look_up()
         if self._refused:
             self._refused.close()
 
-    def judge(self, packet: bytes) -> bytes | None:
-        """What to send instead of `packet`; None for nothing."""
-        start = time.monotonic_ns()
-        if start >= self._look_up_at:
+    def judge(self, packet: bytes) -> bytes | Later | None:
+        """What to send instead of `packet`, perhaps later; None for nothing."""
+        started = time.monotonic_ns()
+        if started >= self._look_up_at:
             self._look_up()
-        verdict = self._handle(packet, time.time())
-        if isinstance(verdict, Ask):
-            raise RuntimeError("the gateway asks, and nothing is there to answer it")
+        if self._room.count and (call_id := self._room.call_id_in_line(packet)):
+            verdict = self._line_up(packet, call_id)
+        elif isinstance(answer := self._handle(packet, time.time()), Ask):
+            verdict = self._room.ask(packet, answer, started)
+        else:
+            verdict = answer
+        if isinstance(verdict, Later):
+            return verdict if self._sends else packet
+        return self.conclude(packet, verdict, started)
+
+    def handle(self, packet: bytes) -> Verdict | Ask:
+        """The gateway's answer, for a packet that lined up."""
+        return self._handle(packet, time.time())
+
+    def conclude(self, packet: bytes, verdict: Verdict, started: int) -> bytes | None:
+        """The last word on a packet, every one, before it is sent: what to send, None for nothing.
+
+        `started`: when its handling began, less the time that it waited (monotonic, ns).
+        """
         if verdict.outcome == ip.NOT_UDP and _is_tcp(packet):
             verdict = verdict._replace(action=self._on_tcp, outcome=TCP)
-        self._tally.note(packet, verdict, time.monotonic_ns() - start)
+        self._tally.note(packet, verdict, time.monotonic_ns() - started)
         if verdict.action is Action.DROP or verdict.outcome in _TOLD:
             self._tell(packet, verdict)
         if not self._sends:
@@ -107,6 +143,19 @@ class Worker:
         if verdict.action is Action.DROP and self._refused:
             self._refused.add(packet, f"{verdict.direction.value}: {verdict.outcome}")
         return None if verdict.action is Action.DROP else verdict.packet
+
+    def note_effect(self, kind: str, ending: str, seconds: float, reason: str) -> None:
+        """An effect that ended, and how long it took."""
+        self._tally.note_effect(kind, ending, seconds)
+        if reason:
+            event = f"{kind}_{ending}"
+            self._limited.warning(event, queue=self._queue.number, reason=reason)
+
+    def _line_up(self, packet: bytes, call_id: bytes) -> Verdict | Later:
+        """Behind the packet of this Call-ID that waits, so that they keep their order."""
+        if self._room.is_full():
+            return Verdict(Action.DROP, packet, Direction.NONE, TOO_MANY)
+        return self._room.line_up(packet, call_id)
 
     def _tell(self, packet: bytes, verdict: Verdict) -> None:
         """A line for the log: sizes and outcomes, never a value of a message."""
@@ -124,6 +173,7 @@ class Worker:
         self._look_up_at = now + _TICK_NS
         self._row.set(TURN_NS, now)
         self._row.set(LOST, self._lost_before + self._queue.lost)
+        self._row.set(HELD, self._room.count)
         self._tally.flush()
         self._limited.flush()
         if self._refused:

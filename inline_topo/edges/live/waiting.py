@@ -1,0 +1,219 @@
+"""Packets that wait for an effect, and those behind them, while all others go on.
+
+Packets of one Call-ID keep their order: while one waits, the next ones line up behind it. The
+Call-ID is the one that the packet shows, so (with `mask_callid`) each direction keeps its own.
+"""
+
+import heapq
+import logging
+import re
+import select
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+
+from inline_topo.gateway import Ask, Verdict
+from inline_topo.masking.effects import EffectFailed, Performer, Performers, performer_of
+
+from .performing import Performing, perform_all
+from .port import Later
+from .tally import CROWDED, DONE, FAILED, LATE
+
+_CALL_ID = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
+_NEVER = 3600.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class Host(Protocol):
+    """The worker: what a room does with its packets."""
+
+    def handle(self, packet: bytes) -> Verdict | Ask:
+        """The gateway's answer to a packet that lined up."""
+
+    def conclude(self, packet: bytes, verdict: Verdict, started: int) -> bytes | None:
+        """What to send; `started`: when its handling would have begun without the wait (ns)."""
+
+    def note_effect(self, kind: str, ending: str, seconds: float, reason: str) -> None:
+        """An effect that ended, and how long it took."""
+
+
+class _Guest(NamedTuple):
+    """A packet whose verdict comes later."""
+
+    packet: bytes
+    later: Later
+    call_id: bytes | None
+
+
+@dataclass
+class _Stay:
+    """What a packet waits for."""
+
+    guest: _Guest
+    ask: Ask
+    performer: Performer
+    began: float
+    spent: int  # nanoseconds of handling up to now
+
+
+class WaitingRoom:
+    """Holds `most` packets at most. `count` of them are here; only while there are any, the methods
+    beside `ask` need be called."""
+
+    def __init__(self, host: Host, performers: Performers, most: int) -> None:
+        self.count = 0
+        self._host = host
+        self._performers = performers
+        self._most = most
+        self._performing = Performing()
+        self.fd = self._performing.fd
+        """Readable when there is something to `attend` to."""
+        self._numbers = count()
+        self._stays: dict[int, _Stay] = {}
+        self._due: list[tuple[float, int]] = []  # a heap: deadline, number of the stay
+        self._lines: dict[bytes, deque[_Guest]] = {}  # behind the packet that waits
+
+    def is_full(self) -> bool:
+        """Whether no packet finds room."""
+        return self.count >= self._most
+
+    def call_id_in_line(self, packet: bytes) -> bytes | None:
+        """The Call-ID of a packet that must line up, because one of the same waits."""
+        call_id = _call_id(packet)
+        return call_id if call_id in self._lines else None
+
+    def line_up(self, packet: bytes, call_id: bytes) -> Later:
+        """Keep a packet behind the one that waits."""
+        guest = _Guest(packet, Later(packet), call_id)
+        self._lines[call_id].append(guest)
+        self.count += 1
+        return guest.later
+
+    def ask(self, packet: bytes, ask: Ask, started: int) -> Verdict | Later:
+        """The verdict on a packet where its effects are immediate, or cannot even begin."""
+        call_id = _call_id(packet)
+        guest = _Guest(packet, Later(packet), call_id)
+        return self._advance(guest, ask, started) or guest.later
+
+    def attend(self) -> float:
+        """Go on with what has its result, or waited too long; the seconds until the next one has."""
+        for number, result in self._performing.results():
+            self._resume(number, result)
+        now = time.monotonic()
+        while self._due:
+            deadline, number = self._due[0]
+            if number in self._stays:
+                if deadline > now:
+                    return deadline - now
+                self._fail(number, "no answer in time")
+            else:
+                heapq.heappop(self._due)
+        return _NEVER
+
+    def finish(self, seconds: float) -> None:
+        """Wait until no packet is here. Those that still are after `seconds` go on as if their
+        effects had failed, and nobody waits from then on."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        end = time.monotonic() + seconds
+        while self.count and (left := end - time.monotonic()) > 0:
+            due = self.attend()
+            if self.count:
+                poll.poll(min(due, left) * 1000)
+        self._most = 0
+        for number in list(self._stays):
+            self._fail(number, "the gateway ends")
+
+    def close(self, seconds: float) -> None:
+        """Let the performers close; not waited for longer than this."""
+        self._performing.close(seconds)
+        for performer in {id(one): one for one in self._performers.values()}.values():
+            if performer.is_immediate:
+                performer.close()
+
+    def _advance(self, guest: _Guest, answer: Verdict | Ask, started: int) -> Verdict | None:
+        """Go on until there is a verdict (returned), or something to wait for (None)."""
+        while isinstance(answer, Ask):
+            performer = performer_of(answer.effect, self._performers)
+            began = time.monotonic()
+            if performer.is_immediate:
+                [result] = perform_all(performer, [answer.effect])
+                self._note(performer, result, time.monotonic() - began)
+            elif self.count < self._most:
+                self._stay(guest, answer, performer, began, started)
+                return None
+            else:
+                result = EffectFailed(performer.outcome, "too many packets wait")
+                self._note(performer, result, 0.0, CROWDED)
+            answer = answer.resume(result)
+        return answer
+
+    def _stay(
+        self, guest: _Guest, ask: Ask, performer: Performer, began: float, started: int
+    ) -> None:
+        number, deadline = next(self._numbers), began + performer.patience
+        spent = time.monotonic_ns() - started
+        self._stays[number] = _Stay(guest, ask, performer, began, spent)
+        heapq.heappush(self._due, (deadline, number))
+        if guest.call_id is not None:
+            self._lines.setdefault(guest.call_id, deque())
+        self.count += 1
+        self._performing.begin(performer, number, ask.effect, deadline)
+
+    def _fail(self, number: int, reason: str) -> None:
+        outcome = self._stays[number].performer.outcome
+        self._resume(number, EffectFailed(outcome, reason), LATE)
+
+    def _resume(self, number: int, result: Any, ending: str = DONE) -> None:
+        stay = self._stays.pop(number, None)
+        if stay is None:  # it came too late
+            return
+        self.count -= 1
+        self._note(stay.performer, result, time.monotonic() - stay.began, ending)
+        started = time.monotonic_ns() - stay.spent
+        if self._settle(stay.guest, partial(stay.ask.resume, result), started):
+            self._let_in(stay.guest.call_id)
+
+    def _let_in(self, call_id: bytes | None) -> None:
+        """The next ones of the line, until one has to wait itself."""
+        if call_id is None:
+            return
+        line = self._lines[call_id]
+        while line:
+            guest = line.popleft()
+            self.count -= 1
+            if not self._settle(guest, partial(self._host.handle, guest.packet)):
+                return
+        del self._lines[call_id]
+
+    def _settle(
+        self, guest: _Guest, answer: Callable[[], Verdict | Ask], started: int | None = None
+    ) -> bool:
+        """Give a packet its verdict; False where it has to wait (again)."""
+        started = time.monotonic_ns() if started is None else started
+        sent = None
+        try:
+            verdict = self._advance(guest, answer(), started)
+            if verdict is None:
+                return False
+            sent = self._host.conclude(guest.packet, verdict, started)
+        except Exception:
+            log.exception("a packet was dropped")
+        guest.later.give(sent)
+        return True
+
+    def _note(self, performer: Performer, result: Any, seconds: float, ending: str = DONE) -> None:
+        reason = ""
+        if isinstance(result, EffectFailed):
+            ending, reason = FAILED if ending == DONE else ending, str(result)
+        self._host.note_effect(performer.outcome, ending, seconds, reason)
+
+
+def _call_id(packet: bytes) -> bytes | None:
+    found = _CALL_ID.search(packet)
+    return found[1] if found else None
