@@ -1,7 +1,6 @@
 """When what has expired is removed, by a clock that may jump."""
 
 import time
-from collections.abc import Callable
 
 _JUMP = 5.0  # seconds by which two clocks may part before it is called a jump
 
@@ -14,14 +13,13 @@ class Cleaner:
     A capture whose packets come faster than the clock goes is never cleaned; it ends anyway.
     """
 
-    def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._clock = clock
         self._start: tuple[float, float] | None = None
 
     def is_due(self, now: float) -> bool:
         """Whether the interval is over at `now`, the packet's time; then the next one begins."""
-        clock = self._clock()
+        clock = time.monotonic()
         if self._start is None:
             self._start = clock, now
             return False

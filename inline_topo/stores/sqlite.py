@@ -80,6 +80,8 @@ class SqliteStore:
             self._health.failed(reason, number, saving=saving)
             return answers
         self._health.worked(saving=saving)
+        if self._health.is_failing:
+            self.close()  # it may have been opened where only reading was allowed
         return answers
 
     def _save(self, effects: Sequence[Exchange]) -> list[Answer]:
