@@ -1,10 +1,43 @@
 """`diff` and `audit`: what changed, and what leaks."""
 
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import click
 
 from inline_topo.cli.options import CAPTURE, Given, config_options, print_json
 from inline_topo.errors import InlineTopoError
 from inline_topo.report import json_help
+
+if TYPE_CHECKING:
+    from inline_topo.report.html_leaks import Leaks
+    from inline_topo.report.messages import Seen
+
+_Command = TypeVar("_Command", bound=Callable[..., int | None])
+
+
+def _page_options(command: _Command) -> _Command:
+    for option in (
+        click.option(
+            "--max",
+            "most",
+            type=click.IntRange(min=1),
+            default=500,
+            show_default=True,
+            metavar="N",
+            help="With --html: at most N messages in the page.",
+        ),
+        click.option(
+            "--html",
+            "page_path",
+            metavar="FILE",
+            type=click.Path(),
+            help="A page for a browser too, complete in one file: no script, no network.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(epilog=json_help.DIFF)
@@ -12,13 +45,25 @@ from inline_topo.report import json_help
 @click.argument("after", type=CAPTURE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object (below), for programs.")
 @click.option("--ladder", is_flag=True, help="The flow of each call, an arrow a message.")
-def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
+@_page_options
+@config_options
+def diff(
+    given: Given,
+    before: str,
+    after: str,
+    as_json: bool,
+    ladder: bool,
+    page_path: str | None,
+    most: int,
+) -> int:
     """Show what differs between the SIP messages of two captures, header by header.
 
-    Messages are paired by method or status, CSeq, the tags of From and To, and time. A capture may
-    be `-`, standard input. What is not SIP over UDP is not compared.
+    Messages are paired by method or status, CSeq, the tags of From and To, the hop and time: also
+    where the captures were taken at two points, with different clocks. A capture may be `-`,
+    standard input. What is not SIP over UDP is not compared. With a configuration (or --inside) the
+    page of --html marks what leaks in AFTER.
 
-    Exit status: 0 no message differs, 1 some do, 2 trouble.
+    Exit status: 0 the same messages in the same order, 1 they differ, 2 trouble.
     """
     from inline_topo.report import diff as report
     from inline_topo.report.messages import Tally, load
@@ -28,10 +73,17 @@ def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
         raise click.UsageError("--json and --ladder do not go together")
     if before == after == "-":
         raise click.UsageError("only one of BEFORE and AFTER can be standard input")
-    differences = report.compare(pair(load(before, Tally()), load(after, Tally())))
+    left, right = load(before, Tally()), load(after, Tally())
+    differences = report.compare(pair(left, right))
     if not differences:
         raise InlineTopoError(f"no SIP over UDP, neither in {before} nor in {after}")
     summary = report.summarize(differences)
+    if page_path:
+        from inline_topo.report import html, html_diff
+
+        _check_target(page_path, before, after)
+        leaks = None if given.is_empty else _leaks(given, right)
+        html.write(html_diff.page(before, after, differences, summary, most, leaks), page_path)
     if as_json:
         print_json(report.as_dict(before, after, differences))
     else:
@@ -51,7 +103,8 @@ def diff(before: str, after: str, as_json: bool, ladder: bool) -> int:
 @click.option("-r", "source", type=CAPTURE, required=True, metavar="FILE", help="The capture.")
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object (below), for programs.")
-def audit(given: Given, source: str, as_json: bool) -> int:
+@_page_options
+def audit(given: Given, source: str, as_json: bool, page_path: str | None, most: int) -> int:
     """Find what shows of the inside in the messages that leave.
 
     Judges the header fields that mode topoh masks; what this version does not mask (SDP, From, To,
@@ -68,9 +121,14 @@ def audit(given: Given, source: str, as_json: bool) -> int:
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
     tally = Tally()
     with open_capture(source) as capture:
-        messages = read(capture, tally)
+        messages = list(read(capture, tally)) if page_path else read(capture, tally)
         found = report.audit(messages, tally, config, flows, codec)
     report.check_judged(found, source)
+    if page_path:
+        from inline_topo.report import html, html_audit
+
+        _check_target(page_path, source)
+        html.write(html_audit.page(source, list(messages), found, flows, most), page_path)
     if as_json:
         print_json(report.as_dict(source, found))
     else:
@@ -79,3 +137,21 @@ def audit(given: Given, source: str, as_json: bool) -> int:
 
         show(console(), source, found)
     return 1 if found.leaks else 0
+
+
+def _check_target(target: str, *sources: str) -> None:
+    for source in sources:
+        if source != "-" and os.path.exists(target) and os.path.samefile(source, target):
+            raise InlineTopoError(f"{target}: is an input too, give the page another name")
+
+
+def _leaks(given: Given, messages: "list[Seen]") -> "Leaks":
+    """What shows in messages that leave, by packet."""
+    from inline_topo import assemble
+    from inline_topo.report import audit as report
+    from inline_topo.report.html_leaks import by_packet
+    from inline_topo.report.messages import Tally
+
+    config, codec = given.load_to_read()
+    flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
+    return by_packet(report.audit(messages, Tally(), config, flows, codec))
