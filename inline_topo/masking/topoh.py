@@ -95,12 +95,12 @@ class Topoh:
             (Direction.INGRESS, True): Rules(*self.ingress_request()),
             (Direction.INGRESS, False): Rules(*self.ingress_response()),
         }
-        self._names = {
-            key: FieldNames(
-                {*rules.fields, *rules.identifiers, *self.looked_at(*key, rules.fields)}
-            )
-            for key, rules in self._rules.items()
-        }
+        self._names = {key: FieldNames(self.parsed_for(*key)) for key in self._rules}
+
+    def parsed_for(self, direction: Direction, is_request: bool) -> set[str]:
+        """The fields that requests or responses in this direction are parsed for."""
+        fields, identifiers = self._rules[direction, is_request]
+        return {*fields, *identifiers, *self.looked_at(direction, is_request, fields)}
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
         """The fields that rules look at beside those that they edit."""
@@ -204,6 +204,17 @@ class Topoh:
         in_uris = dict.fromkeys((*REFERENCES, names.CONTACT), in_uri)
         table = {**dict.fromkeys(CALL_IDS, plain), **in_uris}
         return {name: rule for name, rule in table.items() if not self.carriers.is_stripped(name)}
+
+    # --- what the inside calls it ---------------------------------------------------------------
+
+    def clear_call_id(self, message: Message, flow: Flow) -> bytes:
+        """The Call-ID of a message that enters, as the inside has it."""
+        call_id = message.first(names.CALL_ID)
+        return self._unmask(flow)(call_id) if self.options.mask_callid else call_id
+
+    def clear_via1(self, value: bytes) -> bytes:
+        """The topmost Via of a response that enters, as the inside has it."""
+        return (self.codec.open_via1(value) if self.options.nat else None) or value
 
     # --- masking ------------------------------------------------------------------------------
 

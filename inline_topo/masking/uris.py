@@ -17,6 +17,8 @@ from inline_topo.sip.message import Span
 
 MASKED = "masked"
 OPENED = "opened"
+REMOVED = "removed"  # mode topos: into a store
+RESTORED = "restored"  # mode topos: from there
 SWAPPED = "swapped"
 STRIPPED = "stripped"
 REPLACED = "replaced"

@@ -10,7 +10,7 @@ from inline_topo.masking import topoh
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED
+from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED, REMOVED, RESTORED
 from inline_topo.sip import names
 
 from .board import Board, Row
@@ -34,7 +34,7 @@ FIELDS = (
 )
 OTHER = "other"
 """What a field is called that has no counter of its own."""
-ACTIONS = (MASKED, OPENED, *IRREVERSIBLE)
+ACTIONS = (MASKED, OPENED, REMOVED, RESTORED, *IRREVERSIBLE)
 DIRECTIONS = tuple(direction.value for direction in Direction)
 TCP = "tcp"
 """The outcome of SIP over TCP, which only the live gateway knows by its port."""

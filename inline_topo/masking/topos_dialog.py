@@ -1,0 +1,68 @@
+"""What a message says about its dialog and its transaction: the names of records."""
+
+import re
+from typing import NamedTuple
+
+from inline_topo.masking.flow import Direction
+from inline_topo.sip import address, names, values, via
+from inline_topo.sip.message import Message, Span
+
+_PLAIN_TAG = re.compile(rb"[^\s;,<>\"=]+")
+
+FIELDS = frozenset({names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.CONTACT})
+"""What must be parsed for that."""
+
+
+class Dialog(NamedTuple):
+    """Where a message stands (RFC 3261 section 12): `local` is the tag of the party inside, `remote`
+    that of the one outside, each empty where it is not there yet. `method` is the CSeq's in upper
+    case, `cseq` number and method."""
+
+    call_id: bytes
+    local: bytes
+    remote: bytes
+    method: bytes
+    cseq: bytes
+
+
+def dialog_of(message: Message, direction: Direction, call_id: bytes | None = None) -> Dialog:
+    """The dialog of a message. `call_id`: as the inside has it, where the message has another."""
+    local, remote = tag_of(message, names.FROM), tag_of(message, names.TO)
+    if (direction is Direction.EGRESS) is not message.is_request:
+        local, remote = remote, local
+    words = message.first(names.CSEQ).split()
+    method = (message.method or (words[-1] if words else b"")).upper()
+    return Dialog(
+        message.first(names.CALL_ID) if call_id is None else call_id,
+        local,
+        remote,
+        method,
+        b" ".join(words),
+    )
+
+
+def tag_of(message: Message, name: str) -> bytes:
+    """The tag of From or To; empty where it has none."""
+    spans = message.fields.get(name)
+    if not spans:
+        return b""
+    data, (start, end) = message.data, spans[0]
+    found = data.rfind(b";tag=", start, end)
+    if found >= 0 and _PLAIN_TAG.fullmatch(data, found + 5, end):
+        return data[found + 5 : end]
+    return address.tag(data, start, end)
+
+
+def vias_of(message: Message) -> list[Span]:
+    """The Via values."""
+    return values.split(message.data, message.fields.get(names.VIA, []))
+
+
+def transaction_of(value: bytes) -> bytes:
+    """What a topmost Via says about its transaction: sent-by and branch (RFC 3261 section 17.1.3)."""
+    parts = via.parse(value, 0, len(value))
+    if not parts:
+        return value
+    sent_by = value[parts.host[0] : parts.sent_by_end]
+    branch = value[slice(*parts.branch)] if parts.branch[0] >= 0 else b""
+    return sent_by.lower() + b" " + branch

@@ -1,0 +1,105 @@
+"""What stands in a Contact's place in mode topos: `sip:btpsh-<id>@<contact host>`.
+
+The letter says in what the Contact left, `b` in a request and `a` in a response, as in Kamailio's topos
+where a call comes in by one side and goes out by the other; it decides nothing. The id is the MAC in
+the key of the record that holds the Contact, in hexadecimal: clients lower the case of URIs.
+"""
+
+import re
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+from inline_topo.masking.codecs.base import Codec, OpenedUri
+from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
+from inline_topo.sip import uri as uris
+
+CONTACT = b"c"
+"""The kind of a Contact's record."""
+
+MOST_IDS = 64
+"""Ids in one message that are looked up."""
+
+_WORD = b"tpsh-"
+_ID = re.compile(rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE)
+
+
+class Target(NamedTuple):
+    """Where a Contact's record leads: its URI, and the Routes to it, in the order of a request."""
+
+    uri: bytes
+    routes: tuple[bytes, ...]
+
+    def pack(self) -> bytes:
+        """The record's content."""
+        return pack((self.uri, *self.routes))
+
+    @classmethod
+    def unpack(cls, content: bytes) -> "Target":
+        uri, *routes = unpack(content)
+        return cls(uri, tuple(routes))
+
+
+class Ids:
+    """Writes ids and finds them. `host` is empty where the mask address stands in its place;
+    `parameter`: the id is the value of this URI parameter, and the user stays (contact_mode 1)."""
+
+    def __init__(self, host: bytes = b"", parameter: bytes = b"") -> None:
+        self._host = host
+        self._parameter = parameter
+        self.targets: dict[bytes, Target] = {}  # of the message that is being opened
+
+    def write(self, letter: bytes, key: bytes, uri: bytes, mask: bytes) -> bytes:
+        """The URI that stands in `uri`'s place."""
+        scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
+        word = letter + _WORD + key[1:].hex().encode()
+        host = self._host or mask
+        if not self._parameter:
+            return b"".join((scheme, word, b"@", host))
+        parts = uris.parse(uri)
+        user = (parts.userinfo or b"").partition(b":")[0] if parts else b""
+        at = b"@" if user else b""
+        return b"".join((scheme, user, at, host, b";", self._parameter, b"=", word))
+
+    def opening(self, codec: Codec) -> Codec:
+        """`codec`, but that it opens the ids in `targets` too."""
+        return cast(Codec, _Opening(codec, self))
+
+
+def key_in(uri: bytes) -> bytes | None:
+    """The key of the record that a URI names."""
+    match = _ID.search(uri) if _WORD in uri else None
+    return _key(match[1]) if match else None
+
+
+def keys_in(text: bytes) -> list[bytes]:
+    """The keys of the records that a text names."""
+    if _WORD not in text:
+        return []
+    return list(dict.fromkeys(_key(match[1]) for match in islice(_ID.finditer(text), MOST_IDS)))
+
+
+def _key(text: bytes) -> bytes:
+    return CONTACT + bytes.fromhex(text.decode())
+
+
+class _Opening:
+    """A codec that first looks for ids."""
+
+    def __init__(self, codec: Codec, ids: Ids) -> None:
+        for name in dir(codec):
+            if not name.startswith("_"):
+                setattr(self, name, getattr(codec, name))
+        self._codec = codec
+        self._ids = ids
+        self.may_open: Any = self._may_open
+        self.open_uri: Any = self._open_uri
+
+    def _may_open(self, data: bytes, start: int, end: int) -> bool:
+        return data.find(_WORD, start, end) >= 0 or self._codec.may_open(data, start, end)
+
+    def _open_uri(self, uri: bytes) -> OpenedUri | None:
+        if _WORD in uri:
+            target = self._ids.targets.get(key_in(uri) or b"")
+            if target:
+                return OpenedUri(target.uri, bare=False)
+        return self._codec.open_uri(uri)

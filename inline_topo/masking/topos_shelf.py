@@ -1,0 +1,119 @@
+"""What mode topos keeps in a store, seen from the packet path: bounded memory of it, and what is asked.
+
+Records are immutable: a key is a MAC over what its record says. So what was once read or written stays
+true, on every gateway, and the memory needs no care. A rule that must wait is a generator (Steps): it
+yields an Exchange, gets the result, and returns its edits.
+"""
+
+import logging
+from collections.abc import Generator
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
+from inline_topo.masking.codecs.records import Seal
+from inline_topo.masking.effects import EffectFailed, Exchange, Need, Record
+
+log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+Steps = Generator[Exchange, Any, _Result]
+
+_REMEMBERED = 1 << 15
+_LONGEST_REMEMBERED = 2048
+_FOREVER = float("inf")
+_ABSENT = 10.0  # seconds for which what is not there is not asked for again
+
+
+class Entry(NamedTuple):
+    """A record before it is sealed: its content is kept under its key for `lifetime` seconds."""
+
+    key: bytes
+    content: bytes
+    lifetime: float
+
+
+class _Known(NamedTuple):
+    content: bytes | None  # None: there is nothing
+    until: float  # the end of the life that we asked for; of nothing: how long that is believed
+
+
+class Shelf:
+    """Records of one key ring."""
+
+    def __init__(self, seal: Seal) -> None:
+        self.key = seal.key
+        self._seal = seal
+        self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+
+    def remembers(self, key: bytes, now: float) -> bool:
+        """Whether it is known what is kept under `key`, or that nothing is."""
+        known = self._known.get(key)
+        return known is not None and (known.content is not None or now < known.until)
+
+    def get(self, key: bytes) -> bytes | None:
+        """What is known to be kept under `key`."""
+        known = self._known.get(key)
+        return known.content if known else None
+
+    def nothing(self, key: bytes) -> None:
+        """Take note that nothing is kept under `key`, so that nobody asks the store."""
+        self._known.remember(key, _Known(None, _FOREVER), 0)
+
+    def note(self, key: bytes, content: bytes) -> None:
+        """Take note of what was read elsewhere; it is not known for how long it is kept."""
+        if self.get(key) != content:
+            self._known.remember(key, _Known(content, 0), len(content))
+
+    def save(self, now: float, entries: list[Entry]) -> Steps[None]:
+        """Keep `entries`, but for those that are known to be kept for half of their life yet."""
+        due = [entry for entry in entries if not self._is_fresh(entry, now)]
+        if due:
+            records = [
+                Record(key, self._seal.seal(key, content), life) for key, content, life in due
+            ]
+            yield Exchange(now, save=tuple(records))
+            for key, content, lifetime in due:
+                self._known.remember(key, _Known(content, now + lifetime), len(content))
+
+    def _is_fresh(self, entry: Entry, now: float) -> bool:
+        known = self._known.get(entry.key)
+        if not known or known.content != entry.content:
+            return False
+        return known.until - now >= entry.lifetime / 2
+
+    def load(self, now: float, keys: list[bytes]) -> Steps[dict[bytes, bytes]]:
+        """What is kept under `keys`. Raises EffectFailed where a value is not of our making."""
+        wanted = tuple(key for key in keys if not self.remembers(key, now))
+        contents = {key: known.content for key in keys if (known := self._known.get(key))}
+        if wanted:
+            found = yield Exchange(now, load=wanted)
+            for key in wanted:
+                contents[key] = content = self._open(key, found.get(key))
+                until = 0 if content is not None else now + _ABSENT
+                self._known.remember(key, _Known(content, until), len(content or b""))
+        return {key: content for key, content in contents.items() if content is not None}
+
+    def _open(self, key: bytes, value: bytes | None) -> bytes | None:
+        content = self._seal.open(key, value) if value is not None else None
+        if value is not None and content is None:
+            log.warning(
+                "the dialog store's record %s was changed, or made with another key", key.hex()
+            )
+            raise EffectFailed("store", "a record was changed, or made with another key")
+        return content
+
+
+def drive(steps: Steps[list[Edit]]) -> list[Edit] | Need:
+    """Take `steps` as far as they go without waiting."""
+    return _resume(steps, None)
+
+
+def _resume(steps: Steps[list[Edit]], result: Any) -> list[Edit] | Need:
+    try:
+        effect = steps.throw(result) if isinstance(result, EffectFailed) else steps.send(result)
+    except StopIteration as end:
+        edits: list[Edit] = end.value
+        return edits
+    return Need(effect, partial(_resume, steps))
