@@ -7,13 +7,27 @@ from contextlib import ExitStack
 from ipaddress import ip_network
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
 
 from inline_topo.errors import RulesError
 from inline_topo.rules import firewall, iptables, preflight, status
 from inline_topo.rules.plan import Family, Plan, Shape
 from tests.netns import nfqueue
 from tests.netns.nfqueue import Listener
-from tests.netns.topology import INSIDE, LAN, OUTSIDE, WAN, Namespace, Row, phone_address, row
+from tests.netns.topology import (
+    INSIDE,
+    LAN,
+    OUTSIDE,
+    WAN,
+    Namespace,
+    Row,
+    phone_address,
+    receive_tagged,
+    row,
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
@@ -469,3 +483,24 @@ def test_a_bridge_judges_frames_where_br_netfilter_is_on(interfaces: tuple[str, 
                     assert len(queued.packet) == size + HEADERS[family]
                     assert len(out.recv(5000)) == size
         assert net.gateway.tracked() == 0
+
+
+@BOTH
+def test_a_bridge_judges_tagged_frames_where_told_to(family: Family) -> None:
+    ip = (IP if family is Family.IPV4 else IPv6)(src=WAN[family], dst=OUTSIDE[family])
+    with row(bridge=True) as net:
+        apply(net.gateway, ROUTER)
+        sender, receiver = net.inside.link(), net.outside.link()
+        frame = Ether(dst=receiver.getsockname()[4], src=sender.getsockname()[4])
+        frame = frame / Dot1Q(vlan=7) / ip / UDP(sport=5060, dport=5060) / Raw(b"x" * 100)
+        for judged in (False, True):
+            setting = f"net.bridge.bridge-nf-filter-vlan-tagged={int(judged)}"
+            net.gateway.run("sysctl", "-qw", setting)
+            with Listener(net.gateway) as listener:
+                sender.send(bytes(frame))
+                if judged:
+                    assert len(listener.accept().packet) == 100 + HEADERS[family]
+                assert not listener.has_more(0)
+            payload, vlan = receive_tagged(receiver)
+            assert payload.endswith(b"x" * 100)
+            assert vlan == 7

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
 
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.rules.plan import Family
-from tests.netns.topology import INSIDE, OUTSIDE, Row, row
+from tests.netns.topology import INSIDE, OUTSIDE, WAN, Row, receive_tagged, row
 
 pytest.importorskip("netfilterqueue", reason="NetfilterQueue is not installed")
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -191,6 +194,32 @@ def test_the_servers_own_machine(net: Row, file: Path, family: Family) -> None:
         assert opened.startswith(b"BYE sip:alice@")
         assert opened.endswith(b":5070 SIP/2.0")
     assert net.gateway.tracked() == 0
+
+
+def test_a_bridge_masks_frames_whose_message_grows_past_the_mtu_tagged_or_not(file: Path) -> None:
+    server, peer = WAN[Family.IPV4], OUTSIDE[Family.IPV4]
+    file.write_text(f'inside = ["{server}"]\n[topoh]\nmask_key_file = "mask.key"\n')
+    ip = IP(src=server, dst=peer, flags="DF") / UDP(sport=5060, dport=5060)
+    with row(bridge=True) as net:
+        net.gateway.run("sysctl", "-qw", "net.bridge.bridge-nf-filter-vlan-tagged=1")
+        assert ours(net, "rules", "apply", "-c", file).returncode == 0
+        sender, receiver = net.inside.link(), net.outside.link()
+        out = net.outside.udp(peer, 5060)
+        ends = {"dst": receiver.getsockname()[4], "src": sender.getsockname()[4]}
+        with running(net, file):
+            for body in (0, 1460 - len(invite(Family.IPV4, body=1000)) + 1000):
+                sent = invite(Family.IPV4, body=body)
+                sender.send(bytes(Ether(**ends) / ip / Raw(sent)))
+                masked = out.recv(5000)
+                assert b":5070" not in masked
+                assert len(masked) > len(sent)
+                sender.send(bytes(Ether(**ends) / Dot1Q(vlan=7) / ip / Raw(sent)))
+                frames = [receive_tagged(receiver)]
+                while frames[-1][0][20] & 0x20:
+                    frames.append(receive_tagged(receiver))
+                assert b"".join(frame[34:] for frame, _ in frames)[8:] == masked
+                assert {vlan for _, vlan in frames} == {7}
+            assert len(frames) == 2
 
 
 @BOTH

@@ -8,6 +8,7 @@ import ctypes
 import itertools
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from inline_topo.rules.plan import Family
 
 OFFLOAD = Path(__file__).parents[2] / "scripts" / "lab" / "offload.py"
+_SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 263, 8, 16  # packet(7)
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
@@ -73,6 +75,16 @@ class Namespace(NamedTuple):
             udp.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: IP_PMTUDISC_DONT
         return udp
 
+    def link(self) -> socket.socket:
+        """A socket for whole frames on its eth0; see `receive_tagged`."""
+        with self.enter():
+            link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.sockets.append(link)
+            link.bind(("eth0", 0x0003))  # ETH_P_ALL
+        link.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        link.settimeout(2)
+        return link
+
     def tracked(self) -> int:
         """How many entries its conntrack has."""
         with self.enter():
@@ -85,6 +97,14 @@ class Row(NamedTuple):
     outside: Namespace
     gateway: Namespace
     inside: Namespace
+
+
+def receive_tagged(link: socket.socket) -> tuple[bytes, int]:
+    """The next frame with a VLAN tag that comes, without it, and the VLAN."""
+    while True:
+        frame, [(_, _, auxiliary)], *_ = link.recvmsg(65536, 100)
+        if struct.unpack_from("=I", auxiliary)[0] & _TP_STATUS_VLAN_VALID:
+            return frame, struct.unpack_from("=H", auxiliary, 16)[0]
 
 
 @contextmanager
