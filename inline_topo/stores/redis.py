@@ -34,7 +34,7 @@ from inline_topo.errors import ConfigError
 from inline_topo.masking.effects import EffectFailed, Exchange
 from inline_topo.stores.base import SCHEMA, Answer, Stored, StoreError, failed
 from inline_topo.stores.health import Health
-from inline_topo.stores.redis_url import CLUSTER, SENTINEL, nodes
+from inline_topo.stores.redis_url import CLUSTER, SENTINEL, check_options, nodes
 from inline_topo.stores.urls import shown
 
 _PREFIX = b"inline-topo:"
@@ -145,6 +145,7 @@ class RedisStore:
             nodes(self._url, self._name)
             return None
         if scheme != SENTINEL:
+            check_options(self._url, self._name)
             try:
                 return Redis.from_url(self._url, **self._limits(_STEPS))
             except (ValueError, TypeError) as error:

@@ -9,6 +9,7 @@ SENTINEL, CLUSTER = "redis+sentinel", "redis+cluster"
 
 _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_PLAIN = ("db", "username", "password", *_FILES)
 _WORDS = ("sentinel_username", "sentinel_password")
 
 
@@ -20,6 +21,14 @@ class Nodes(NamedTuple):
     database: int
     options: dict[str, Any]
     sentinel_options: dict[str, str]
+
+
+def check_options(url: str, shown: str) -> None:
+    """ConfigError where the URL of a single Redis has an option that would change more than where
+    it is, or is not known; redis-py takes them all."""
+    for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):
+        if name not in _PLAIN:
+            raise ConfigError(f"store {shown}: {name} is not an option of such a store")
 
 
 def nodes(url: str, shown: str) -> Nodes:

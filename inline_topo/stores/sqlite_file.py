@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from inline_topo.errors import ConfigError
 from inline_topo.stores.base import SCHEMA
+from inline_topo.stores.urls import shown
 
 APPLICATION_ID = 0x49544F50
 """What `file` and SQLite tell the store's files by: "ITOP"."""
@@ -39,7 +40,7 @@ def options(url: str) -> Options:
     parts = urlsplit(url)
     path = Path(unquote(parts.path)[1:])
     if parts.netloc or not path.is_absolute():
-        raise ConfigError(f"store {url}: sqlite wants a whole path: sqlite:////var/lib/...")
+        raise ConfigError(f"store {shown(url)}: sqlite wants a whole path: sqlite:////var/lib/...")
     found = Options(path)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name == "synchronous" and value in ("normal", "full"):
@@ -48,7 +49,7 @@ def options(url: str) -> Options:
             found = found._replace(most_bytes=int(value) << 20)
         else:
             known = "synchronous=normal|full and max_mib=N"
-            raise ConfigError(f"store {url}: {name}={value}: not one of {known}")
+            raise ConfigError(f"store {shown(url)}: {name}={value}: not one of {known}")
     return found
 
 

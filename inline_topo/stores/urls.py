@@ -1,6 +1,6 @@
 """The URL of a store: which one it is, and how it may be shown."""
 
-from urllib.parse import urlsplit, urlunsplit
+import re
 
 from inline_topo.errors import ConfigError
 from inline_topo.stores.base import Store
@@ -49,15 +49,11 @@ def open_store(url: str, timeout: float, clean_interval: float = 60.0) -> Store:
 
 def shown(url: str) -> str:
     """The URL without its secrets, for a log or an error."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable URL)"
-    user, at, place = parts.netloc.rpartition("@")
-    if at:
-        user = user.partition(":")[0]
-    query = "&".join(_shown_option(option) for option in parts.query.split("&"))
-    return urlunsplit((parts.scheme, f"{user}{at}{place}", parts.path, query, ""))
+    place, mark, query = url.partition("?")
+    if login := re.fullmatch(r"([a-z+]*://)(.*)@(.*)", place, re.DOTALL):
+        scheme, user, host = login.groups()
+        place = f"{scheme}{user.partition(':')[0]}@{host}"
+    return f"{place}{mark}{'&'.join(map(_shown_option, query.split('&')))}"
 
 
 def _shown_option(option: str) -> str:
