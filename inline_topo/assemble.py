@@ -15,6 +15,8 @@ from inline_topo.masking.drain import Draining
 from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
+from inline_topo.masking.leaks.places import Scope
+from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.topoh import Options, Topoh
@@ -120,6 +122,8 @@ def strategy(
         nat=config.shape == "nat",
         callid_prefix=config.topoh.callid_prefix.encode(),
         hide=switches(config),
+        sdp=config.hide.sdp,
+        bodies=config.hide.bodies,
     )
     if drain:
         return Draining(codec, hosts, policy, options)
@@ -148,6 +152,20 @@ def switches(config: Config) -> Switches:
         user_agent=hide.user_agent,
         from_to=hide.from_to,
     )
+
+
+def scanner(config: Config, codec: Codec) -> Scanner:
+    """What finds leaks in messages that leave."""
+    scope = Scope(
+        hide=switches(config),
+        nat=config.shape == "nat",
+        call_ids=config.topoh.mask_callid,
+        redirections=not config.topoh.mask_mode & 1,
+        sdp=config.hide.sdp,
+        bodies=config.hide.bodies,
+        everything=config.profile == "strict",
+    )
+    return Scanner(hosts(config), policy(config), codec, scope)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

@@ -30,7 +30,8 @@ def test_the_slide_call_masked(command: Command, captures: Path, config: Path) -
     status, out, _ = command("audit", "-r", path, "-c", config)
     assert status == 0
     assert out.splitlines() == [
-        "not masked in this version: 4 places (SDP c= 2, SDP o= 2)",
+        "left clear, as configured: 2 places (SDP o= 2)",
+        "media shows inside: 2 places (SDP c= 2): no relay takes the streams over",
         f"{path}: judged 3 messages that leave; 3 that enter are not judged",
         "no leaks",
     ]
@@ -67,9 +68,9 @@ def test_json(command: Command, captures: Path, config: Path) -> None:
     ]
     assert tree["leaks"][1]["text"] == "sip:105@192.168.178.27:40416"
     assert tree["not_masked"] == [
-        {"field": "SDP c=", "kind": "ipv4", "count": 2},
         {"field": "SDP o=", "kind": "ipv4", "count": 2},
     ]
+    assert tree["media_shown"] == [{"field": "SDP c=", "kind": "ipv4", "count": 2}]
     assert tree["not_read"] == {"sip_over_tcp": 0, "incomplete_fragments": 0, "cut_packets": 0}
 
 

@@ -125,7 +125,7 @@ class Carriers:
             table[names.ORGANIZATION] = self.strip
         for listed, rule in ((switches.swap, self.swap_hosts), (switches.strip, self.strip)):
             table |= dict.fromkeys(map(_canonical, listed), rule)
-            table |= dict.fromkeys((name for name in table if _is_in(name, listed)), rule)
+            table |= dict.fromkeys((name for name in table if is_listed(name, listed)), rule)
         if switches.texts and not is_request:
             table[names.REASON_PHRASE] = self.swap_reason_phrase
         return table
@@ -146,7 +146,7 @@ class Carriers:
 
     def is_stripped(self, name: str) -> bool:
         """Whether a field is removed, so that nothing else may edit it."""
-        return _is_in(name, self._switches.strip)
+        return is_listed(name, self._switches.strip)
 
     # --- masked, and opened again ---------------------------------------------------------------
 
@@ -253,5 +253,6 @@ def _canonical(name: str) -> str:
     return names.field_name(name.encode())
 
 
-def _is_in(name: str, listed: tuple[str, ...]) -> bool:
+def is_listed(name: str, listed: tuple[str, ...]) -> bool:
+    """Whether a header is in a list of `swap` or `strip`."""
     return any(fnmatchcase(name.lower(), one.lower()) for one in listed)

@@ -108,15 +108,16 @@ class Hosts:
     def _classify(self, host: bytes) -> Host:
         address = pack_address(host)
         if address:
-            return self._literal(address)
+            return self.literal(address)
         name = host.lower().rstrip(b".")
         named = any(name == n or name.endswith(b"." + n) for n in self.protected_names)
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
             packed = filter(None, (pack_address(m[1]) for m in _IPV4_TEXT.finditer(name)))
-            named = any(host.named and not host.own for host in map(self._literal, packed))
+            named = any(host.named and not host.own for host in map(self.literal, packed))
         return Host(b"", name in self._own_names, named, name if named else b"")
 
-    def _literal(self, address: bytes) -> Host:
+    def literal(self, address: bytes) -> Host:
+        """What is known of a packed address."""
         named = address in self.inside or address in self._protected
         return Host(address, address in self.own_addresses, named)
 

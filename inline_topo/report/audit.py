@@ -1,27 +1,21 @@
-"""The audit: every place in messages that leave where something hidden shows.
-
-It reads a capture as a peer outside would, and shares with the masker only the parsing of fields and
-the configuration, so that it finds what the masker overlooks.
-"""
+"""The audit: every place in messages that leave where something hidden shows (masking.leaks)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from inline_topo import assemble
 from inline_topo.config import Config
 from inline_topo.errors import InlineTopoError
 from inline_topo.masking.codecs.base import Codec
-from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.masking.flow import Direction, Flows
+from inline_topo.masking.leaks.scan import BY_POLICY, IN_MEDIA, LEAK
 from inline_topo.masking.policy import decides
 from inline_topo.report.messages import Seen, Tally
-from inline_topo.report.places import CALL_ID, NAMED_ONLY, OPEN, Place, Places, visible
-from inline_topo.report.sightings import Judge, Sighting
 from inline_topo.report.texts import count, printable, seconds
 from inline_topo.sip import names
 
-# Fields that say what a program is: four numbers with dots are a version there, no address.
-_VERSIONS = frozenset({"User-Agent", "Server", "SDP s=", "SDP a=tool", "Allow", "Supported"})
 _CALLS_REMEMBERED = 1 << 16
 
 
@@ -40,8 +34,9 @@ class Leak(NamedTuple):
 
 @dataclass
 class Audit:
-    """What was looked at and what was found. `not_masked` counts what this version leaves in clear by
-    (field, kind), `by_policy` what a rule of the policy does."""
+    """What was looked at and what was found, counted by (field, kind) where it is no leak: in
+    `not_masked` what the configuration hides nothing of, in `by_policy` what a rule leaves clear, in
+    `media` where streams go, if no relay takes them over."""
 
     messages: Counter[str] = field(default_factory=Counter)  # by direction
     judged: int = 0  # messages that leave and that masking applies to
@@ -49,6 +44,7 @@ class Audit:
     leaks: list[Leak] = field(default_factory=list)
     not_masked: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_policy: Counter[tuple[str, str]] = field(default_factory=Counter)
+    media: Counter[tuple[str, str]] = field(default_factory=Counter)
     tally: Tally = field(default_factory=Tally)
 
 
@@ -80,66 +76,33 @@ def check_judged(audit: Audit, name: str) -> None:
 class _Auditor:
     def __init__(self, config: Config, flows: Flows, codec: Codec, audit: Audit) -> None:
         self.audit = audit
-        self._judge = Judge(config)
-        self._places = Places(config)
+        self._scan = assemble.scanner(config, codec).scan
         self._flows = flows
-        self._codec = codec
         self._made_outside: set[bytes] = set()
 
     def look(self, seen: Seen) -> None:
+        audit = self.audit
         flow = self._flows.find(seen.endpoints)
-        self.audit.messages[flow.direction.value] += 1
+        audit.messages[flow.direction.value] += 1
         if flow.direction is Direction.INGRESS:
             self._remember(seen)
         if flow.direction is not Direction.EGRESS:
             return
-        masked = seen.message is None or decides(flow.rules, seen.message)
-        if masked:
-            self.audit.judged += 1
+        if seen.message is None or decides(flow.rules, seen.message):
+            audit.judged += 1
         else:
-            self.audit.skipped += 1
-        for place in self._places.of(seen, flow):
-            for sighting in self._sightings(place, flow):
-                self._file(seen, flow, place, sighting, masked)
-
-    def _file(self, seen: Seen, flow: Flow, place: Place, sighting: Sighting, masked: bool) -> None:
-        by_rule = flow.masks_identifiers if place.sort == CALL_ID else masked
-        if place.sort == OPEN:
-            self.audit.not_masked[place.field, sighting.kind] += 1
-        elif not by_rule:
-            self.audit.by_policy[place.field, sighting.kind] += 1
-        else:
-            self.audit.leaks.append(
-                Leak(
-                    seen.number,
-                    seen.time,
-                    seen.start_line,
-                    place.field,
-                    sighting.kind,
-                    sighting.shown,
-                    place.text,
-                )
-            )
-
-    def _sightings(self, place: Place, flow: Flow) -> list[Sighting]:
-        is_call_id = place.sort == CALL_ID or place.field.endswith(names.CALL_ID)
-        if is_call_id and place.text in self._made_outside:
-            return []
-        search: Callable[..., list[Sighting]] = self._judge.hidden
-        if is_call_id:
-            search = self._judge.mentioned
-        elif place.sort == NAMED_ONLY or place.field in _VERSIONS:
-            search = self._judge.named
-        found = search(place.text, visible(flow))
-        if found and place.sort != OPEN:  # digits in a token may read as an address, by chance
-            found = search(self._without_tokens(place.text), visible(flow))
-        return found
-
-    def _without_tokens(self, text: bytes) -> bytes:
-        rest = bytearray(text)
-        for token in self._codec.reveal(text):
-            rest[token.start : token.end] = b"_" * (token.end - token.start)
-        return bytes(rest)
+            audit.skipped += 1
+        for cause, where, kind, shown, text in self._scan(
+            seen.data, flow, self._made_outside.__contains__
+        ):
+            if cause == LEAK:
+                start_line = seen.start_line
+                leak = Leak(seen.number, seen.time, start_line, where, kind, shown, text)
+                audit.leaks.append(leak)
+            elif cause == BY_POLICY:
+                audit.by_policy[where, kind] += 1
+            else:
+                (audit.media if cause == IN_MEDIA else audit.not_masked)[where, kind] += 1
 
     def _remember(self, seen: Seen) -> None:
         """Call-IDs that an outsider made are his own word: those of requests that begin a dialog."""
@@ -172,6 +135,7 @@ def as_dict(name: str, audit: Audit) -> dict[str, Any]:
         ],
         "not_masked": _counted(audit.not_masked),
         "left_clear_by_policy": _counted(audit.by_policy),
+        "media_shown": _counted(audit.media),
         "not_read": {
             "sip_over_tcp": audit.tally.tcp,
             "incomplete_fragments": audit.tally.incomplete,

@@ -21,7 +21,8 @@ AUDIT = """\
 JSON: "capture"; "messages", by direction: "egress" (they leave), "ingress", "inside", "transit";
 "judged", those that leave and that masking applies to; "skipped_by_policy"; "leaks", each with
 "packet", "time", "start_line", "field", "kind" (ipv4, ipv6, name), "shown" (the host as spelled) and
-"text" (the value it stands in); "not_masked" (what this version leaves in clear) and
-"left_clear_by_policy", each a list of "field", "kind" and "count"; "not_read": "sip_over_tcp",
+"text" (the value it stands in); "not_masked" (what is left clear as configured),
+"left_clear_by_policy" (by a rule) and "media_shown" (where streams go, without a relay), each a list
+of "field", "kind" and "count"; "not_read": "sip_over_tcp",
 "incomplete_fragments", "cut_packets".
 """

@@ -21,8 +21,12 @@ def show(console: Console, name: str, audit: Audit) -> None:
         console.print(f"{text}{_counts(audit.by_policy)}", soft_wrap=True)
     if audit.not_masked:
         total = sum(audit.not_masked.values())
-        text = f"not masked in this version: {count(total, 'place')}"
+        text = f"left clear, as configured: {count(total, 'place')}"
         console.print(f"{text}{_counts(audit.not_masked)}", soft_wrap=True)
+    if audit.media:
+        total = sum(audit.media.values())
+        text = f"media shows inside: {count(total, 'place')}{_counts(audit.media)}"
+        console.print(Text(f"{text}: no relay takes the streams over", "yellow"), soft_wrap=True)
     tally = audit.tally
     for number, what in (
         (tally.tcp, "SIP over TCP, which passes untouched"),

@@ -137,10 +137,12 @@ def test_via1_is_the_senders_own_but_in_shape_nat(judge: Judge) -> None:
 REGISTERED = f"{RESPONSE}Via: SIP/2.0/UDP 10.7.7.7;received=198.51.100.7;branch=z9hG4bK0\n"
 
 
-def test_a_reason_phrase_is_not_masked_and_counted(judge: Judge) -> None:
-    found = judge(RESPONSE.replace("200 OK", "480 10.1.1.30 is down"))
+def test_a_reason_phrase(judge: Judge) -> None:
+    start = RESPONSE.replace("200 OK", "480 10.1.1.30 is down")
+    assert shown(judge(start)) == [("Reason-Phrase", "10.1.1.30")]
+    found = judge(start, config=configure(profile="topoh"))
     assert shown(found) == []
-    assert open_fields(found) == {"reason phrase"}
+    assert open_fields(found) == {"Reason-Phrase"}
 
 
 def test_a_registrar_shows_the_requester_his_own_bindings(
@@ -202,7 +204,8 @@ def test_what_is_not_masked_is_counted(make_capture: Callable[..., Path]) -> Non
     )
     body = "v=0\no=- 1 1 IN IP4 10.1.1.30\nc=IN IP4 10.1.1.30\na=candidate:1 1 UDP 1 10.1.1.30 9\n"
     text = REQUEST + REST.format(fields).replace("<sip:a@x.example>", "<sip:a@10.1.1.30>") + body
-    found = run(make_capture("one.pcap", (PROXY, OUTSIDE, text)), configure())
+    path = make_capture("one.pcap", (PROXY, OUTSIDE, text))
+    found = run(path, configure(profile="topoh"))
     assert shown(found) == []
     assert found.not_masked == {
         ("From", "ipv4"): 1,
@@ -210,9 +213,15 @@ def test_what_is_not_masked_is_counted(make_capture: Callable[..., Path]) -> Non
         ("Contact, display name", "ipv4"): 1,
         ("Contact, parameters", "ipv4"): 1,
         ("SDP o=", "ipv4"): 1,
-        ("SDP c=", "ipv4"): 1,
-        ("SDP a=candidate", "ipv4"): 1,
     }
+    assert found.media == {("SDP c=", "ipv4"): 1, ("SDP a=candidate", "ipv4"): 1}
+    by_default = run(path, configure())
+    assert {field for field, _ in shown(by_default)} == {"P-Asserted-Identity", "SDP o="}
+    strict = run(path, configure(profile="strict"))
+    assert {field for field, _ in shown(strict)} == {
+        *("From", "P-Asserted-Identity", "Contact, display name", "Contact, parameters", "SDP o="),
+    }
+    assert strict.media == found.media
 
 
 def test_what_a_rule_skips_is_no_leak(judge: Judge) -> None:
@@ -288,13 +297,18 @@ def test_every_capture_leaks_before_and_kamailios_own_masking_is_seen(captures: 
         assert found.judged > 0
     assert [name for name, row in index.items() if row["view"] == "clear" and not leaks[name]] == []
     # What topoh leaves in clear: Refer-To, other bindings of a REGISTER, a REGISTER before its
-    # proxy, a 302's Contacts, and the Record-Route of a proxy between two passes of a spiral.
+    # proxy, a 302's Contacts, the Record-Route of a proxy between two passes of a spiral, and SDP's
+    # origin where it lies inside.
     assert {name for name, row in index.items() if row["view"] == "masked" and leaks[name]} == {
         "refer-topoh.pcap",
         "register-topoh.pcap",
         "register-outside-topoh.pcap",
         "redirect-topoh.pcap",
         "spiral-topoh.pcap",
+        "callid-topoh.pcap",
+        "remote-phone-topoh.pcap",
+        "three-proxies-topoh.pcap",
+        "two-proxies-topoh.pcap",
     }
 
 

@@ -36,6 +36,7 @@ def leaking(captures: Path, name: str, folder: Path, forgotten: str) -> set[str]
 
     row = tomllib.loads((captures / "INDEX.toml").read_text())[name]
     settings = {"inside": row["inside"], "own": row["own"], "topoh.mask_callid": True}
+    settings["hide.sdp"] = False  # header fields are forgotten here
     config = load(None, env={}, overrides=settings, key_ring_given=True)
     hosts, policy = assemble.hosts(config), assemble.policy(config)
     flows, codec = assemble.flows(config, hosts, policy), AesSiv(KeyRing.generate())
