@@ -36,7 +36,8 @@ class Verdict(NamedTuple):
 
     `packet` is the one to send: the original (the same object) unless `action` is REPLACE.
     `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
-    payload, by offsets in the original one.
+    payload, by offsets in the original one. `notes` names what was seen in the body and left
+    (masking.bodies.base.NOTES).
     """
 
     action: Action
@@ -44,6 +45,7 @@ class Verdict(NamedTuple):
     direction: Direction
     outcome: str
     edits: Sequence[Edit] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ class Gateway:
         direction = flow.direction
         addresses = self._strategy.addresses(message, flow, edits)
         if not edits and not addresses:
-            return Verdict(Action.ACCEPT, datagram.packet, direction, "unchanged")
+            return Verdict(
+                Action.ACCEPT, datagram.packet, direction, "unchanged", (), message.notes
+            )
         state = ip.checksum_state(datagram)
         try:
             packet = ip.encode(datagram, splice(message.data, edits), state, addresses)
@@ -178,7 +182,7 @@ class Gateway:
             outcome = "unchanged"
         if state[0] == ip.CORRUPT:
             outcome += CORRUPT
-        return Verdict(Action.REPLACE, packet, direction, outcome, edits)
+        return Verdict(Action.REPLACE, packet, direction, outcome, edits, message.notes)
 
     def _ask(self, need: Need, datagram: ip.Datagram, message: Message, flow: Flow) -> Ask:
         def resume(result: Any) -> Verdict | Ask:

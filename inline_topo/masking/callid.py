@@ -20,6 +20,16 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Span
 
+CALL_IDS = (
+    names.CALL_ID,
+    names.REPLACES,
+    names.JOIN,
+    names.TARGET_DIALOG,
+    names.IN_REPLY_TO,
+    names.EVENT,
+)
+"""Fields that carry Call-IDs."""
+
 _IN_URI = re.compile(
     rb"[?&](?:Replaces|Join|Target-Dialog|In-Reply-To|Call-ID|i)=((?:(?!%3B)[^&;>\s])+)",
     re.IGNORECASE,

@@ -35,6 +35,8 @@ class Draining(Topoh):
     ) -> None:
         super().__init__(codec, hosts, policy, options)
         self._call_ids = self._begun = BegunCallIds(codec, hosts, options.callid_prefix)
+        if options.mask_callid:
+            self.bodies.call_ids = self._begun
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
         return {names.TO}
@@ -56,6 +58,9 @@ class Draining(Topoh):
         ):
             self._begun.begin(message)
         return super().edits(message, flow, now)
+
+    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+        return super().body_edits(message, flow, applies=False)
 
 
 class BegunCallIds(CallIds):

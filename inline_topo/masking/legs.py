@@ -10,16 +10,17 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
 from inline_topo.edits import Edit
+from inline_topo.masking.bodies.base import BODY_URI, FIELDS, Sealer
+from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import REFERENCES
 from inline_topo.masking.codecs.base import Codec
-from inline_topo.masking.ends import host_of
+from inline_topo.masking.ends import PARAMETER, host_of
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
-    CALL_IDS,
     DEFAULTS,
     Options,
     Topoh,
@@ -28,7 +29,7 @@ from inline_topo.masking.topoh import (
     lists_contacts,
     tag_of,
 )
-from inline_topo.masking.uris import MASKED
+from inline_topo.masking.uris import MASKED, KnownUri
 from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.method import is_register
@@ -38,6 +39,7 @@ _REMEMBERED = 1 << 16
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
+_NO_URIS = frozenset(FIELDS) - {BODY_URI}
 _ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
 
 
@@ -94,13 +96,16 @@ class OutsideLeg(Topoh):
             if action != MASKED:
                 continue
             clear = message.data[start:end]
+            if field in _NO_URIS:
+                continue
             if field == names.VIA:
                 for span in values.split(clear, [(0, len(clear))]):
                     self._minted_vias[peer, clear[slice(*span)]] = True
+            elif PARAMETER in new and clear[:3].lower() == b"sip":  # a From without <>
+                self._minted[peer, host_of(clear, (0, len(clear)))] = _Minted(True)
             elif field not in CALL_IDS:
-                self._minted[peer, clear] = _Minted(
-                    True, stable and field == names.CONTACT, new[:1] == b"<"
-                )
+                is_stable = field == BODY_URI or (stable and field == names.CONTACT)
+                self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
         for name in (names.CONTACT, names.RECORD_ROUTE):
@@ -114,6 +119,24 @@ class OutsideLeg(Topoh):
         if direction is Direction.INGRESS and is_request:
             wanted.add(names.TO)
         return wanted
+
+    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+        if flow.direction is Direction.EGRESS:
+            return super().body_edits(message, flow, applies=applies)
+        return self.bodies.mask(message, flow, seal=self._echo(flow))
+
+    def _echo(self, flow: Flow) -> Sealer:
+        """What was minted earlier, as it was."""
+
+        def seal(clear: bytes, known: KnownUri, bare: bool) -> bytes | None:
+            minted = self._minted.get((flow.outside, clear))
+            if not minted or not minted.masked or not is_not_own(known.host, flow):
+                return None
+            return self.codec.seal_uri(
+                clear, flow.mask, stable=minted.stable, bare=bare, route=False
+            )
+
+        return seal
 
     # --- the tables for what enters -----------------------------------------------------------
 
@@ -293,6 +316,9 @@ class InsideLeg(Topoh):
         self._translate = translate
         self._sole = {len(address): address for address in sole}
         self._private: _Memory[tuple[int, int], bytes] = _Memory()
+
+    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+        return self.bodies.open(message, flow)
 
     def applies(self, message: Message, flow: Flow) -> bool:
         return True

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
+from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
-from inline_topo.masking.callid import CallIds
+from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
@@ -28,16 +29,6 @@ from inline_topo.sip.names import FieldNames
 
 Mapping = Callable[[bytes], bytes]
 
-CALL_IDS = (
-    names.CALL_ID,
-    names.REPLACES,
-    names.JOIN,
-    names.TARGET_DIALOG,
-    names.IN_REPLY_TO,
-    names.EVENT,
-)
-"""Fields that carry Call-IDs."""
-
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 512
 _RECEIVED = b"received"
@@ -49,13 +40,16 @@ _SUCCESS = range(200, 300)
 @dataclass(frozen=True)
 class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
-    `hide`: which carriers are hidden beside Via, Record-Route and Contact."""
+    `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
+    what SDP and other bodies name."""
 
     mask_callid: bool = False
     mask_mode: int = 0
     nat: bool = False
     callid_prefix: bytes = b"!!:"
     hide: Switches = field(default_factory=Switches)
+    sdp: bool = False
+    bodies: bool = False
 
 
 DEFAULTS = Options()
@@ -89,6 +83,14 @@ class Topoh:
         )
         self._leaves_registers = not options.hide.registers
         self._call_ids = CallIds(codec, hosts, options.callid_prefix)
+        self.bodies = Bodies(
+            codec,
+            hosts,
+            self.uris,
+            self._call_ids if options.mask_callid else None,
+            descriptions=options.sdp,
+            others=options.bodies,
+        )
         self._rules = {
             (Direction.EGRESS, True): Rules(*self.egress_request()),
             (Direction.EGRESS, False): Rules(*self.egress_response()),
@@ -126,7 +128,8 @@ class Topoh:
         edits: list[Edit] = []
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
-        if not flow.rules or self.applies(message, flow):
+        applies = not flow.rules or self.applies(message, flow)
+        if applies:
             for name, spans in message.fields.items():
                 rule = fields.get(name)
                 if rule:
@@ -140,7 +143,15 @@ class Topoh:
                 rule = identifiers.get(name)
                 if rule:
                     edits += rule(message, flow, name, spans)
+        if message.body < len(message.data):
+            edits += self.body_edits(message, flow, applies=applies)
         return edits
+
+    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs."""
+        if flow.direction is Direction.INGRESS:
+            return self.bodies.open(message, flow)
+        return self.bodies.mask(message, flow, fields=applies)
 
     def applies(self, message: Message, flow: Flow) -> bool:
         """Whether policy lets the rules for fields be used: always, but for masking."""

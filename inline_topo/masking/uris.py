@@ -131,7 +131,7 @@ class Uris:
             return ()
         clear, stop = uri[: known.length], start + known.length
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
-        return _edits(start, stop, end, sealed, field, MASKED, bracket=bare)
+        return replace_uri(start, stop, end, sealed, field, MASKED, bracket=bare)
 
     def mask_all(
         self,
@@ -193,7 +193,7 @@ class Uris:
         if added and unbracket and not needs_brackets:
             return (Edit(start - 1, end + 1, opened.uri, field, OPENED),)
         bracket = bare and needs_brackets
-        return _edits(start, start + length, end, opened.uri, field, OPENED, bracket=bracket)
+        return replace_uri(start, start + length, end, opened.uri, field, OPENED, bracket=bracket)
 
     def open_all(
         self, data: bytes, spans: list[Span], field: str, *, unbracket: bool = True
@@ -244,10 +244,11 @@ class Uris:
         return known.length if known else len(uri)
 
 
-def _edits(
+def replace_uri(
     start: int, stop: int, end: int, new: bytes, field: str, action: str, *, bracket: bool
 ) -> Sequence[Edit]:
-    """`new` for the URI at [start, stop), whose headers part ends at `end`; `<>` around both."""
+    """The edits that put `new` in place of the URI at [start, stop), whose headers part ends at `end`;
+    `bracket`: with `<>` around both."""
     if not bracket:
         return (Edit(start, stop, new, field, action),)
     if stop == end:

@@ -11,6 +11,7 @@ KINDS = {
     "via": "Via",
     "via1": "topmost Via",
     "callid": "Call-ID",
+    "text": "word of a body",
 }
 """The kinds of a token, for people."""
 

@@ -33,10 +33,11 @@ class Message:
     `method` is empty in a response, `status` 0 in a request. `request_uri` is (0, 0) in a response.
     `fields` maps the canonical name of each wanted field to the spans of its values, one for each
     header line, in order, without the blanks around them (folds inside stay). `headers` is the span
-    of the header fields, `body` the offset after the empty line.
+    of the header fields, `body` the offset after the empty line. `notes` is for what a strategy saw
+    and left, by the name of a counter.
     """
 
-    __slots__ = ("body", "data", "fields", "headers", "method", "request_uri", "status")
+    __slots__ = ("body", "data", "fields", "headers", "method", "notes", "request_uri", "status")
 
     def __init__(self, data: bytes, method: bytes, status: int, request_uri: Span) -> None:
         self.data = data
@@ -46,6 +47,7 @@ class Message:
         self.headers: Span = (0, 0)
         self.body = 0
         self.fields: dict[str, list[Span]] = {}
+        self.notes: tuple[str, ...] = ()
 
     @property
     def is_request(self) -> bool:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import product
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
-from inline_topo.masking import topoh
+from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
@@ -28,7 +28,7 @@ HANDLING_NS, OPENED_NS = ("handling_ns",), ("opened_ns",)
 
 FIELDS = (
     *(names.REQUEST_URI, names.VIA, names.ROUTE, names.RECORD_ROUTE, names.PATH),
-    *(names.SERVICE_ROUTE, names.CONTACT, *REFERENCES, *topoh.CALL_IDS),
+    *(names.SERVICE_ROUTE, names.CONTACT, *REFERENCES, *CALL_IDS),
     *(*IDENTITIES, *TEXTS, names.REASON_PHRASE, names.FROM, names.TO),
     *(names.USER_AGENT, names.SERVER, names.ORGANIZATION),
 )

@@ -5,7 +5,6 @@ from typing import NamedTuple, Protocol
 
 from inline_topo.sip.message import Span
 
-
 MOST_TEXTS = 512
 """Tokens in a text that are tried: what an attacker can make us do."""
 

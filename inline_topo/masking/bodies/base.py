@@ -1,0 +1,65 @@
+"""What the rules for bodies share: the names of edits and notes, and what one pass is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from inline_topo.masking.flow import Flow
+from inline_topo.masking.uris import MASKED, OPENED, KnownUri
+
+SDP = "SDP"
+BODY_URI = "body URI"
+BODY_CALL_ID = "body Call-ID"
+BODY_TEXT = "body text"
+BODY_VIA = "body Via"
+CONTENT_LENGTH = "Content-Length"
+FIELDS = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, CONTENT_LENGTH)
+"""What the edits of this package are called."""
+
+MEDIA = "media"
+UNSEEN = "unseen_body"
+NOTES = {
+    MEDIA: "SDP that leaves tells where media goes inside",
+    UNSEEN: "a body that leaves was not looked into: signed, encoded, or of another type",
+}
+"""What a message may be counted for beside its edits."""
+
+Mapping = Callable[[bytes], bytes]
+Sealer = Callable[[bytes, KnownUri, bool], bytes | None]
+"""From a URI (no headers part), what is known of it, and whether `<>` are being added: what takes its
+place, or None where it stays. Raises SealError."""
+
+
+@dataclass
+class Pass:
+    """One message being masked, or opened if not `masking`.
+
+    `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `descriptions`: SDP is
+    looked at. `session` takes the place of the first description.
+    """
+
+    masking: bool
+    flow: Flow
+    seal: Sealer | None
+    call_id: Mapping | None
+    descriptions: bool = True
+    session: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def action(self) -> str:
+        """What the edits are said to do."""
+        return MASKED if self.masking else OPENED
+
+    def map(self, call_id: bytes) -> bytes:
+        """What takes the place of a Call-ID."""
+        return self.call_id(call_id) if self.call_id else call_id
+
+    def note(self, what: str) -> None:
+        """Count the message for one of NOTES."""
+        if what not in self.notes:
+            self.notes.append(what)
+
+    def take_session(self) -> bytes | None:
+        """The description to put in place of the first one, once."""
+        session, self.session = self.session, None
+        return session

@@ -1,0 +1,95 @@
+"""SDP (RFC 8866): its origin and its texts are masked; where media goes is looked at, and stays."""
+
+from typing import NamedTuple
+
+from inline_topo.edits import Edit
+from inline_topo.masking.bodies.base import SDP
+from inline_topo.masking.bodies.origin import Origins
+from inline_topo.masking.bodies.texts import Texts
+from inline_topo.masking.cache import Cache
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.flow import Flow
+from inline_topo.masking.hidden import is_hidden, is_named
+from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.uris import MASKED, OPENED
+from inline_topo.sip import sdp
+
+_REMEMBERED = 1 << 14
+_LONGEST_REMEMBERED = 256
+_WITH_HOST = frozenset((b"u", b"e", sdp.SOURCE))  # elsewhere four numbers may be a version
+
+
+class _Seen(NamedTuple):
+    """What becomes of a line: edits by offsets in its value; whether it shows where media goes."""
+
+    edits: tuple[Edit, ...] = ()
+    media: bool = False
+
+
+class Sessions:
+    """Edits on one description. What becomes of a line is remembered."""
+
+    def __init__(self, codec: Codec, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self._texts = Texts(codec, hosts)
+        self._origins = Origins(codec, hosts, self._texts)
+        bounds = _REMEMBERED, _LONGEST_REMEMBERED
+        self._masked: Cache[tuple[bytes, bytes, bytes, bytes], _Seen] = Cache(*bounds)
+        self._opened: Cache[tuple[bytes, bytes], _Seen] = Cache(*bounds)
+
+    def mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
+        """The edits for data[start:end], and whether it shows something hidden as a place of media."""
+        edits: list[Edit] = []
+        media = False
+        for kind, first, last in sdp.lines(data, start, end):
+            value = data[first:last]
+            if kind == sdp.ORIGIN:
+                new = self._origins.mask(value, flow)
+                if new is not None:
+                    edits.append(Edit(first, last, new, SDP, MASKED))
+                continue
+            key = (kind, value, flow.mask_address, flow.outside)
+            seen = self._masked.get(key)
+            if seen is None:
+                seen = self._judge(kind, value, flow)
+                self._masked.remember(key, seen, last - first)
+            media = media or seen.media
+            if seen.edits:
+                edits += _moved(seen.edits, first)
+        return edits, media
+
+    def open(self, data: bytes, start: int, end: int) -> list[Edit]:
+        """The edits that put back what tokens in origin and texts stand for."""
+        edits: list[Edit] = []
+        for kind, first, last in sdp.lines(data, start, end):
+            if kind in sdp.MEDIA:
+                continue
+            value = data[first:last]
+            if kind == sdp.ORIGIN:
+                new = self._origins.open(value)
+                if new is not None:
+                    edits.append(Edit(first, last, new, SDP, OPENED))
+                continue
+            key = (kind, value)
+            seen = self._opened.get(key)
+            if seen is None:
+                seen = _Seen(tuple(self._texts.open(value, (0, len(value)), SDP)))
+                self._opened.remember(key, seen, len(value))
+            if seen.edits:
+                edits += _moved(seen.edits, first)
+        return edits
+
+    def _judge(self, kind: bytes, value: bytes, flow: Flow) -> _Seen:
+        if kind in sdp.MEDIA:
+            return _Seen(media=any(_shows(host, flow) for host in self._hosts.named_in(value)))
+        decide = is_hidden if kind in _WITH_HOST else is_named
+        return _Seen(tuple(self._texts.mask(value, (0, len(value)), flow, SDP, decide)))
+
+
+def _shows(host: Host, flow: Flow) -> bool:
+    """Whether a host is hidden; 0.0.0.0 is nobody's (a stream on hold, RFC 3264 section 8.4)."""
+    return is_hidden(host, flow) and (any(host.address) or bool(host.name))
+
+
+def _moved(edits: tuple[Edit, ...], offset: int) -> list[Edit]:
+    return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]

@@ -1,0 +1,66 @@
+"""Hosts in plain text: each word that names a hidden one becomes a token, and opens again."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+
+from inline_topo.edits import Edit
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.flow import Flow
+from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.uris import MASKED, OPENED
+from inline_topo.sip.message import Span
+
+_WORD = re.compile(rb"[A-Za-z0-9._:\[\]-]+")
+
+
+class Texts:
+    """Edits on text. What stands in `spared` spans (in order, apart) is not looked at."""
+
+    def __init__(self, codec: Codec, hosts: Hosts) -> None:
+        self._codec = codec
+        self._hosts = hosts
+
+    def mask(
+        self,
+        data: bytes,
+        span: Span,
+        flow: Flow,
+        field: str,
+        decide: Callable[[Host, Flow], bool],
+        spared: Sequence[Span] = (),
+    ) -> list[Edit]:
+        """The words of data[start:end] that name a host that `decide` wants hidden."""
+        if not self._names(data[slice(*span)], flow, decide):
+            return []
+        edits = []
+        for match in _words(data, span, spared):
+            if self._names(match[0], flow, decide):
+                sealed = self._codec.seal_text(match[0])
+                edits.append(Edit(*match.span(), sealed, field, MASKED))
+        return edits
+
+    def _names(self, text: bytes, flow: Flow, decide: Callable[[Host, Flow], bool]) -> bool:
+        return any(decide(host, flow) for host in self._hosts.named_in(text))
+
+    def open(self, data: bytes, span: Span, field: str, spared: Sequence[Span] = ()) -> list[Edit]:
+        """The words behind the tokens in data[start:end]."""
+        return [
+            Edit(first, last, word, field, OPENED)
+            for first, last, word in self._codec.open_texts(data, *span)
+            if _WORD.fullmatch(word) and not touches(spared, (first, last))
+        ]
+
+
+def touches(spans: Sequence[Span], span: Span) -> bool:
+    """Whether a span overlaps one of `spans`, which are apart and in order."""
+    before = bisect_left(spans, (span[1], -1))
+    return before > 0 and spans[before - 1][1] > span[0]
+
+
+def _words(data: bytes, span: Span, spared: Sequence[Span]) -> Iterator[re.Match[bytes]]:
+    """The words of a span that do not touch what is spared."""
+    position, end = span
+    for start, stop in (*spared, (end, end)):
+        yield from _WORD.finditer(data, position, max(start, position))
+        position = max(stop, position)

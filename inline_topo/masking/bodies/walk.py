@@ -1,0 +1,197 @@
+"""The body of a message, and the bodies within it: which rule is for each."""
+
+from functools import partial
+
+from inline_topo.edits import Edit, splice
+from inline_topo.masking.bodies import entity, fragment, markup
+from inline_topo.masking.bodies.base import MEDIA, SDP, UNSEEN, Pass, Sealer
+from inline_topo.masking.bodies.entity import Entity
+from inline_topo.masking.bodies.session import Sessions
+from inline_topo.masking.callid import CallIds
+from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hidden import is_hidden
+from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.uris import REPLACED, KnownUri, Uris
+from inline_topo.sip import sdp
+from inline_topo.sip.message import Malformed, Message, Span
+
+DEEPEST = 4
+"""Bodies within bodies that are looked into."""
+
+_SIGNED = frozenset((b"multipart/signed", b"multipart/encrypted"))
+_FRAGMENTS = frozenset((b"message/sip", b"message/sipfrag"))
+_XML = frozenset((b"application/xml", b"text/xml"))
+# RFC 3842, RFC 6035, RFC 3862
+_TEXTS = frozenset(
+    (b"application/simple-message-summary", b"application/vq-rtcpxr", b"message/cpim")
+)
+
+
+class Bodies:
+    """The rules for bodies. `descriptions`: SDP is masked; `others`: so is the rest.
+
+    Whatever opens is opened in any case. `call_ids`: None where Call-IDs are not masked.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        hosts: Hosts,
+        uris: Uris,
+        call_ids: CallIds | None,
+        *,
+        descriptions: bool = True,
+        others: bool = True,
+    ) -> None:
+        self.call_ids = call_ids
+        self._codec = codec
+        self._descriptions = descriptions
+        self._others = others
+        self._sessions = Sessions(codec, hosts)
+        self._fragments = fragment.Fragments(codec, hosts, uris)
+        self._markup = markup.Markup(codec, hosts, uris)
+
+    def mask(
+        self,
+        message: Message,
+        flow: Flow,
+        *,
+        fields: bool = True,
+        seal: Sealer | None = None,
+        session: bytes | None = None,
+    ) -> list[Edit]:
+        """The edits that hide what the body of `message` names. Raises SealError.
+
+        What was seen and left is added to the message's notes. `fields`: whether policy lets more
+        than Call-IDs be masked. `seal`: which URIs, and how; by default those that are hidden. In
+        what enters, descriptions stay: they are the peer's. `session` (a media relay's) takes the
+        place of the first description, and is masked as that would be.
+        """
+        if message.body >= len(message.data):
+            return []
+        call_ids = self.call_ids if self._others and flow.masks_identifiers else None
+        how = Pass(
+            True,
+            flow,
+            (seal or self._hide(flow)) if fields and self._others else None,
+            call_ids.mask if call_ids else None,
+            fields and self._descriptions and flow.direction is Direction.EGRESS,
+            session,
+        )
+        edits = self._message(message, how)
+        if how.notes:
+            message.notes = (*message.notes, *how.notes)
+        return edits
+
+    def open(self, message: Message, flow: Flow, *, session: bytes | None = None) -> list[Edit]:
+        """The edits that put back what the tokens in the body of `message` stand for."""
+        if message.body >= len(message.data):
+            return []
+        call_ids = self.call_ids
+        unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
+        return self._message(message, Pass(False, flow, None, unmask, session=session))
+
+    def _hide(self, flow: Flow) -> Sealer:
+        def seal(uri: bytes, known: KnownUri, bare: bool) -> bytes | None:
+            if not known.shows(flow, is_hidden):
+                return None
+            # Who watches a resource knows it by its URI, across key rotation too.
+            return self._codec.seal_uri(uri, flow.mask, stable=True, bare=bare, route=False)
+
+        return seal
+
+    def _message(self, message: Message, how: Pass) -> list[Edit]:
+        data = message.data
+        whole = entity.read(data, message.headers, message.body, len(data))
+        edits = self._entity(data, whole, how, 0)
+        if whole.end < len(data) and data[whole.end :].strip():
+            how.note(UNSEEN)
+        return edits
+
+    def _entity(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
+        """The edits in the body of an entity, and those of its Content-Length."""
+        if whole.start >= whole.end:
+            return []
+        edits = self._body(data, whole, how, depth)
+        if edits and whole.lengths:
+            edits += entity.mend_lengths(data, whole, edits, how.action)
+        return edits
+
+    def _body(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
+        kind, start, end = whole.media_type, whole.start, whole.end
+        if not whole.encoded:
+            if kind == sdp.MEDIA_TYPE or (not kind and data.startswith(b"v=0", start)):
+                return self._description(data, start, end, how)
+            if how.masking and not how.seal and not how.call_id:
+                return []
+            if depth < DEEPEST and kind.startswith(b"multipart/") and kind not in _SIGNED:
+                return self._parts(data, whole, how, depth)
+            if depth < DEEPEST and kind in _FRAGMENTS:
+                return self._fragment(data, start, end, how, depth)
+            is_xml = kind.endswith(b"+xml") or kind in _XML
+            if kind in _TEXTS or (is_xml and markup.is_readable(data, start, end)):
+                rule = self._markup.mask if how.masking else self._markup.open
+                return rule(data, (start, end), how, entities=is_xml)
+        how.note(UNSEEN)
+        return []
+
+    def _description(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
+        new = how.take_session()
+        if new is not None:
+            new = splice(new, self._in_description(new, 0, len(new), how))
+            return [Edit(start, end, new, SDP, REPLACED)]
+        return self._in_description(data, start, end, how)
+
+    def _in_description(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
+        if not how.descriptions:
+            return []
+        if not how.masking:
+            return self._sessions.open(data, start, end)
+        edits, media = self._sessions.mask(data, start, end, how.flow)
+        if media:
+            how.note(MEDIA)
+        return edits
+
+    def _parts(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
+        parts = entity.parts(data, whole)
+        if not parts or len(parts) == entity.MOST_PARTS:
+            how.note(UNSEEN)
+        edits: list[Edit] = []
+        for headers, start, end in parts:
+            part = entity.read(data, headers, start, end)
+            edits += self._entity(data, part, how, depth + 1)
+        return edits
+
+    def _fragment(self, data: bytes, start: int, end: int, how: Pass, depth: int) -> list[Edit]:
+        text = b"\n" + data[start:end]  # so that each of its header fields begins a line
+        try:
+            inner = fragment.parse(text)
+        except Malformed:
+            how.note(UNSEEN)
+            return []
+        whole = entity.read(text, inner.headers, inner.body, len(text))
+        edits = self._fragments.edits(inner, how) + self._entity(text, whole, how, depth + 1)
+        offset = start - 1
+        return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]
+
+
+def find_session(message: Message) -> Span | None:
+    """Where the first description in the body of `message` stands: what a media relay is to see."""
+    data = message.data
+    if message.body >= len(data):
+        return None
+    return _find_session(data, entity.read(data, message.headers, message.body, len(data)), 0)
+
+
+def _find_session(data: bytes, whole: Entity, depth: int) -> Span | None:
+    if whole.encoded or whole.start >= whole.end:
+        return None
+    if whole.media_type == sdp.MEDIA_TYPE:
+        return whole.start, whole.end
+    if depth < DEEPEST and whole.media_type.startswith(b"multipart/"):
+        for headers, start, end in entity.parts(data, whole):
+            found = _find_session(data, entity.read(data, headers, start, end), depth + 1)
+            if found:
+                return found
+    return None
