@@ -66,7 +66,8 @@ def page(name: str, messages: Sequence[Seen], audit: "Audit", flows: Flows, most
             one
             for one in (
                 leak_listing(leaks, anchors, cards),
-                _counted("Left in clear by this version", audit.not_masked),
+                _counted("Media shows inside", audit.media),
+                _counted("Left in clear by the configuration", audit.not_masked),
                 _counted("Left in clear by a rule", audit.by_policy),
             )
             if one.rows
@@ -94,6 +95,8 @@ def _facts(audit: "Audit", leaks: Leaks, leaving: Sequence[Seen]) -> Iterator[Fa
     note = ", ".join(address for address, _ in media.most_common(4))
     more = f" and {len(media) - 4} more" if len(media) > 4 else ""
     yield Fact("Media addresses shown", str(len(media)), f"{note}{more}" or "no SDP leaves")
+    if shown := sum(audit.media.values()):
+        yield Fact("Media shows inside", count(shown, "place"), "without a relay it must", "bad")
 
 
 def _not_read(audit: "Audit") -> Iterator[str]:

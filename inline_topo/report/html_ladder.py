@@ -8,8 +8,8 @@ from inline_topo.report.html_page import Arrow, Ladder
 from inline_topo.report.messages import Seen, destination_of, source_of
 
 _MOST_COLUMNS = 24
-_TIMES = 84  # pixels for the times, left of the columns
-_GAP = 224  # from one column to the next
+_TIMES = 64  # pixels for the times, left of the columns
+_GAP = 208  # from one column to the next
 _HEAD = 40
 _STEP = 38  # from one arrow to the next
 _CHARACTER = 7.3  # of the labels, in the widest of the fonts
