@@ -46,11 +46,12 @@ _STORES = (
     "sqlite:///",
     "redis://",
     "rediss://",
+    "unix://",
     "redis+sentinel://",
     "redis+cluster://",
     "memory:",
 )
-_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+_PASSWORD = re.compile(r"(?<=://)[^?]*(?=@)|(?<=password=)[^&]*")
 
 
 def show(value: object) -> str:
@@ -147,7 +148,7 @@ class StoreUrl(str):
     @property
     def shown(self) -> str:
         """The URL without user and password."""
-        return _PASSWORD.sub("********@", self)
+        return _PASSWORD.sub("********", self)
 
 
 def store_url(value: object) -> StoreUrl:
