@@ -126,6 +126,29 @@ NOISE = st.sampled_from(
 ).map(lambda line: [line])
 
 
+ENDS = st.builds(
+    lambda name, value: [f"{name}: {value}"],
+    st.sampled_from(["From", "To", "f", "t", "TO"]),
+    BRACKETED | BARE | OTHER_URIS,
+)
+SWAPPED = st.builds(
+    lambda name, value: [f"{name}: {value}"],
+    st.sampled_from(["P-Asserted-Identity", "Remote-Party-ID", "Subject", "s", "X-Y", "x-Host"]),
+    BRACKETED | HOST | st.sampled_from(["1.10.0.0.5", "v1.2.3.4", "::", "a 10.0.0.5:5060, [::1]"]),
+)
+OTHER_NOISE = st.sampled_from(
+    [
+        *("User-Agent: PBX at 10.0.0.5", "Server: x", "Organization: corp.example"),
+        *(
+            "P-Charging-Vector: icid-value=1;\n icid-generated-at=10.0.0.5",
+            "Geolocation:\n <cid:x>",
+        ),
+        *('Warning: 399 10.0.0.5:5060 "[fd00::5]"', 'Reason: SIP;text="at pbx.corp.example"'),
+        *("Identity: x", "Date: y"),
+    ]
+).map(lambda line: [line])
+
+
 def _fields(address: st.SearchStrategy[str], *, fold: bool) -> st.SearchStrategy[list[str]]:
     return st.one_of(
         field(["Via", "v"], VIA, fold=fold),
@@ -134,6 +157,9 @@ def _fields(address: st.SearchStrategy[str], *, fold: bool) -> st.SearchStrategy
         field(["Call-ID", "i"], CALL_ID).map(lambda lines: [lines[0].partition(",")[0]]),
         CALL_ID.map(lambda text: [f"Replaces: {text};to-tag=1"]),
         NOISE,
+        ENDS,
+        SWAPPED,
+        OTHER_NOISE,
     )
 
 
@@ -143,7 +169,9 @@ START = st.one_of(
         st.sampled_from(["INVITE", "REGISTER", "x-y", "BYE"]),
         URI | st.just("tel:1"),
     ),
-    st.sampled_from(["SIP/2.0 200 OK", "SIP/2.0 302 Moved", "SIP/2.0 180 Ringing", "SIP/2.0 100 "]),
+    st.sampled_from(
+        ["SIP/2.0 200 OK", "SIP/2.0 302 Moved", "SIP/2.0 180 At 10.0.0.5", "SIP/2.0 100 "]
+    ),
 )
 
 
