@@ -11,8 +11,9 @@ from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.codecs.kamailio import Kamailio
 from inline_topo.masking.codecs.keyring import KeyRing
+from inline_topo.masking.codecs.records import Seal
 from inline_topo.masking.drain import Draining
-from inline_topo.masking.effects import Performers
+from inline_topo.masking.effects import Exchange, Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.leaks.places import Scope
@@ -20,6 +21,8 @@ from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.topoh import Options, Topoh
+from inline_topo.stores.base import Store
+from inline_topo.stores.urls import open_store
 from inline_topo.wire.ip import MAX_PACKET
 
 
@@ -62,7 +65,26 @@ def performers(config: Config) -> Performers:
     The live edge calls this in each worker (nothing is shared with a process that is forked from
     here), so whatever can be down is opened when it is first used, and tried again.
     """
-    return {}  # mode topoh asks for nothing
+    return {Exchange: store(config)} if config.topos.store is not None else {}
+
+
+def store(config: Config) -> Store:
+    """The dialog store; nothing of it is opened yet. ConfigError where there is none, or its URL
+    cannot be read."""
+    topos = config.topos
+    if topos.store is None:
+        raise ConfigError("topos.store: needed: where the dialogs are kept")
+    try:
+        return open_store(topos.store, topos.store_timeout, topos.clean_interval)
+    except ConfigError as error:
+        raise ConfigError(f"topos.store: {error}") from None
+
+
+def seal(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> Seal:
+    """What seals the store's records, by the key of the codec. Raises as `codec` does."""
+    if config.topoh.codec == "aes-siv":
+        return Seal.of_ring(ring or _key_ring(config), fast=fast)
+    return Seal.of_word(_mask_key(config), fast=fast)
 
 
 def hosts(config: Config) -> Hosts:
@@ -86,24 +108,30 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
     """The codec, with its key read."""
     topoh = config.topoh
     if topoh.codec == "aes-siv":
-        if ring is None:
-            if topoh.mask_key_file is None:
-                raise ConfigError("topoh.mask_key_file: needed with the codec aes-siv")
-            try:
-                ring = KeyRing.load(topoh.mask_key_file)
-            except KeyRingError as error:
-                raise KeyRingError(f"topoh.mask_key_file: {error}") from None
-        return AesSiv(ring, topoh.callid_prefix.encode(), fast=fast)
-    if topoh.mask_key is None:
-        raise ConfigError("topoh.mask_key: needed with the codec kamailio")
+        return AesSiv(ring or _key_ring(config), topoh.callid_prefix.encode(), fast=fast)
     return Kamailio(
-        topoh.mask_key.get_secret_value().encode(),
+        _mask_key(config),
         uparam_name=topoh.uparam_name.encode(),
         uparam_prefix=topoh.uparam_prefix.encode(),
         vparam_name=topoh.vparam_name.encode(),
         vparam_prefix=topoh.vparam_prefix.encode(),
         callid_prefix=topoh.callid_prefix.encode(),
     )
+
+
+def _key_ring(config: Config) -> KeyRing:
+    if config.topoh.mask_key_file is None:
+        raise ConfigError("topoh.mask_key_file: needed with the codec aes-siv")
+    try:
+        return KeyRing.load(config.topoh.mask_key_file)
+    except KeyRingError as error:
+        raise KeyRingError(f"topoh.mask_key_file: {error}") from None
+
+
+def _mask_key(config: Config) -> bytes:
+    if config.topoh.mask_key is None:
+        raise ConfigError("topoh.mask_key: needed with the codec kamailio")
+    return config.topoh.mask_key.get_secret_value().encode()
 
 
 def strategy(

@@ -13,6 +13,7 @@ import click
 
 from inline_topo import __version__
 from inline_topo.cli.check import check
+from inline_topo.cli.dialogs import dialogs
 from inline_topo.cli.keys import keygen, reveal
 from inline_topo.cli.live import run, status
 from inline_topo.cli.options import say
@@ -44,7 +45,7 @@ def cli() -> None:
     """Hides the topology of a SIP network from the wire, packet by packet."""
 
 
-for command in (audit, check, diff, keygen, replay, reveal, rules, run, status):
+for command in (audit, check, dialogs, diff, keygen, replay, reveal, rules, run, status):
     cli.add_command(command)
 
 
