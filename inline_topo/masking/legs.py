@@ -43,7 +43,7 @@ _NO_URIS = frozenset(FIELDS) - {BODY_URI}
 _ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
 
 
-class _Memory(OrderedDict[_Key, _Value]):
+class Memory(OrderedDict[_Key, _Value]):
     """A dict that forgets its oldest entries."""
 
     def __setitem__(self, key: _Key, value: _Value) -> None:
@@ -74,9 +74,9 @@ class OutsideLeg(Topoh):
         super().__init__(codec, hosts, policy, options)
         self._public = public
         # By outside address too: a peer echoes what it was sent, not what others were.
-        self._minted: _Memory[tuple[bytes, bytes], _Minted] = _Memory()
-        self._minted_vias: _Memory[tuple[bytes, bytes], bool] = _Memory()
-        self._cookies: _Memory[bytes, bytes] = _Memory()
+        self._minted: Memory[tuple[bytes, bytes], _Minted] = Memory()
+        self._minted_vias: Memory[tuple[bytes, bytes], bool] = Memory()
+        self._cookies: Memory[bytes, bytes] = Memory()
 
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         edits = super().edits(message, flow, now)
@@ -315,7 +315,7 @@ class InsideLeg(Topoh):
         super().__init__(codec, hosts, policy, options)
         self._translate = translate
         self._sole = {len(address): address for address in sole}
-        self._private: _Memory[tuple[int, int], bytes] = _Memory()
+        self._private: Memory[tuple[int, int], bytes] = Memory()
 
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
         return self.bodies.open(message, flow)

@@ -58,6 +58,12 @@ def vias_of(message: Message) -> list[Span]:
     return values.split(message.data, message.fields.get(names.VIA, []))
 
 
+def topmost_of(message: Message) -> bytes:
+    """The topmost Via value; empty where there is none."""
+    vias = vias_of(message)
+    return message.data[slice(*vias[0])] if vias else b""
+
+
 def transaction_of(value: bytes) -> bytes:
     """What a topmost Via says about its transaction: sent-by and branch (RFC 3261 section 17.1.3)."""
     parts = via.parse(value, 0, len(value))

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from itertools import pairwise
 
+from inline_topo.edits import Edit
+from inline_topo.masking.uris import REMOVED
 from inline_topo.sip import values
 from inline_topo.sip.message import Message, Span
 
@@ -43,6 +45,14 @@ def cuts(message: Message, spans: list[Span], gone: Collection[Span]) -> list[Sp
         if entries[-1] in gone:
             found.append((kept[-1][1], entries[-1][1]))
     return merged(found)
+
+
+def cut(message: Message, name: str, gone: list[Span]) -> list[Edit]:
+    """The edits that take values out of the fields of a name."""
+    if not gone:
+        return []
+    spans = cuts(message, message.fields[name], gone)
+    return [Edit(start, end, b"", name, REMOVED) for start, end in spans]
 
 
 def _between(entries: list[Span], one: Span, two: Span) -> bool:

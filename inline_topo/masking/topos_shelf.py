@@ -6,7 +6,7 @@ yields an Exchange, gets the result, and returns its edits.
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,6 +14,8 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.records import Seal
 from inline_topo.masking.effects import EffectFailed, Exchange, Need, Record
+from inline_topo.masking.flow import Flow
+from inline_topo.sip.message import Message
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,10 @@ _REMEMBERED = 1 << 15
 _LONGEST_REMEMBERED = 2048
 _FOREVER = float("inf")
 _ABSENT = 10.0  # seconds for which what is not there is not asked for again
+
+
+Rules = Callable[[Message, Flow, float], Steps[list[Edit]]]
+"""What becomes of the messages of a direction."""
 
 
 class Entry(NamedTuple):

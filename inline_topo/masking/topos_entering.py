@@ -1,0 +1,177 @@
+"""Mode topos, a message that enters: what comes back from the store."""
+
+import contextlib
+
+from inline_topo.edits import Edit
+from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.codecs.records import pack, unpack
+from inline_topo.masking.effects import EffectFailed
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.topoh import Topoh
+from inline_topo.masking.topos_dialog import Dialog, dialog_of, vias_of
+from inline_topo.masking.topos_ids import Ids, Target, key_in, keys_in
+from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
+from inline_topo.masking.topos_lines import as_lines, line
+from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
+from inline_topo.masking.uris import RESTORED
+from inline_topo.sip import address, names, values
+from inline_topo.sip import uri as uris
+from inline_topo.sip.message import Message, Span
+
+_DEEPEST = 4  # ids inside ids: a call that passes us several times
+_EARLY = frozenset({b"PRACK", b"CANCEL"})  # of a call that nobody has answered
+
+
+class Entering:
+    """The rules for messages that enter; see `topos.Topos` for the parameters."""
+
+    def __init__(self, tokens: Topoh, shelf: Shelf, ids: Ids, lives: Lives) -> None:
+        self._tokens = tokens
+        self._shelf = shelf
+        self._keys = Keys(shelf)
+        self._ids = ids
+        self._lives = lives
+
+    def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
+        """A message that enters."""
+        call_id = self._tokens.clear_call_id(message, flow)
+        dialog = dialog_of(message, Direction.INGRESS, call_id)
+        targets: dict[bytes, Target] = {}
+        keys = keys_in(message.data)
+        if keys:
+            targets = yield from self._targets(now, keys)
+        restored: list[Edit] = []
+        if not message.is_request:
+            restored = yield from self._restore(message, now, dialog)
+        elif targets:
+            restored = yield from self._route(message, now, dialog, targets)
+        self._ids.targets = targets
+        try:
+            edits = self._tokens.edits(message, flow, now)
+        finally:
+            self._ids.targets = {}
+        return edits + restored
+
+    def _targets(self, now: float, keys: list[bytes]) -> Steps[dict[bytes, Target]]:
+        found = yield from self._shelf.load(now, keys)
+        return {key: Target.unpack(content) for key, content in found.items()}
+
+    def _route(
+        self, message: Message, now: float, dialog: Dialog, targets: dict[bytes, Target]
+    ) -> Steps[list[Edit]]:
+        """The Routes of a request within the dialog whose Contact its Request-URI names."""
+        key = key_in(message.data[slice(*message.request_uri)])
+        target = targets.get(key) if key else None
+        if not key or not target or self._keys.contact(dialog, target) != key:
+            return []
+        routes = target.routes
+        saves = [Entry(key, target.pack(), self._lives.dialog_expire)]
+        nested = b"1" if key_in(target.uri) else b""
+        if routes:
+            dialog_key = self._keys.dialog(dialog, nested)
+            self._shelf.note(dialog_key, pack(routes))
+            saves.append(Entry(dialog_key, pack(routes), self._lives.dialog_expire))
+        if dialog.method not in _EARLY:
+            yield from self._save_if_possible(now, saves)
+        for _ in range(_DEEPEST):
+            inner = key_in(target.uri)
+            if not inner or not self._ends_here(target.routes):
+                break
+            found = yield from self._targets(now, [inner])
+            if inner not in found:
+                break
+            target = found[inner]
+            routes += target.routes
+        targets[key] = target
+        return self._add_routes(message, routes)
+
+    def _save_if_possible(self, now: float, saves: list[Entry]) -> Steps[None]:
+        """Prolong what is kept for a while yet: where that fails, the next message tries again."""
+        with contextlib.suppress(EffectFailed):
+            yield from self._shelf.save(now, saves)
+
+    def _ends_here(self, routes: tuple[bytes, ...]) -> bool:
+        """Whether Routes lead to nobody but us, so that we are who the next id is for."""
+        try:
+            hosts = [self._tokens.uris.host_of(route, (0, len(route))) for route in routes]
+        except SealError:
+            return False
+        return all(host.own or host.named for host in hosts)
+
+    def _add_routes(self, message: Message, routes: tuple[bytes, ...]) -> list[Edit]:
+        """Edits that add what is not among the Routes of a message: a peer that knows the Routes of
+        its dialog (masked by tokens, before a change of mode) sends them."""
+        spans = message.fields.get(names.ROUTE, [])
+        there = {
+            self._hop(self._opened(message.data, entry))
+            for entry in values.split(message.data, spans)
+        }
+        missing = [route for route in routes if self._hop(route) not in there]
+        if not missing:
+            return []
+        anchor = (spans or message.fields.get(names.VIA, []))[-1:]
+        position = line(message, anchor[0])[1] if anchor else message.headers[0]
+        text = b"".join(b"Route: %b\n" % route for route in missing)
+        return [Edit(position, position, as_lines(text, message), names.ROUTE, RESTORED)]
+
+    def _opened(self, data: bytes, entry: Span) -> bytes:
+        opened = self._tokens.uris.open(data, entry, names.ROUTE, unbracket=False)
+        return opened[0].new if opened else data[slice(*entry)]
+
+    @staticmethod
+    def _hop(route: bytes) -> bytes:
+        """Host and port of a Route; all of it where it does not parse."""
+        where = address.locate(route, 0, len(route))
+        parts = uris.parse(route[where.start : where.end]) if where else None
+        return parts.host.lower() + b":" + (parts.port or b"5060") if parts else route
+
+    def _restore(self, message: Message, now: float, dialog: Dialog) -> Steps[list[Edit]]:
+        """What the request of a response lost."""
+        vias = vias_of(message)
+        if len(vias) != 1:
+            return []
+        topmost = self._tokens.clear_via1(message.data[slice(*vias[0])])
+        key = self._keys.branch(dialog, topmost)
+        found = yield from self._shelf.load(now, [key])
+        if key not in found:
+            return []
+        beside, via_lines, route_lines, contact, nested = unpack(found[key])
+        edits = self._put_back(message, vias[0], beside, via_lines)
+        if route_lines and 100 < message.status < 300:
+            edits += self._put_routes_back(message, route_lines)
+        if contact and message.status < 300:
+            saves = self._confirmed(message, dialog, Target.unpack(contact), nested)
+            saves.append(Entry(key, found[key], self._lives.branch_expire))
+            yield from self._save_if_possible(now, saves)
+        return edits
+
+    def _confirmed(
+        self, message: Message, dialog: Dialog, target: Target, nested: bytes
+    ) -> list[Entry]:
+        """What to keep of the Contact of a request that is being answered."""
+        long = message.status >= 200 and dialog.method in FORM_DIALOGS
+        life = self._lives.dialog_expire if long else self._lives.branch_expire
+        entries = [Entry(self._keys.contact(dialog, target), target.pack(), life)]
+        if target.routes:
+            remote = dialog.remote if long else b""
+            key = self._keys.dialog(dialog._replace(remote=remote), nested)
+            entries.append(Entry(key, pack(target.routes), life))
+        return entries
+
+    @staticmethod
+    def _put_back(message: Message, topmost: Span, beside: bytes, lines: bytes) -> list[Edit]:
+        edits = []
+        if beside:
+            edits.append(Edit(topmost[1], topmost[1], beside, names.VIA, RESTORED))
+        if lines:
+            position = line(message, topmost)[1]
+            edits.append(Edit(position, position, as_lines(lines, message), names.VIA, RESTORED))
+        return edits
+
+    @staticmethod
+    def _put_routes_back(message: Message, lines: bytes) -> list[Edit]:
+        """Below those that proxies outside have added, which stand above ours; else above the Via."""
+        spans = message.fields.get(names.RECORD_ROUTE)
+        vias = message.fields[names.VIA]
+        position = line(message, spans[-1])[1] if spans else line(message, vias[0])[0]
+        return [Edit(position, position, as_lines(lines, message), names.RECORD_ROUTE, RESTORED)]

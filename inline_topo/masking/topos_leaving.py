@@ -1,0 +1,267 @@
+"""Mode topos, a message that leaves: what is taken out, what stands in its place, what is kept."""
+
+from inline_topo.edits import Edit
+from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.codecs.records import pack, unpack
+from inline_topo.masking.effects import EffectFailed
+from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hidden import is_named, is_not_own
+from inline_topo.masking.topoh import Topoh
+from inline_topo.masking.topos_dialog import Dialog, dialog_of, topmost_of, vias_of
+from inline_topo.masking.topos_ids import Ids, Target, key_in
+from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
+from inline_topo.masking.topos_lines import cut, line
+from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
+from inline_topo.masking.uris import MASKED, replace_uri
+from inline_topo.sip import address, names, values
+from inline_topo.sip.message import Message, Span
+
+
+class Leaving:
+    """The rules for messages that leave; see `topos.Topos` for the parameters."""
+
+    def __init__(
+        self,
+        tokens: Topoh,
+        shelf: Shelf,
+        ids: Ids,
+        lives: Lives,
+        *,
+        strips: bool,
+        falls_back: bool,
+        no_contact: frozenset[bytes],
+    ) -> None:
+        self._tokens = tokens
+        self._shelf = shelf
+        self._keys = Keys(shelf)
+        self._ids = ids
+        self._lives = lives
+        self._strips = strips
+        self._falls_back = falls_back
+        self._no_contact = no_contact
+
+    def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
+        """A message that leaves."""
+        edits = self._tokens.edits(message, flow, now)
+        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+            return edits
+        dialog = dialog_of(message, Direction.EGRESS)
+        strips = self._strips and (not flow.rules or self._tokens.applies(message, flow))
+        if strips and dialog.method in self._no_contact:
+            edits = [edit for edit in edits if edit.field != names.CONTACT]
+        try:
+            if strips:
+                return edits + (yield from self._strip(message, flow, now, dialog))
+            return (yield from self._keep_ids(message, flow, now, dialog, edits))
+        except EffectFailed:
+            if not strips:
+                return edits
+            if not self._falls_back:
+                raise
+            return edits + self._mask(message, flow)
+
+    def _strip(self, message: Message, flow: Flow, now: float, dialog: Dialog) -> Steps[list[Edit]]:
+        routes = self._routes(message, flow)
+        lower = vias_of(message)[1:] if message.is_request else []
+        edits = cut(message, names.VIA, lower)
+        edits += cut(message, names.RECORD_ROUTE, routes)
+        texts = tuple(message.data[slice(*span)] for span in routes)
+        if not message.is_request:
+            texts = texts[::-1]
+        contacts = message.fields.get(names.CONTACT, [])
+        saves: list[Entry] = []
+        target = None
+        if dialog.method in self._no_contact:
+            edits += cut(message, names.CONTACT, values.split(message.data, contacts))
+        elif contacts and self._has_token_contacts(message, dialog):
+            edits += self._mask_contacts(message, flow)
+        elif contacts:
+            known = yield from self._routes_of_dialog(message, now, dialog, texts)
+            replaced, targets = self._replace(message, flow, dialog, known, has_routes=bool(texts))
+            edits += replaced
+            saves += self._entries(message, dialog, targets)
+            target = targets[0] if len(targets) == 1 else None
+        if message.is_request and message.method != b"ACK":
+            saves += self._transaction(message, dialog, lower, routes, target)
+        yield from self._shelf.save(now, saves)
+        return edits
+
+    def _keep_ids(
+        self, message: Message, flow: Flow, now: float, dialog: Dialog, edits: list[Edit]
+    ) -> Steps[list[Edit]]:
+        """A message that is not stripped: in a dialog that has ids, its Contact has one too."""
+        if message.is_request and len(vias_of(message)) == 1:
+            self._shelf.nothing(self._keys.branch(dialog, topmost_of(message)))
+        contacts = message.fields.get(names.CONTACT)
+        in_dialog = dialog.local and dialog.remote and dialog.method not in self._no_contact
+        if not contacts or not in_dialog or self._has_token_contacts(message, dialog):
+            return edits
+        found = yield from self._shelf.load(now, self._dialog_keys(message, dialog))
+        if not found:
+            return edits
+        known = tuple(unpack(next(iter(found.values()))))
+        replaced, targets = self._replace(message, flow, dialog, known, has_routes=True)
+        yield from self._shelf.save(now, self._entries(message, dialog, targets))
+        return [edit for edit in edits if edit.field != names.CONTACT] + replaced
+
+    def _mask(self, message: Message, flow: Flow) -> list[Edit]:
+        """The tokens in place of what cannot be taken out."""
+        tokens, fields = self._tokens, message.fields
+        edits: list[Edit] = []
+        if message.is_request:
+            edits += tokens.mask_vias(message, flow, names.VIA, fields.get(names.VIA, []))
+        if spans := fields.get(names.RECORD_ROUTE):
+            mask = (
+                tokens.carriers.mask_routes if message.is_request else tokens.mask_response_routes
+            )
+            edits += mask(message, flow, names.RECORD_ROUTE, spans)
+        return edits + self._mask_contacts(message, flow)
+
+    def _mask_contacts(self, message: Message, flow: Flow) -> list[Edit]:
+        spans = message.fields.get(names.CONTACT)
+        if not spans:
+            return []
+        tokens = self._tokens
+        mask = tokens.mask_contacts if message.is_request else tokens.mask_response_contacts
+        return mask(message, flow, names.CONTACT, spans)
+
+    @staticmethod
+    def _has_token_contacts(message: Message, dialog: Dialog) -> bool:
+        """A registration outlives every record, and a redirection leads out of the dialog."""
+        return dialog.method == b"REGISTER" or message.status >= 300
+
+    def _routes(self, message: Message, flow: Flow) -> list[Span]:
+        """The Record-Routes to take out."""
+        entries = values.split(message.data, message.fields.get(names.RECORD_ROUTE, []))
+        if message.is_request or not entries:
+            return entries
+        hosts = [self._tokens.uris.host_of(message.data, entry) for entry in entries]
+        ours = [i for i, host in enumerate(hosts) if host.own]
+        if not ours:
+            ours = [i for i, host in enumerate(hosts) if is_named(host, flow)]
+        return entries[: ours[-1] + 1] if ours else []
+
+    # --- Contacts that leave ------------------------------------------------------------------
+
+    def _routes_of_dialog(
+        self, message: Message, now: float, dialog: Dialog, routes: tuple[bytes, ...]
+    ) -> Steps[tuple[bytes, ...]]:
+        """The Routes to the sender: those of the dialog, or of the message where it forms one."""
+        if message.is_request and not dialog.remote:
+            return routes
+        keys = self._dialog_keys(message, dialog)
+        if routes and not message.is_request and not self._shelf.remembers(keys[0], now):
+            return routes  # an answer to the first request; the answer to a later one is known
+        found = yield from self._shelf.load(now, keys)
+        for key in keys:
+            if key in found:
+                return tuple(unpack(found[key]))
+        return routes
+
+    def _dialog_keys(self, message: Message, dialog: Dialog) -> list[bytes]:
+        """The dialog's key, and the one it has before the other side has a tag."""
+        nested = self._nested(message)
+        keys = [self._keys.dialog(dialog, nested)]
+        if message.is_request:
+            keys.append(self._keys.dialog(dialog._replace(remote=b""), nested))
+        return keys
+
+    @staticmethod
+    def _nested(message: Message) -> bytes:
+        """Tells how a call that passes us twice passes: the second time its Contact is an id."""
+        spans = message.fields.get(names.CONTACT)
+        return b"1" if spans and key_in(message.data[slice(*spans[0])]) else b""
+
+    def _replace(
+        self,
+        message: Message,
+        flow: Flow,
+        dialog: Dialog,
+        routes: tuple[bytes, ...],
+        *,
+        has_routes: bool,
+    ) -> tuple[list[Edit], list[Target]]:
+        """Ids for the Contacts. One that is own stays, where nothing is lost with it."""
+        data, edits, targets = message.data, list[Edit](), list[Target]()
+        letter = b"b" if message.is_request else b"a"
+        for entry in values.split(data, message.fields[names.CONTACT]):
+            where = address.locate(data, *entry)
+            if not where:
+                if data[slice(*entry)] == b"*":
+                    continue
+                raise SealError("Contact: no URI")
+            known = self._tokens.uris.find(data[where.start : where.end])
+            if not known:
+                raise SealError("Contact: URI does not parse")
+            if not (routes or has_routes or known.shows(flow, is_not_own)):
+                continue
+            start, stop = where.start, where.start + known.length
+            target = Target(data[start:stop], routes)
+            new = self._ids.write(letter, self._keys.contact(dialog, target), target.uri, flow.mask)
+            edits += replace_uri(
+                start, stop, where.end, new, names.CONTACT, MASKED, bracket=where.bare
+            )
+            targets.append(target)
+        return edits, targets
+
+    def _entries(self, message: Message, dialog: Dialog, targets: list[Target]) -> list[Entry]:
+        """What to keep of Contacts that leave."""
+        life = self._life(message, dialog)
+        entries = [Entry(self._keys.contact(dialog, t), t.pack(), life) for t in targets]
+        if targets and targets[0].routes:
+            routes = pack(targets[0].routes)
+            entries.append(Entry(self._dialog_keys(message, dialog)[0], routes, life))
+        return entries
+
+    def _life(self, message: Message, dialog: Dialog) -> float:
+        """Short, until a dialog is confirmed."""
+        confirmed = bool(dialog.remote) if message.is_request else message.status >= 200
+        long = confirmed and dialog.method in FORM_DIALOGS
+        return self._lives.dialog_expire if long else self._lives.branch_expire
+
+    # --- transactions -------------------------------------------------------------------------
+
+    def _transaction(
+        self,
+        message: Message,
+        dialog: Dialog,
+        lower: list[Span],
+        routes: list[Span],
+        target: Target | None,
+    ) -> list[Entry]:
+        """What to keep of a request that leaves, for its responses."""
+        key = self._keys.branch(dialog, topmost_of(message))
+        forms = target is not None and not dialog.remote
+        if not lower and not routes and not forms:
+            self._shelf.nothing(key)
+            return []
+        content = pack(
+            (
+                self._beside_topmost(message, lower),
+                self._lines(message, names.VIA, lower),
+                self._lines(message, names.RECORD_ROUTE, routes),
+                target.pack() if target and forms else b"",
+                self._nested(message),
+            )
+        )
+        return [Entry(key, content, self._lives.branch_expire)]
+
+    @staticmethod
+    def _beside_topmost(message: Message, lower: list[Span]) -> bytes:
+        """The lower Vias in the topmost one's line, from its end."""
+        start, end = message.fields[names.VIA][0] if lower else (0, 0)
+        first = [span for span in lower if start <= span[0] < end]
+        topmost_end = vias_of(message)[0][1] if first else 0
+        return message.data[topmost_end : first[-1][1]] if first else b""
+
+    @staticmethod
+    def _lines(message: Message, name: str, gone: list[Span]) -> bytes:
+        """The lines of a field that hold values in `gone` alone."""
+        if not gone:
+            return b""
+        lines = []
+        for span in message.fields[name]:
+            if all(entry in gone for entry in values.split(message.data, [span])):
+                start, end = line(message, span)
+                lines.append(message.data[start:end])
+        return b"".join(lines)
