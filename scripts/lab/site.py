@@ -3,8 +3,9 @@
 import ctypes
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from lab.net import LISTENING, LabError, Net
 
@@ -95,3 +96,35 @@ class Site(Net):
         made = self.open_socket(host, family=family)
         made.bind((address, port))
         return made
+
+
+class SharedSite(Site):
+    """`inside` and `outside`, each on a link that the routers `gw` and `gw2` share. What they send goes
+    to an address that is nobody's until one of the routers takes it. IPv4 alone."""
+
+    ROUTERS = ("gw", "gw2")
+    SHARED: Mapping[str, str] = MappingProxyType({"in0": "192.168.178.1", "out0": "203.0.113.1"})
+
+    def build(self, outside_mtu: int = 1500) -> None:
+        """Make hosts, links and routes."""
+        for link in self.SHARED:
+            self._ip("link", "link", "add", link, "type", "bridge")
+            self._ip("link", "link", "set", link, "up")
+        for number, router in enumerate(self.ROUTERS, 2):
+            self._namespace(router)
+            for link, shared in self.SHARED.items():
+                self._plug(router, link, link, f"{shared[:-1]}{number}")
+            self._ip(router, "link", "set", "out0", "mtu", str(outside_mtu))
+            self.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for host, link, ip in (("inside", "in0", self.INSIDE), ("outside", "out0", self.OUTSIDE)):
+            self._namespace(host)
+            self._plug(host, "eth0", link, ip)
+            self._ip(host, "route", "add", "default", "via", self.SHARED[link])
+        self._ip("outside", "link", "set", "eth0", "mtu", str(outside_mtu))
+
+    def _plug(self, host: str, interface: str, link: str, ip: str) -> None:
+        self._ip("link", "link", "add", f"{link}-{host}", "master", link, "type", "veth",
+                 "peer", "name", interface, "netns", self._prefix + host)  # fmt: skip
+        self._ip("link", "link", "set", f"{link}-{host}", "up")
+        self._ip(host, "addr", "add", f"{ip}/24", "dev", interface)
+        self._up(host, interface)
