@@ -25,10 +25,12 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """One message, before and after; `is_reordered` where AFTER has it elsewhere in its call."""
+    """One message, before and after: `time` by the clock of BEFORE, in nanoseconds, `is_reordered`
+    where AFTER has it elsewhere in its call."""
 
     pair: Pair
     changes: tuple[Change, ...]
+    time: int
     is_reordered: bool = False
 
     @property
@@ -95,12 +97,15 @@ def compare(pairs: Sequence[Pair]) -> list[Difference]:
     """What differs in each pair."""
     differences = []
     moved = out_of_order(pairs, of=lambda seen: seen.call_id)
+    found = clocks(pairs)
+    offset = found.offset if found else 0
     for position, pair in enumerate(pairs):
         before, after = pair
         changes: tuple[Change, ...] = ()
         if before and after and before.data != after.data:
             changes = tuple(_changes(list(lines_of(before)), list(lines_of(after))))
-        differences.append(Difference(pair, changes, position in moved))
+        time = before.time if before else after.time - offset if after else 0
+        differences.append(Difference(pair, changes, time, position in moved))
     return differences
 
 

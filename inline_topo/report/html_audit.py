@@ -96,7 +96,9 @@ def _facts(audit: "Audit", leaks: Leaks, leaving: Sequence[Seen]) -> Iterator[Fa
     more = f" and {len(media) - 4} more" if len(media) > 4 else ""
     yield Fact("Media addresses shown", str(len(media)), f"{note}{more}" or "no SDP leaves")
     if shown := sum(audit.media.values()):
-        yield Fact("Media shows inside", count(shown, "place"), "without a relay it must", "bad")
+        yield Fact(
+            "Media shows inside", count(shown, "place"), "no relay takes the streams over", "bad"
+        )
 
 
 def _not_read(audit: "Audit") -> Iterator[str]:
@@ -153,7 +155,7 @@ def _rung(seen: Seen, way: Direction, leaks: Leaks) -> Rung:
     title = f"{name_of(seen)}, {_status(kind, way)}"
     if found:
         title = f"{name_of(seen)}, {count(len(found), 'leak')}"
-    return Rung(seen, name_of(seen), kind, _anchor(seen), title, len(found))
+    return Rung(seen, seen.time, name_of(seen), kind, _anchor(seen), title, len(found))
 
 
 def _card(seen: Seen, way: Direction, leaks: Leaks, first: int, opens: bool) -> Card:

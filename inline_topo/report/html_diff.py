@@ -10,6 +10,7 @@ from inline_topo.report.html_leaks import Leaks, leak_facts, leak_listing, leak_
 from inline_topo.report.html_page import Call, Card, Fact, Listing, Page
 from inline_topo.report.html_rows import both_sides, one_side
 from inline_topo.report.media import media_addresses
+from inline_topo.report.messages import Seen
 from inline_topo.report.texts import count, listing, printable, seconds, signed
 from inline_topo.report.wording import (
     clocks_text,
@@ -130,7 +131,7 @@ def _odd(differences: Sequence[Difference], anchors: Mapping[int, str], most: in
             if difference.is_reordered:
                 status = "in another order"
             anchor = anchors[id(difference)]
-            cells = (_packets(difference), status, route_of(difference.seen))
+            cells = (_packets(difference), status, _way(difference.seen))
             rows.append((anchor, (*cells, printable(difference.seen.start_line)[:200])))
     title = f"Lost, added or reordered: {len(rows)}"
     if len(rows) > _LISTED:
@@ -150,7 +151,7 @@ def _calls(
             return
         call = list(islice(whole, most))
         most -= len(call)
-        first = call[0].seen.time
+        first = call[0].time
         figures = figures_of(whole)
         if len(call) < len(whole):
             figures += f" (the first {len(call)} shown)"
@@ -173,7 +174,15 @@ def _rung(difference: Difference, anchor: str, leaks: Leaks) -> Rung:
     title = f"{name_of(difference.seen)}, {_STATUS[difference.status]}, {size_of(difference)} bytes"
     if found:
         title += f", {count(len(found), 'leak')}"
-    return Rung(difference.seen, label_of(difference), difference.status, anchor, title, len(found))
+    return Rung(
+        difference.seen,
+        difference.time,
+        label_of(difference),
+        difference.status,
+        anchor,
+        title,
+        len(found),
+    )
 
 
 def _card(difference: Difference, anchor: str, leaks: Leaks, first: int, opens: bool) -> Card:
@@ -185,7 +194,7 @@ def _card(difference: Difference, anchor: str, leaks: Leaks, first: int, opens: 
     if difference.is_reordered:
         status += ", in another order"
     if before and after and difference.is_moved:
-        notes.append(f"Addresses: {route_of(before)} became {route_of(after)}")
+        notes.append(f"Addresses: {_way(before)} became {_way(after)}")
     if any(change.field == SPACING for change in difference.changes):
         notes.append("Line ends or blanks between the values of a list differ.")
     if before and after and before.data != after.data:
@@ -203,8 +212,8 @@ def _card(difference: Difference, anchor: str, leaks: Leaks, first: int, opens: 
         kind=difference.status,
         status=status,
         packets=_packets(difference),
-        time=f"{seconds(difference.seen.time - first)[:-3]} s",
-        way=route_of(difference.seen).replace("->", "→"),
+        time=f"{seconds(difference.time - first)[:-3]} s",
+        way=_way(difference.seen),
         start_line=printable(difference.seen.start_line)[:400],
         size=f"{_size(difference)} bytes",
         heads=heads,
@@ -213,6 +222,10 @@ def _card(difference: Difference, anchor: str, leaks: Leaks, first: int, opens: 
         notes=notes,
         is_open=opens and difference.status == "changed",
     )
+
+
+def _way(seen: Seen) -> str:
+    return route_of(seen).replace("->", "→")
 
 
 def _size(difference: Difference) -> str:

@@ -17,9 +17,10 @@ _LOOP = 46
 
 
 class Rung(NamedTuple):
-    """A message to draw."""
+    """A message to draw, its time in nanoseconds."""
 
     seen: Seen
+    time: int
     label: str
     kind: str
     anchor: str
@@ -34,7 +35,7 @@ def ladder(rungs: Sequence[Rung]) -> Ladder | None:
     if len(columns.names) > _MOST_COLUMNS:
         return None
     middle = [_TIMES + _GAP // 2 + _GAP * column for column in range(len(columns.names))]
-    first = min(rung.seen.time for rung in rungs)
+    first = min(rung.time for rung in rungs)
     arrows = []
     for row, rung in enumerate(rungs):
         seen = rung.seen
@@ -44,7 +45,7 @@ def ladder(rungs: Sequence[Rung]) -> Ladder | None:
         arrows.append(
             Arrow(
                 y=_HEAD + 30 + row * _STEP,
-                time=f"{(seen.time - first) / 10**9:.3f}",
+                time=f"{(rung.time - first) / 10**9:.3f}",
                 start=start,
                 end=end,
                 label=_fit(rung.label, int(room / _CHARACTER) - (3 if rung.leaks else 0)),

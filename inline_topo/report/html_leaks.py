@@ -43,7 +43,7 @@ def leak_listing(leaks: Leaks, anchors: Mapping[int, str], shown: Collection[str
     for packet, found in leaks.items():
         anchor = anchors.get(packet, "")
         for leak in found:
-            text = printable(leak.text)[:300]
+            text = printable(leak.text.strip())[:300]
             cells = (f"#{packet}", leak.field, printable(leak.shown), leak.kind, text)
             rows.append((anchor if anchor in shown else "", cells))
     title = f"Leaks: {len(rows)}"

@@ -69,12 +69,12 @@ def _call(call_id: bytes, call: Sequence[Difference], width: int, lines: _Lines)
         yield from _list(call, lines)
         return
     yield from _heads(names, gap)
-    start = call[0].seen.time
+    start = call[0].time
     for difference in call:
         seen = difference.seen
         here = columns.of(seen.source, seen.ports[0])
         there = columns.of(seen.destination, seen.ports[1])
-        time = f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   "
+        time = f"{(difference.time - start) / 10**9:{_TIME - 3}.3f}   "
         rung = _rung(difference, here, there, len(names), gap, lines)
         yield Text.assemble((time, "dim"), rung)
 
@@ -148,12 +148,12 @@ def _style(difference: Difference) -> str:
 
 def _list(call: Sequence[Difference], lines: _Lines) -> Iterable[Text]:
     """Where the endpoints are too many for the terminal: a message a line."""
-    start = call[0].seen.time
+    start = call[0].time
     for difference in call:
         seen = difference.seen
         style = _style(difference)
         yield Text.assemble(
-            (f"{(seen.time - start) / 10**9:{_TIME - 3}.3f}   ", "dim"),
+            (f"{(difference.time - start) / 10**9:{_TIME - 3}.3f}   ", "dim"),
             source_of(seen),
             (f" {_shaft(difference, lines) * 2}{lines.right} ", style),
             f"{destination_of(seen)}  ",

@@ -18,7 +18,7 @@ _INDENT = "  "
 
 def show(console: Console, differences: Sequence[Difference], summary: Summary) -> None:
     """Print every message with what changed in it, and the summary."""
-    start = min((difference.seen.time for difference in differences), default=0)
+    start = min((difference.time for difference in differences), default=0)
     for difference in differences:
         _message(console, difference, start)
     console.print()
@@ -57,7 +57,7 @@ def _message(console: Console, difference: Difference, start: int) -> None:
         console.print()
     # the columns of a capture's list, the start line below: both fit in 80 columns
     head = Text.assemble(
-        (f"{seen.number:>3} {(seen.time - start) / 10**9:9.6f}  ", "dim"),
+        (f"{seen.number:>3} {(difference.time - start) / 10**9:9.6f}  ", "dim"),
         (route_of(seen), style),
         (f"  {size_of(difference)}", "" if status == "changed" else style),
         "  (in another order)" if difference.is_reordered else "",

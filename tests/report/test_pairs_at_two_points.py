@@ -158,13 +158,19 @@ def test_reordered_and_added_to_the_right_call(
     token = max(i for i, packet in enumerate(packets) if before[i].call_id not in bytes(packet))
     first = next(i for i, (a, b) in enumerate(pairwise(packets)) if a[IP].dst == b[IP].src)
     order = [*packets[:first], packets[first + 1], packets[first], *packets[first + 2 :]]
-    after = write(tmp_path / "after.pcap", [*order, later(packets[token], 0.2)])
+    after = write(
+        tmp_path / "after.pcap",
+        [later(packet, AHEAD) for packet in (*order, later(packets[token], 0.2))],
+    )
     assert after[-1].call_id != before[token].call_id
     differences = compare(pair(before, after))
     assert len(by_call(differences)) == 1
     assert [d.seen.number for d in differences if d.is_reordered] in ([first + 1], [first + 2])
     summary = summarize(differences)
     assert (summary.reordered, summary.only_before, summary.only_after) == (1, 0, 1)
+    [added] = [d for d in differences if d.status == "only_after"]
+    by_clock_of_before = before[token].time + 0.2 * 10**9
+    assert added.time == pytest.approx(by_clock_of_before, abs=0.001 * 10**9)
 
 
 def test_the_same_in_another_order_differs(
