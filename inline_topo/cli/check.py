@@ -29,6 +29,7 @@ def check(given: Given, pcap: str | None) -> None:
     if pcap is None:
         config = given.load()
         assemble.codec(config)  # reads the key
+        assemble.performers(config)  # reads URLs
         click.echo(config.to_toml(), nl=False)
         return
 

@@ -3,6 +3,7 @@
 import click
 
 from inline_topo.cli.options import Given, config_options, print_json
+from inline_topo.errors import InlineTopoError
 
 
 @click.command()
@@ -24,6 +25,8 @@ def dialogs(given: Given, prune: bool, as_json: bool) -> int:
     from inline_topo.stores.urls import shown
 
     config = given.load()
+    if (config.topos.store or "").startswith("memory:"):
+        raise InlineTopoError("topos.store is memory: nobody but its gateway can look into it")
     store, seal = assemble.store(config), assemble.seal(config)
     now = time.time()
     removed = store.prune(now) if prune else None

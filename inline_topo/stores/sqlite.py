@@ -28,6 +28,7 @@ from inline_topo.stores.base import Answer, Stored, StoreError, failed
 from inline_topo.stores.clean import Cleaner
 from inline_topo.stores.health import Health
 
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that may be gone the next time
 _AT_ONCE = 500  # expired records removed in one transaction, so that no batch waits long
 
 _SAVE = """
@@ -152,6 +153,8 @@ class SqliteStore:
             with closing(sqlite_file.open_file(self._options, self._timeout)) as connection:
                 sqlite_file.check_writable(connection)
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                return [f"store {self._path}: {_reason(error)}"]
             raise ConfigError(f"store {self._path}: {_reason(error)}") from None
         return []
 

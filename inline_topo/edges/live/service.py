@@ -20,7 +20,7 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
     """Serve the queues of the configuration until SIGTERM.
 
     `load` gives another configuration at SIGHUP. InlineTopoError where a queue, the port of the
-    metrics or a key cannot be had.
+    metrics, a key or the dialog store cannot be had.
     """
     first = _job(config, mode)
     board = tally.board(len(config.queue.range()))
@@ -42,6 +42,9 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
 
 
 def _job(config: Config, mode: Mode) -> Job:
+    if config.topos.store is not None:
+        for warning in assemble.store(config).check():
+            log.warning(warning)
     gateway = assemble.gateway(config, drain=mode is Mode.DRAIN)
     queue = config.queue
     return Job(
