@@ -5,7 +5,7 @@ from enum import Enum
 from inline_topo.config import Config
 from inline_topo.config import Rule as ConfiguredRule
 from inline_topo.errors import ConfigError, KeyRingError
-from inline_topo.gateway import Gateway
+from inline_topo.gateway import Action, Gateway, Strategy
 from inline_topo.masking.carriers import Switches
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
@@ -21,9 +21,19 @@ from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.topoh import Options, Topoh
+from inline_topo.masking.topos import Stripped, Topos
+from inline_topo.masking.topos_entering import Entering
+from inline_topo.masking.topos_ids import Ids
+from inline_topo.masking.topos_keys import Lives
+from inline_topo.masking.topos_leaving import Leaving
+from inline_topo.masking.topos_legs import Outside, StrippedOutside
+from inline_topo.masking.topos_shelf import Shelf
+from inline_topo.masking.topos_way_back import FOR_GOOD, going, keeping
 from inline_topo.stores.base import Store
 from inline_topo.stores.urls import open_store
-from inline_topo.wire.ip import MAX_PACKET
+from inline_topo.wire.ip import CUT, FRAGMENT, MAX_PACKET
+
+_ON_CORRUPT = {"rewrite": Action.REPLACE, "drop": Action.DROP, "accept": Action.ACCEPT}
 
 
 class Leg(Enum):
@@ -48,12 +58,15 @@ def gateway(
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more. KeyRingError where the key ring
     cannot be used."""
-    known_hosts, rules = hosts(config), policy(config)
+    known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
+    records = seal(config, ring, fast=fast) if config.topos.store is not None else None
     return Gateway(
         flows(config, known_hosts, rules),
-        strategy(config, leg, sealer, known_hosts, rules, drain=drain),
-        accept_refused=config.queue.on_error == "accept",
+        strategy(config, leg, sealer, known_hosts, rules, records, drain=drain),
+        accept_refused=queue.on_error == "accept",
+        on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
+        on_corrupt=_ON_CORRUPT[queue.on_corrupt],
         mtu=config.mtu if leg is Leg.GATEWAY else MAX_PACKET,
         cut_errors=leg is Leg.GATEWAY,
     )
@@ -140,10 +153,11 @@ def strategy(
     codec: Codec,
     hosts: Hosts,
     policy: Policy,
+    seal: Seal | None = None,
     *,
     drain: bool = False,
-) -> Topoh:
-    """The strategy for a leg."""
+) -> Strategy:
+    """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
     options = Options(
         mask_callid=config.topoh.mask_callid,
         mask_mode=config.topoh.mask_mode,
@@ -153,16 +167,49 @@ def strategy(
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
     )
+    strips = config.mode == "topos" and not drain
+    shelf = Shelf(seal) if seal is not None else None
+    ids = _ids(config)
+    known = ids.opening(codec) if shelf else codec
     if drain:
-        return Draining(codec, hosts, policy, options)
-    if leg is Leg.OUTSIDE:
+        tokens: Topoh = Draining(known, hosts, policy, options)
+    elif leg is Leg.OUTSIDE:
         public = (config.public.packed,) if config.public else ()
-        return OutsideLeg(codec, hosts, policy, options, public)
-    if leg is Leg.INSIDE:
+        outside = StrippedOutside if strips else OutsideLeg
+        tokens = outside(known, hosts, policy, options, public)
+    elif leg is Leg.INSIDE:
         inside = [network for network in config.inside if network.num_addresses == 1]
         sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
-        return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
-    return Topoh(codec, hosts, policy, options)
+        tokens = InsideLeg(known, hosts, policy, options, translate=options.nat, sole=sole)
+    else:
+        tokens = (Stripped if strips else Topoh)(known, hosts, policy, options)
+    if shelf is None or (leg is Leg.OUTSIDE and not strips):
+        return tokens
+    topos, lives = config.topos, Lives(config.topos.branch_expire, config.topos.dialog_expire)
+    lives = lives if leg is Leg.GATEWAY else FOR_GOOD
+    leaving = Leaving(
+        tokens,
+        shelf,
+        ids,
+        lives,
+        strips=strips,
+        falls_back=topos.on_store_error == "mask",
+        no_contact=frozenset(method.upper().encode() for method in topos.methods_nocontact),
+    )
+    entering = Entering(tokens, shelf, ids, lives)
+    if isinstance(tokens, StrippedOutside):
+        rules = Outside(tokens, shelf, ids, leaving)
+        return Topos(tokens, keeping(rules.leave, shelf), keeping(rules.enter, shelf))
+    if leg is Leg.INSIDE:
+        return Topos(tokens, going(entering.undo, shelf), going(entering.steps, shelf))
+    return Topos(tokens, leaving.steps, entering.steps)
+
+
+def _ids(config: Config) -> Ids:
+    """How Contacts are called in mode topos."""
+    topos = config.topos
+    parameter = topos.cparam_name.encode() if topos.contact_mode == 1 else b""
+    return Ids(topos.contact_host.encode(), parameter)
 
 
 def switches(config: Config) -> Switches:

@@ -45,12 +45,36 @@ class Entering:
             restored = yield from self._restore(message, now, dialog)
         elif targets:
             restored = yield from self._route(message, now, dialog, targets)
+        return self._open(message, flow, now, targets) + restored
+
+    def undo(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
+        """A message that has left, as the inside had it; but for the lines that a response lost."""
+        targets = yield from self._targets(now, keys_in(message.data))
+        restored: list[Edit] = []
+        vias = vias_of(message)
+        if message.is_request and len(vias) == 1:
+            call_id = self._tokens.clear_call_id(message, flow)
+            dialog = dialog_of(message, Direction.EGRESS, call_id)
+            key = self._keys.branch(dialog, self._clear_topmost(message, vias[0]))
+            found = yield from self._shelf.load(now, [key])
+            if key in found:
+                beside, via_lines, route_lines, *_ = unpack(found[key])
+                restored += self._put_back(message, vias[0], beside, via_lines)
+                restored += self._put_routes_back(message, route_lines)
+        return self._open(message, flow, now, targets) + restored
+
+    def _open(
+        self, message: Message, flow: Flow, now: float, targets: dict[bytes, Target]
+    ) -> list[Edit]:
+        """What the tokens' strategy opens, these ids among it."""
         self._ids.targets = targets
         try:
-            edits = self._tokens.edits(message, flow, now)
+            return self._tokens.edits(message, flow, now)
         finally:
             self._ids.targets = {}
-        return edits + restored
+
+    def _clear_topmost(self, message: Message, topmost: Span) -> bytes:
+        return self._tokens.clear_via1(message.data[slice(*topmost)])
 
     def _targets(self, now: float, keys: list[bytes]) -> Steps[dict[bytes, Target]]:
         found = yield from self._shelf.load(now, keys)
@@ -130,14 +154,13 @@ class Entering:
         vias = vias_of(message)
         if len(vias) != 1:
             return []
-        topmost = self._tokens.clear_via1(message.data[slice(*vias[0])])
-        key = self._keys.branch(dialog, topmost)
+        key = self._keys.branch(dialog, self._clear_topmost(message, vias[0]))
         found = yield from self._shelf.load(now, [key])
         if key not in found:
             return []
         beside, via_lines, route_lines, contact, nested = unpack(found[key])
         edits = self._put_back(message, vias[0], beside, via_lines)
-        if route_lines and 100 < message.status < 300:
+        if 100 < message.status < 300:
             edits += self._put_routes_back(message, route_lines)
         if contact and message.status < 300:
             saves = self._confirmed(message, dialog, Target.unpack(contact), nested)
@@ -171,6 +194,8 @@ class Entering:
     @staticmethod
     def _put_routes_back(message: Message, lines: bytes) -> list[Edit]:
         """Below those that proxies outside have added, which stand above ours; else above the Via."""
+        if not lines:
+            return []
         spans = message.fields.get(names.RECORD_ROUTE)
         vias = message.fields[names.VIA]
         position = line(message, spans[-1])[1] if spans else line(message, vias[0])[0]
