@@ -6,7 +6,7 @@ an Ask, which the edge answers.
 
 import logging
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -91,6 +91,7 @@ OUTCOMES = {
     "refused_fragment": "a fragment that leaves cannot be masked",
     "refused_cut": "a cut packet that leaves cannot be masked",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
+    "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
@@ -98,7 +99,8 @@ OUTCOMES = {
     "refused_error": "a defect in this program: see the log",
     "error": "a defect in this program, entering: see the log",
 }
-"""Every outcome of a verdict. A refused packet is dropped, unless `on_error` is "accept"."""
+"""Every outcome of a verdict. A refused packet is dropped, unless `on_error` (or the policy for a
+fragment, a cut or a corrupt packet) is "accept"."""
 
 CORRUPT = "_corrupt"
 """Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
@@ -107,6 +109,9 @@ CORRUPT = "_corrupt"
 class Gateway:
     """Judges packets. `accept_refused`: what cannot be masked leaves in clear (`on_error`).
 
+    `on_flaw`: ACCEPT or DROP for what leaves, may be SIP and has this flaw (FRAGMENT, CUT); else it
+    is as with `accept_refused`. `on_corrupt`: a message to be rewritten whose UDP checksum is wrong,
+    in either direction; with REPLACE it goes out as wrong as it came.
     What is longer than `mtu` bytes when rewritten may be fragmented from then on (IPv4).
     `cut_errors`: ICMP errors that leave quote no SIP.
     """
@@ -117,6 +122,8 @@ class Gateway:
         strategy: Strategy,
         *,
         accept_refused: bool = False,
+        on_flaw: Mapping[str, Action] | None = None,
+        on_corrupt: Action = Action.REPLACE,
         mtu: int = ip.MAX_PACKET,
         cut_errors: bool = True,
     ) -> None:
@@ -125,6 +132,8 @@ class Gateway:
         self._mtu = mtu
         self._cut_errors = cut_errors
         self._on_refusal = Action.ACCEPT if accept_refused else Action.DROP
+        self._on_flaw = on_flaw or {}
+        self._on_corrupt = on_corrupt
         self._names = {
             direction: strategy.field_names(direction)
             for direction in (Direction.EGRESS, Direction.INGRESS)
@@ -171,6 +180,9 @@ class Gateway:
                 Action.ACCEPT, datagram.packet, direction, "unchanged", (), message.notes
             )
         state = ip.checksum_state(datagram)
+        is_corrupt = state[0] == ip.CORRUPT
+        if is_corrupt and self._on_corrupt is not Action.REPLACE:
+            return Verdict(self._on_corrupt, datagram.packet, direction, "refused_corrupt")
         try:
             packet = ip.encode(datagram, splice(message.data, edits), state, addresses)
         except ip.TooLong:
@@ -180,7 +192,7 @@ class Gateway:
         outcome = "masked" if direction is Direction.EGRESS else "unmasked"
         if not edits:
             outcome = "unchanged"
-        if state[0] == ip.CORRUPT:
+        if is_corrupt:
             outcome += CORRUPT
         return Verdict(Action.REPLACE, packet, direction, outcome, edits, message.notes)
 
@@ -227,7 +239,10 @@ class Gateway:
         can_be_read = direction is Direction.EGRESS and not is_later
         if can_be_read and not self._looks_like_sip(datagram.payload, direction):
             return Verdict(Action.ACCEPT, datagram.packet, direction, "not_sip")
-        return self._refuse(datagram.packet, direction, datagram.flaw)
+        if direction is Direction.INGRESS:
+            return self._refuse(datagram.packet, direction, datagram.flaw)
+        action = self._on_flaw.get(datagram.flaw, self._on_refusal)
+        return Verdict(action, datagram.packet, direction, "refused_" + datagram.flaw)
 
     def _refuse(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
         """A message that leaves is refused; one that enters passes, and the receiver judges it."""

@@ -106,8 +106,14 @@ REACHED: dict[str, list[bytes]] = {
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],
 }
-# a defect, test_gateway_wire.py, and what fails after an Ask
-ELSEWHERE = {"refused_error", "error", "icmp_cut", *("refused_" + kind for kind in KINDS)}
+# a defect, test_gateway_wire.py, what fails after an Ask, and policies that are not the default
+ELSEWHERE = {
+    "refused_error",
+    "error",
+    "icmp_cut",
+    "refused_corrupt",
+    *("refused_" + kind for kind in KINDS),
+}
 
 
 def packets() -> Iterator[Any]:
@@ -139,6 +145,33 @@ def test_on_error_accept_lets_what_was_refused_out_in_clear(outcome: str) -> Non
     for packet in REACHED[outcome]:
         verdict = judge(gateway(queue__on_error="accept"), packet)
         assert verdict == Verdict(Action.ACCEPT, packet, Direction.EGRESS, outcome)
+
+
+@pytest.mark.parametrize("key", ["fragment", "cut"])
+@pytest.mark.parametrize("policy", [Action.ACCEPT, Action.DROP])
+def test_what_leaves_flawed_has_a_policy_of_its_own(key: str, policy: Action) -> None:
+    other = "accept" if policy is Action.DROP else "drop"
+    settings: dict[str, Any] = {"queue__on_error": other, f"queue__on_{key}": policy.value}
+    for packet in REACHED["refused_" + key]:
+        verdict = judge(gateway(**settings), packet)
+        assert verdict == Verdict(policy, packet, Direction.EGRESS, "refused_" + key)
+    for packet in REACHED[key]:
+        assert judge(gateway(**settings), packet).action is Action.ACCEPT
+    [different] = {"fragment", "cut"} - {key}
+    for packet in REACHED["refused_" + different]:
+        assert judge(gateway(**settings), packet).action.value == other
+
+
+@pytest.mark.parametrize("policy", [Action.ACCEPT, Action.DROP])
+def test_a_corrupt_packet_is_left_as_it_is_where_the_policy_says_so(policy: Action) -> None:
+    settings: dict[str, Any] = {"queue__on_corrupt": policy.value}
+    hidden = gateway(**settings)
+    for packet, direction in ((out(CLEAR), Direction.EGRESS), (into(token()), Direction.INGRESS)):
+        wrong = IP(packet)
+        wrong[UDP].chksum ^= 0x0F0F
+        verdict = judge(hidden, bytes(wrong))
+        assert verdict == Verdict(policy, bytes(wrong), direction, "refused_corrupt")
+        assert judge(hidden, packet).action is Action.REPLACE
 
 
 DIRECTIONS = {

@@ -173,6 +173,11 @@ class Config(Table):
             warnings.append('the codec "kamailio" is obfuscation: whoever wants to can open it')
         if self.queue.on_error == "accept":
             warnings.append('queue.on_error "accept": what cannot be masked leaves in clear')
+        flawed = {"on_fragment": "a fragment that may be SIP leaves", "on_cut": "cut SIP leaves",
+                  "on_corrupt": "SIP with a wrong checksum leaves"}  # fmt: skip
+        for key, text in flawed.items():
+            if getattr(self.queue, key) == "accept" and key in self.queue.model_fields_set:
+                warnings.append(f'queue.{key} "accept": {text} in clear')
         if self.queue.fail_open:
             warnings.append("queue.fail_open: while nobody listens, SIP passes in clear")
         return warnings

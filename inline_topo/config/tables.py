@@ -111,7 +111,7 @@ class Topoh(Table):
     mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
 
 
-_NOT_FOR_PEERS = (
+NOT_FOR_PEERS = (
     "P-Charging-Vector",
     "P-Charging-Function-Addresses",
     "P-Access-Network-Info",
@@ -135,7 +135,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "registers": True,
             "identities": True,
             "texts": True,
-            "swap": _NOT_FOR_PEERS,
+            "swap": NOT_FOR_PEERS,
             "strip": (),
             "user_agent": "keep",
             "from_to": False,
@@ -152,7 +152,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "identities": True,
             "texts": True,
             "swap": (),
-            "strip": _NOT_FOR_PEERS,
+            "strip": NOT_FOR_PEERS,
             "user_agent": "strip",
             "from_to": True,
             "sdp": True,
@@ -303,6 +303,11 @@ class Rule(Table):
     )
 
 
+def _as_on_error(given: dict[str, Any]) -> Literal["drop", "accept"]:
+    policy: Literal["drop", "accept"] = given["on_error"]
+    return policy
+
+
 class Queue(Table):
     """[queue]: where packets come from, and what happens to one that is in trouble."""
 
@@ -315,6 +320,21 @@ class Queue(Table):
     on_error: Literal["drop", "accept"] = Field(
         default="drop",
         description="a message that leaves and cannot be masked; accept lets it out in clear",
+    )
+    on_fragment: Literal["drop", "accept"] = Field(
+        default_factory=_as_on_error,
+        description="a fragment that leaves without the rest of its datagram, where it may be SIP",
+        json_schema_extra={"default": "as `on_error`"},
+    )
+    on_cut: Literal["drop", "accept"] = Field(
+        default_factory=_as_on_error,
+        description="SIP that leaves with fewer bytes than its headers say",
+        json_schema_extra={"default": "as `on_error`"},
+    )
+    on_corrupt: Literal["rewrite", "drop", "accept"] = Field(
+        default="rewrite",
+        description="a message to rewrite whose UDP checksum is wrong; rewrite: it goes out as wrong "
+        "as it came, and its receiver drops it; accept: as it is, in clear",
     )
     refused_folder: File | None = Field(
         default=None,
