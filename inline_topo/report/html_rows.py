@@ -9,7 +9,7 @@ from inline_topo.report.lines import Line, lines_of
 from inline_topo.report.messages import Seen
 from inline_topo.report.texts import changed_span, count, printable
 
-_MOST_LINES = 400  # of a message
+_MOST_LINES, _MOST_BYTES = 400, 16384  # of a message
 _LONGEST = 4096  # characters of a line
 
 Mark = tuple[int, int, str]  # start, end, kind
@@ -18,16 +18,15 @@ Mark = tuple[int, int, str]  # start, end, kind
 def one_side(seen: Seen, leaks: Iterable[bytes] = ()) -> list[Row]:
     """The lines of a message alone."""
     shown = _shown(leaks)
-    lines = list(lines_of(seen))
-    rows = [Row("same", _pieces(line, shown), None) for line in lines[:_MOST_LINES]]
-    return rows + list(_rest(lines))
+    lines, omitted = _bounded(lines_of(seen))
+    return [*(Row("same", _pieces(line, shown), None) for line in lines), *_rest(omitted)]
 
 
 def both_sides(before: Seen, after: Seen, leaks: Iterable[bytes] = ()) -> list[Row]:
     """The lines of a message before and after; `leaks` are marked after."""
     shown = _shown(leaks)
-    whole = list(lines_of(before)), list(lines_of(after))
-    ones, others = (lines[:_MOST_LINES] for lines in whole)
+    ones, omitted = _bounded(lines_of(before))
+    others, also_omitted = _bounded(lines_of(after))
     rows: list[Row] = []
     for kind, i, j, k, m in SequenceMatcher(None, ones, others, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -35,7 +34,20 @@ def both_sides(before: Seen, after: Seen, leaks: Iterable[bytes] = ()) -> list[R
             rows += [Row("same", pieces, pieces) for pieces in same]
         else:
             rows += _changed(ones[i:j], others[k:m], shown)
-    return rows + list(_rest(max(whole, key=len)))
+    return rows + list(_rest(max(omitted, also_omitted)))
+
+
+def _bounded(lines: Iterable[Line]) -> tuple[list[Line], int]:
+    """The lines that a page shows, and the number of the others."""
+    kept: list[Line] = []
+    size = omitted = 0
+    for line in lines:
+        if omitted or len(kept) == _MOST_LINES or size > _MOST_BYTES:
+            omitted += 1
+        else:
+            kept.append(line)
+            size += len(line.text)
+    return kept, omitted
 
 
 def _shown(leaks: Iterable[bytes]) -> list[str]:
@@ -97,7 +109,7 @@ def _cut(text: str, marks: Sequence[Mark]) -> list[Piece]:
     return pieces
 
 
-def _rest(lines: Sequence[Line]) -> Iterator[Row]:
-    if len(lines) > _MOST_LINES:
-        omitted = count(len(lines) - _MOST_LINES, "more line")
-        yield Row("omitted", [Piece(f"{omitted} left out of this page")], None)
+def _rest(omitted: int) -> Iterator[Row]:
+    if omitted:
+        text = f"{count(omitted, 'more line')} left out of this page"
+        yield Row("omitted", [Piece(text)], None)

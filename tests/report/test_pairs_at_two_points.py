@@ -63,6 +63,22 @@ def masked(command: Command, captures: Path, tmp_path: Path) -> Callable[[str], 
     return run
 
 
+def test_behind_a_nat_with_the_topmost_via_masked(
+    command: Command, captures: Path, tmp_path: Path
+) -> None:
+    call, path = captures / "nat.pcap", tmp_path / "nat.pcap"
+    nat = ("--inside", "192.168.178.0/24", "--set", "shape=nat", "--set", "public=203.0.113.5")
+    assert command("replay", "-r", call, "-w", path, "--leg", "outside", *nat).status == 0
+    before, packets = load(str(call), Tally()), frames(path)
+    order = list(range(len(packets)))
+    random.Random(1).shuffle(order)
+    after = write(tmp_path / "after.pcap", [later(packets[i], AHEAD) for i in order])
+    registers = [seen for seen in after if seen.start_line.startswith(b"REGISTER")]
+    assert all(b"Via: SIP/2.0/UDP 203.0.113.5" in seen.data for seen in registers)
+    found = numbers(pair(before, after))
+    assert found == [(n, order.index(n - 1) + 1) for n in range(1, len(packets) + 1)]
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_lost_doubled_and_shuffled(
     masked: Callable[[str], Path], captures: Path, tmp_path: Path, name: str
