@@ -14,12 +14,13 @@ _ALPHABET = rb"[A-Za-z0-9+/_-]"
 # printable ones (0x20 to 0x7e).
 _OF_ADDRESS = rb"[L-OQRYZ]", rb"[CDSTijyzEGUWkm02][ABEFIJMNQRUVYZcdghkloptswx014589]"
 _PRINTABLE = rb"[I-Za-f]", rb"[C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghkloptswx014589]"
-_MAY_HOLD_ADDRESS = re.compile(rb"%s(?=%s%s)" % (*_OF_ADDRESS, _ALPHABET))
+_MAY_HOLD_ADDRESS = re.compile(rb"%s(?=%s%s%s)" % (*_OF_ADDRESS, _ALPHABET, _OF_ADDRESS[0]))
 _MAY_HOLD_TEXT = re.compile(rb"%s(?=%s%s%s%s)" % (*_PRINTABLE, _ALPHABET, *_PRINTABLE))
 _TEXT_GOES_ON = re.compile(rb"(?:%s%s%s)*" % (*_PRINTABLE, _ALPHABET))
 _QUAD_BEFORE = re.compile(_ALPHABET + rb"{4}")
 _QUAD_AFTER = re.compile(_ALPHABET + rb"{0,4}")
 _WRAPPED = re.compile(rb"\n(?<=[A-Za-z0-9+/]{60}\r\n)(?=[A-Za-z0-9+/])")
+_SHORTEST_NAME, _SHORTEST_ADDRESS = 3, 7  # bytes
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
@@ -28,13 +29,15 @@ class Base64Text:
 
     def __init__(self, *, any_text: bool) -> None:
         self._may_hold = _MAY_HOLD_TEXT if any_text else _MAY_HOLD_ADDRESS
+        self._shortest = _SHORTEST_NAME if any_text else _SHORTEST_ADDRESS
 
     def find(self, data: bytes) -> Iterator[Found]:
         """Each text, with the span of its base64."""
-        if self._may_hold.search(data) is None:
-            return
-        yield from self._search(data)
-        breaks = [match.start() - 1 for match in _WRAPPED.finditer(data)]
+        found = False
+        for one in self._search(data):
+            found = True
+            yield one
+        breaks = [match.start() - 1 for match in _WRAPPED.finditer(data)] if found else ()
         if breaks:  # lines as MIME has them (RFC 2045 section 6.8)
             pieces = [data[i:j] for i, j in pairwise([0, *(b + 2 for b in breaks), len(data) + 2])]
             joined = b"".join([*(piece[:-2] for piece in pieces[:-1]), pieces[-1]])
@@ -58,4 +61,6 @@ class Base64Text:
             end = after.end() if after else end
             digits = data[begin:end].translate(_TO_STANDARD)
             digits = digits[: len(digits) - 1] if len(digits) % 4 == 1 else digits
-            yield begin, end, a2b_base64(digits + b"=" * (-len(digits) % 4))
+            text = a2b_base64(digits + b"=" * (-len(digits) % 4))
+            if len(text) >= self._shortest:
+                yield begin, end, text

@@ -9,8 +9,15 @@ _MEDIA_LINE = re.compile(
     rb"c=|m=|a=(?:candidate|remote-candidates|rtcp|source-filter|path|alt):",
     re.IGNORECASE,
 )
+_SDP_LINE = re.compile(rb"([a-z]=(?:(?<=a=)[^:\r\n]*)?):?([^\r\n]*)")
 _SDP_IN = (b"application/sdp", b"multipart/", b"message/sip")
 _PART_TYPE = re.compile(rb"^(?:Content-Type|c)[ \t]*:[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
+
+
+def media_line(data: bytes, position: int) -> tuple[str, int, int] | None:
+    """Field and span of the line of SDP that holds a byte, if it says where a stream goes."""
+    start = data.rfind(b"\n", 0, position) + 1
+    return _sdp_line(data, start) if _MEDIA_LINE.match(data, start) else None
 
 
 def place(message: Message, content_type: bytes, position: int) -> tuple[str, bool, int, int]:
@@ -18,21 +25,24 @@ def place(message: Message, content_type: bytes, position: int) -> tuple[str, bo
     data = message.data
     kind = content_type.partition(b";")[0].strip().lower()
     start = max(data.rfind(b"\n", 0, position) + 1, message.body)
-    end = data.find(b"\n", position)
-    end = len(data) if end < 0 else end
-    line = data[start:end].rstrip(b"\r")
-    may_be_sdp = not kind or kind.startswith(_SDP_IN)
-    if may_be_sdp and re.match(rb"[a-z]=", line):
-        name = line[:2]
-        if name == b"a=":
-            name += line[2:].partition(b":")[0]
-        value = start + 2 if name[:2] != b"a=" else start + len(name) + (len(line) > len(name))
-        field = f"SDP {name[:20].decode('ascii', 'replace')}"
-        return field, bool(_MEDIA_LINE.match(line)), value, end
+    if not kind or kind.startswith(_SDP_IN):
+        line = _sdp_line(data, start)
+        if line:
+            return line[0], bool(_MEDIA_LINE.match(data, start)), *line[1:]
     if kind.startswith(b"multipart/"):
         parts = [m for m in _PART_TYPE.finditer(data, message.body) if m.start() < position]
         kind = parts[-1][1].lower() if parts else kind
-    text = kind.decode("ascii", "replace") or "without a type"
     if kind == b"application/sdp":
-        return "SDP", False, start, end
-    return f"body {text}", False, message.body, len(data)
+        end = data.find(b"\n", position)
+        return "SDP", False, start, len(data) if end < 0 else end
+    return (
+        f"body {kind.decode('ascii', 'replace') or 'without a type'}",
+        False,
+        message.body,
+        len(data),
+    )
+
+
+def _sdp_line(data: bytes, start: int) -> tuple[str, int, int] | None:
+    match = _SDP_LINE.match(data, start)
+    return (f"SDP {match[1][:20].decode('ascii', 'replace')}", *match.span(2)) if match else None

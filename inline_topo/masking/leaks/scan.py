@@ -6,6 +6,7 @@ from typing import NamedTuple
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.leaks import bodies
 from inline_topo.masking.leaks.places import (
     CALL_ID,
     COVERED,
@@ -24,6 +25,9 @@ from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 
 LEAK, BY_POLICY, IN_MEDIA, LEFT_OPEN = "leak", "policy", "media", "open"
+
+_SDP_FOLLOWS = b"\r\nContent-Type: application/sdp\r\n"
+_VERSION_FOLLOWS = b"User-Agent:", b"Server:"
 
 DOES_NOT_PARSE = "message that does not parse"
 
@@ -73,6 +77,9 @@ class Scanner:
         sightings = self._sightings.find(data, flow)
         if not sightings:
             return []
+        usual = self._usual(data, sightings)
+        if usual is not None:
+            return usual
         try:
             message = sip.parse(data, self._names, self._names)
         except sip.Malformed:
@@ -92,6 +99,24 @@ class Scanner:
                 found.setdefault(key, finding)
         return list(found.values())
 
+    def _usual(self, data: bytes, sightings: list[Sighting]) -> list[Finding] | None:
+        """What most messages show, media and versions, without parsing them; None where there is more."""
+        body = data.find(b"\r\n\r\n")
+        has_media = not self._scope.media and 0 < data.find(_SDP_FOLLOWS) < body
+        found: dict[tuple[int, str, bytes], Finding] = {}
+        for sighting in sightings:
+            at = sighting.start
+            line_start = data.rfind(b"\n", 0, at) + 1
+            if at < body and not sighting.named and data.startswith(_VERSION_FOLLOWS, line_start):
+                continue
+            line = bodies.media_line(data, at) if has_media and at > body else None
+            if line is None or sighting.part:
+                return None
+            field, start, end = line
+            finding = Finding(IN_MEDIA, field, sighting.kind, sighting.shown, data[start:end])
+            found.setdefault((start, sighting.kind, sighting.shown), finding)
+        return list(found.values())
+
     def _cause(
         self,
         message: Message,
@@ -106,10 +131,10 @@ class Scanner:
                 return None
         elif sighting.part or (not sighting.named and (sort == ECHOED or field in _VERSIONS)):
             return None
-        if self._is_in_token(message.data, place, sighting):
-            return None
         if sort == MEDIA:
             return IN_MEDIA
+        if self._is_in_token(message.data, place, sighting):
+            return None
         if sort == OPEN or (sort == COVERED and not sighting.named):
             return LEFT_OPEN
         masked = flow.masks_identifiers if sort == CALL_ID else decides(flow.rules, message)

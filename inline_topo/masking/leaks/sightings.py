@@ -28,9 +28,12 @@ _DOTS = re.compile(rb"\.(?=([0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})(?![0-9]))")
 _FIRST = re.compile(rb"(?<![0-9])[0-9]{1,4}\Z")
 _COLONS = re.compile(rb":[0-9A-Fa-f]{0,4}:")
 _AFTER = re.compile(rb"[0-9A-Fa-f:.]*")
-_NUMBERS = (
-    re.compile(rb"@(?=([0-9][0-9A-Fa-fxX]*(?:\.[0-9][0-9A-Fa-fxX]*){0,3})(?![\w.@-]))"),
-    re.compile(rb"//(?=([0-9][0-9A-Fa-fxX]*(?:\.[0-9][0-9A-Fa-fxX]*){0,3})(?![\w.@-]))"),
+_NUMBERS = tuple(
+    re.compile(
+        before + rb"(?![0-9]{1,4}(?:\.[0-9]{1,4}){3}(?![0-9A-Za-z.]))"
+        rb"(?=([0-9][0-9A-Fa-fxX]*(?:\.[0-9][0-9A-Fa-fxX]*){0,3})(?![\w.@-]))"
+    )
+    for before in (b"@", b"//")
 )
 _DASHES = re.compile(rb"-(?=([0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3})\.[A-Za-z])")
 _VERSION = re.compile(rb"(?:[\w)]/|[vV]|[0-9]\.)\Z")
@@ -65,15 +68,17 @@ class Sightings:
             for name in hosts.protected_names
         ]
         self._base64 = Base64Text(any_text=bool(self._names))
+        # by the bytes from five before the first dot on, so that one look-up does
+        self._windows: Cache[bytes, tuple[int, tuple[Host, ...]]] = Cache(_REMEMBERED, _LONGEST)
         self._addresses: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST)
 
     def find(self, data: bytes, flow: Flow) -> list[Sighting]:
         """The hosts in `data` that are neither own nor the flow's mask address or outside end, in
         order. Five numbers with dots, and a number behind a product's name and slash, are no
         address unless it lies inside."""
-        found = list(self._read(data, flow))
+        found = self._read(data, flow)
         if b"%" in data or b"&" in data or b"\\" in data:
-            found += self._disguised(data, flow, found)
+            found += list(self._disguised(data, flow, found))
         for start, end, text in self._base64.find(data):
             found += [Sighting(start, end, *one[2:]) for one in self._read(text, flow) if one.named]
         return sorted(found) if len(found) > 1 else found
@@ -94,43 +99,49 @@ class Sightings:
                         span = [start + _before(shifts, at) for at in one[:2]]
                         yield Sighting(span[0], span[1], *one[2:])
 
-    def _read(self, data: bytes, flow: Flow) -> Iterator[Sighting]:
-        inner: set[int] = set()
+    def _read(self, data: bytes, flow: Flow) -> list[Sighting]:
+        found: list[Sighting] = []
+        inner: set[int] = set()  # where IPv4 addresses end that are part of an IPv6 one
         for colon in _COLONS.finditer(data):
-            yield from self._ipv6(data, colon.start(), flow, inner)
+            found += self._ipv6(data, colon.start(), flow, inner)
+        windows, outside = self._windows, flow.outside
         for dot in _DOTS.finditer(data):
-            yield from self._ipv4(data, dot, flow, inner)
+            begin, end = max(dot.start() - 5, 0), dot.end(1)
+            window = data[begin:end]
+            known = windows.get(window)
+            if known is None:
+                known = self._look(window, dot.start() - begin)
+            skip, hosts = known
+            if hosts and hosts[0].address != outside and end not in inner:
+                found += self._ipv4(data, begin + skip, end, hosts, flow)
         for pattern in _NUMBERS:
             for match in pattern.finditer(data):
-                yield from self._number(match, flow)
+                found += self._number(match, flow)
         for dash in _DASHES.finditer(data):
-            yield from self._dashed(data, dash, flow)
+            found += self._dashed(data, dash, flow)
         if self._names:
-            yield from self._protected(data)
+            found += self._protected(data)
+        return found
 
-    # --- addresses ----------------------------------------------------------------------------
+    def _look(self, window: bytes, dot: int) -> tuple[int, tuple[Host, ...]]:
+        """Four numbers with dots, the first before `dot`: where they begin, and what they are."""
+        first = _FIRST.search(window, 0, dot)
+        skip = first.start() if first else 0
+        known = skip, self._remember(window[skip:], _quads(window[skip:])) if first else ()
+        self._windows.remember(window, known, len(window))
+        return known
 
     def _ipv4(
-        self, data: bytes, dot: re.Match[bytes], flow: Flow, inner: set[int]
+        self, data: bytes, start: int, end: int, hosts: tuple[Host, ...], flow: Flow
     ) -> Iterator[Sighting]:
-        first = _FIRST.search(data, max(dot.start() - 5, 0), dot.start())
-        end = dot.end(1)
-        if not first or end in inner:
-            return
-        start = first.start()
-        text = data[start:end]
-        hosts = self._addresses.get(text)
-        if hosts is None:
-            hosts = self._remember(text, _quads(text))
         hidden = [host for host in hosts if self._is_hidden(host, flow)]
-        if not hidden:
-            return
         named = any(host.named for host in hidden)
-        if not named:
+        if hidden and not named:
             is_version = _VERSION.search(data, max(start - 2, 0), start)
             if len(hidden) < len(hosts) or is_version or _DOT_DIGIT.match(data, end):
                 return
-        yield Sighting(start, end, IPV4, text, named)
+        if hidden:
+            yield Sighting(start, end, IPV4, data[start:end], named)
 
     def _ipv6(self, data: bytes, colon: int, flow: Flow, inner: set[int]) -> Iterator[Sighting]:
         start = colon
@@ -162,8 +173,6 @@ class Sightings:
 
     def _number(self, match: re.Match[bytes], flow: Flow) -> Iterator[Sighting]:
         text = match[1]
-        if text.count(b".") == 3 and b"x" not in text.lower():
-            return  # read already
         hosts = self._addresses.get(text)
         if hosts is None:
             hosts = self._remember(text, _aton(text))
@@ -182,7 +191,10 @@ class Sightings:
                     return
 
     def _remember(self, text: bytes, packed: Iterable[bytes]) -> tuple[Host, ...]:
+        """What a spelling may stand for; nothing, where that is own."""
         hosts = tuple(self._hosts.literal(address) for address in dict.fromkeys(packed))
+        if all(host.own for host in hosts):
+            hosts = ()
         self._addresses.remember(text, hosts, len(text))
         return hosts
 
