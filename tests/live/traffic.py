@@ -38,11 +38,16 @@ class Calls:
         self._proxy = proxy
 
     def start(
-        self, pause: int = 200, *, caller: Party | None = None, callee: Party | None = None
+        self,
+        pause: int = 200,
+        *,
+        caller: Party | None = None,
+        callee: Party | None = None,
+        count: int = COUNT,
     ) -> None:
         """`pause`: milliseconds from ACK to BYE, where `caller` does not say what she does."""
         alice, bob = self._places
-        more = ("-m", str(COUNT), "-l", "1000")
+        more = ("-m", str(count), "-l", "1000")
         # sipp's callee would give up on a request sent again after its two answers (and, from dry
         # run to live, on one that is masked only the second time); it must still end every call.
         patient = ("-default_behaviors", "all,-abortunexp")
