@@ -10,7 +10,8 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.l2 import Ether
 
-from inline_topo.report.messages import Tally, field_name, load
+from inline_topo.report.messages import Tally, load
+from inline_topo.sip.names import field_name
 
 OPTIONS = """\
 OPTIONS sip:b@203.0.113.9 SIP/2.0
