@@ -83,7 +83,8 @@ class OutsideLeg(Topoh):
         if flow.direction is Direction.EGRESS:
             if edits:
                 self._remember(message, flow.outside, edits)
-            if flow.rules and not decides(flow.rules, message):
+            is_left = self._leaves_registers and is_registration(message)
+            if is_left or (flow.rules and not decides(flow.rules, message)):
                 self._remember_left(message, flow.outside)
         return edits
 
@@ -108,7 +109,7 @@ class OutsideLeg(Topoh):
                 self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
-        for name in (names.CONTACT, names.RECORD_ROUTE):
+        for name in (names.CONTACT, names.RECORD_ROUTE, names.PATH):
             for entry in values.split(message.data, message.fields.get(name, [])):
                 where = address.locate(message.data, *entry)
                 if where:
@@ -118,6 +119,8 @@ class OutsideLeg(Topoh):
         wanted = super().looked_at(direction, is_request, table)
         if direction is Direction.INGRESS and is_request:
             wanted.add(names.TO)
+        if direction is Direction.EGRESS and self._leaves_registers:
+            wanted.add(names.PATH)
         return wanted
 
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
