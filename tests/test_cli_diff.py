@@ -177,7 +177,9 @@ def test_no_sip_is_2(command: Command, slides: tuple[Path, Path], tmp_path: Path
     assert err == f"inline-topo: no SIP over UDP, neither in {path} nor in {path}\n"
 
 
-@pytest.mark.parametrize("words", [["--json", "--ladder", "a", "b"], ["-", "-"], ["a"]])
+@pytest.mark.parametrize(
+    "words", [["--json", "--ladder", "a", "b"], ["-", "-"], ["a"], ["a", "b", "--inside", "::1"]]
+)
 def test_wrong_usage_is_2(command: Command, words: list[str]) -> None:
     status, out, _ = command("diff", *words)
     assert (status, out) == (2, "")

@@ -71,6 +71,8 @@ def diff(
 
     if as_json and ladder:
         raise click.UsageError("--json and --ladder do not go together")
+    if (given.path or given.sets or given.inside) and not page_path:
+        raise click.UsageError("-c, --set and --inside are for the page of --html")
     if before == after == "-":
         raise click.UsageError("only one of BEFORE and AFTER can be standard input")
     left, right = load(before, Tally()), load(after, Tally())
@@ -82,7 +84,7 @@ def diff(
         from inline_topo.report import html, html_diff
 
         _check_target(page_path, before, after)
-        leaks = None if given.is_empty else _leaks(given, right)
+        leaks = None if given.is_empty else _leaks(given, after, right)
         html.write(html_diff.page(before, after, differences, summary, most, leaks), page_path)
     if as_json:
         print_json(report.as_dict(before, after, differences))
@@ -140,13 +142,15 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
 
 
 def _check_target(target: str, *sources: str) -> None:
+    if target == "-":
+        raise click.UsageError("--html needs the name of a file: results go to standard output")
     for source in sources:
         if source != "-" and os.path.exists(target) and os.path.samefile(source, target):
             raise InlineTopoError(f"{target}: is an input too, give the page another name")
 
 
-def _leaks(given: Given, messages: "list[Seen]") -> "Leaks":
-    """What shows in messages that leave, by packet."""
+def _leaks(given: Given, name: str, messages: "list[Seen]") -> "Leaks":
+    """What shows in messages that leave, by packet; InlineTopoError where none does leave."""
     from inline_topo import assemble
     from inline_topo.report import audit as report
     from inline_topo.report.html_leaks import by_packet
@@ -154,4 +158,6 @@ def _leaks(given: Given, messages: "list[Seen]") -> "Leaks":
 
     config, codec = given.load_to_read()
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
-    return by_packet(report.audit(messages, Tally(), config, flows, codec))
+    found = report.audit(messages, Tally(), config, flows, codec)
+    report.check_judged(found, name)
+    return by_packet(found)

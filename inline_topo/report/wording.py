@@ -24,8 +24,8 @@ def name_of(seen: Seen) -> str:
 
 
 def label_of(difference: Difference) -> str:
-    """What stands on the arrow of a message: `INVITE +37`, `- 180 Ringing`."""
-    label = name_of(difference.seen)
+    """What stands on the arrow of a message: `INVITE +37`, `- 180 Ringing`, `BYE (moved) +4`."""
+    label = name_of(difference.seen) + " (moved)" * difference.is_reordered
     if difference.status == "changed":
         return f"{label} {difference.bytes_added:+d}"
     return {"only_before": f"- {label}", "only_after": f"+ {label}"}.get(difference.status, label)

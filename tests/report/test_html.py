@@ -157,6 +157,16 @@ def test_leaks_of_after_in_a_diff(
         assert facts(made)["Leaks"] == str(len(json.loads(judged.out)["leaks"]))
 
 
+def test_leaks_that_nobody_could_judge_are_not_none(
+    command: Command, slides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    words = ("--html", tmp_path / "page.html", "--inside", "203.0.113.9")
+    status, out, err = command("diff", *slides, *words)
+    assert (status, out) == (2, "")
+    assert f"{slides[1]}: nothing was judged" in err
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_a_bounded_page_says_what_it_leaves_out(
     page: Callable[..., Reading], captures: Path
 ) -> None:
@@ -189,6 +199,7 @@ def test_lost_and_added_are_listed(page: Callable[..., Reading], make_capture: A
     made = page("diff", before, after)
     assert facts(made)["Lost, added or reordered"] == "3"
     assert "1 only in BEFORE, 1 only in AFTER, 1 in another order" in made.text
+    assert made.of["text"].count("OPTIONS (moved)") == 1
     [lost] = made.all("details", class_="card only_before")
     assert "open" not in lost
 
@@ -217,6 +228,14 @@ def test_the_page_is_not_written_over_an_input(
             f"inline-topo: {copy}: is an input too, give the page another name\n",
         )
     assert copy.read_bytes() == slides[0].read_bytes()
+
+
+def test_standard_output_is_for_the_results(
+    command: Command, slides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = command("diff", *slides, "--html", "-")
+    assert (status, out, list(tmp_path.iterdir())) == (2, "", [])
 
 
 def test_half_a_page_is_none(slides: tuple[Path, Path], tmp_path: Path) -> None:
