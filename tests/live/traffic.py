@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scapy.utils import RawPcapReader
 
@@ -87,6 +88,12 @@ class RouterLab:
                   defines={"BOB": f'"sip:bob@{Site.OUTSIDE}:5060"'})  # fmt: skip
         self.gateway = Running(site, config, *options)
         self.calls = Calls(lab, ("inside", ALICE), ("outside", Site.OUTSIDE), Site.INSIDE)
+
+
+def refused(state: dict[str, Any]) -> list[str]:
+    """Outcomes that kept a message from going on, of what `Running.status` says."""
+    counted = state["outcomes"].values()
+    return [name for names in counted for name in names if name.startswith(("refused", "error"))]
 
 
 def datagrams(file: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
