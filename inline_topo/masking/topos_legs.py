@@ -5,7 +5,7 @@ have had, and names a Contact by its id.
 """
 
 from inline_topo.edits import Edit
-from inline_topo.masking.codecs.records import unpack
+from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
 from inline_topo.masking.legs import Memory, OutsideLeg
@@ -39,15 +39,19 @@ class StrippedOutside(Stripped, OutsideLeg):
     def echo_request_uri(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        text = message.data[slice(*message.request_uri)]
-        if tag_of(message, names.TO) and (flow.outside, text) not in self._minted:
+        if self._names_an_id(message, flow):
             return []
         return super().echo_request_uri(message, flow, name, spans)
 
     def echo_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        if tag_of(message, names.TO):
+        if self._names_an_id(message, flow):
             return []
         return super().echo_routes(message, flow, name, spans)
+
+    def _names_an_id(self, message: Message, flow: Flow) -> bool:
+        """Within a dialog; but a request that comes back (a spiral) has what the first pass gave it."""
+        uri = message.data[slice(*message.request_uri)]
+        return bool(tag_of(message, names.TO)) and (flow.outside, uri) not in self._minted
 
 
 class Outside:
@@ -85,6 +89,8 @@ class Outside:
         if not message.is_request:
             return edits + self._answer(message, flow, now, dialog)
         edits = edits + self._spiral(message, flow)
+        if any(edit.field == names.REQUEST_URI for edit in edits):
+            return edits
         text = message.data[slice(*message.request_uri)]
         if not dialog.local:
             written = self._written.get((flow.outside, text))
@@ -135,6 +141,8 @@ class Outside:
             routes = tuple(unpack(found[key])) if key in found else routes
         if not routes and not known.shows(flow, is_not_own):
             return []
+        if routes:
+            self._shelf.note(keys[0], pack(routes))
         target = Target(text[: known.length], routes)
         key = self._keys.contact(dialog, target)
         uri = self._ids.write(self._letters.get(key, b"b"), key, target.uri, flow.mask)
