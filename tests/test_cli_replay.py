@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
@@ -158,6 +159,20 @@ def test_only_outside_leaves_insiders_out(command: Command, troubled: Path, tmp_
     assert [packet[IP].dst for packet in rdpcap(str(out))] == ["198.51.100.2"]
     assert "between insiders are in the output" not in ran.err
     assert re.search(r"(?m)^left out +1 packet between insiders$", ran.out)
+
+
+@pytest.mark.parametrize("leg", ["gateway", "outside"])
+def test_tells_what_ipv6_would_lose_live(command: Command, tmp_path: Path, leg: str) -> None:
+    message = INVITE.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 1320 + b"\r\n\r\n")
+    packet = Ether() / IPv6(src="fd00::1", dst="2001:db8::2") / UDP(sport=5060, dport=5060)
+    wrpcap(str(tmp_path / "in.pcap"), packet / Raw(message))
+    words = ["-r", tmp_path / "in.pcap", "-w", tmp_path / "out.pcap", "--leg", leg]
+    for network in ("10.0.0.0/8", "fd00::/8"):
+        words += ["--inside", network]
+    ran = command("replay", *words)
+    [grown] = rdpcap(str(tmp_path / "out.pcap"))
+    assert len(packet / Raw(message)) - 14 <= 1500 < len(grown) - 14
+    assert ("1 packet of IPv6 grew past the MTU" in ran.err) is (leg == "gateway")
 
 
 def test_warns_where_nothing_is_inside(command: Command, slides: Path, tmp_path: Path) -> None:

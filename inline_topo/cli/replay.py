@@ -45,6 +45,7 @@ def replay(
     from inline_topo.masking import effects
     from inline_topo.report import replayed
     from inline_topo.report.progress import progress_of
+    from inline_topo.wire.ip import MAX_PACKET
 
     config, ring = given.load_with_ring(leg)
     gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
@@ -53,6 +54,7 @@ def replay(
         open_capture(source) as capture,
         create_capture(target, capture) as writer,
         progress_of(source) as progress,
+        effects.closing(performers),
     ):
         report = run(
             capture,
@@ -60,6 +62,7 @@ def replay(
             gateway,
             only_outside=only_outside,
             progress=progress,
+            mtu=config.mtu if leg == "gateway" else MAX_PACKET,
             perform=partial(effects.perform, performers),
         )
     results_to_stderr = target == "-"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from inline_topo.errors import CaptureError
 from inline_topo.gateway import Action, Ask, Gateway, Verdict
 from inline_topo.wire import fragments
+from inline_topo.wire.ip import MAX_PACKET
 from inline_topo.wire.link import network_packet, path, replace
 
 from .capture import Capture
@@ -60,6 +61,7 @@ class ReplayReport:
     outcomes: Counter[str] = field(default_factory=Counter)
     edits: dict[str, Counter[str]] = field(default_factory=dict)
     bytes_added: int = 0  # to IP packets
+    over_mtu: Counter[str] = field(default_factory=Counter)  # grown beyond it, "ipv4" or "ipv6"
     left_out: int = 0  # packets between insiders, if only the outside was asked for
     refused: dict[str, Refusals] = field(default_factory=dict)
     fragments: FragmentCounts = field(default_factory=FragmentCounts)
@@ -78,6 +80,7 @@ class ReplayReport:
             "outcomes": dict(self.outcomes),
             "edits": {action: dict(fields) for action, fields in self.edits.items()},
             "bytes_added": self.bytes_added,
+            "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
             "refused": {
                 reason: {"count": refusals.count, "packets": refusals.packets}
@@ -96,14 +99,16 @@ def replay(
     only_outside: bool = False,
     progress: Callable[[int], None] | None = None,
     perform: Callable[[Any], Any] | None = None,
+    mtu: int = MAX_PACKET,
 ) -> ReplayReport:
     """Give every packet of `capture` to `gateway` and write what it decides to `writer`.
 
     `only_outside` leaves out what insiders say to each other. `progress` is called with the number
     of bytes read so far. `perform` runs the effect of an Ask and returns what the gateway waits
-    for. CaptureError, with the packet's number, for a broken capture or an unknown link type.
+    for. What grows past `mtu` is counted. CaptureError, with the packet's number, for a broken
+    capture or an unknown link type.
     """
-    run = _Replay(capture.name, writer, gateway, only_outside, perform)
+    run = _Replay(capture.name, writer, gateway, only_outside, perform, mtu)
     for count, item in enumerate(capture):
         if isinstance(item, Packet):
             run.packet(item)
@@ -152,6 +157,7 @@ class _Replay:
         gateway: Gateway,
         only_outside: bool,
         perform: Callable[[Any], Any] | None,
+        mtu: int,
     ) -> None:
         self.report = ReplayReport(warnings=writer.warnings)
         self._name = name
@@ -159,6 +165,7 @@ class _Replay:
         self._gateway = gateway
         self._only_outside = only_outside
         self._perform = perform
+        self._mtu = mtu
         self._reassembler: fragments.Reassembler[_Held] = fragments.Reassembler()
         self._queue: deque[_Slot] = deque()
         self._queued_bytes = 0
@@ -265,6 +272,8 @@ class _Replay:
             report.messages[verdict.direction.value] += 1
         if verdict.action is Action.REPLACE:
             report.bytes_added += len(verdict.packet) - len(network)
+            if len(verdict.packet) > self._mtu >= len(network):
+                report.over_mtu["ipv6" if network[0] >> 4 == 6 else "ipv4"] += 1
             for edit in verdict.edits:
                 report.edits.setdefault(edit.action, Counter())[edit.field] += 1
         return verdict

@@ -4,7 +4,8 @@ The core does no I/O. A strategy that needs something from outside gives a Need;
 Ask of it; the edge has the effect performed and resumes with its result.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +81,16 @@ def perform(performers: Performers, effect: Any) -> Any:
     """The result of one effect, waited for here."""
     [result] = performer_of(effect, performers).perform([effect])
     return result
+
+
+@contextmanager
+def closing(performers: Performers) -> Iterator[None]:
+    """Closes them at the end of its block, each once."""
+    try:
+        yield
+    finally:
+        for performer in {id(performer): performer for performer in performers.values()}.values():
+            performer.close()
 
 
 class Record(NamedTuple):

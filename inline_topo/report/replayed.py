@@ -26,6 +26,10 @@ def lines(report: "ReplayReport") -> Iterator[str]:
     if changed:
         mean = report.bytes_added / changed
         yield _line("bytes", f"{report.bytes_added:+} in all, {mean:+.1f} a rewritten message")
+    if longer := report.over_mtu["ipv4"]:
+        yield _line(
+            "over MTU", f"{count(longer, 'packet')} of IPv4 that may be fragmented on its way"
+        )
     if report.fragments.read:
         pieces = report.fragments
         yield _line(
@@ -60,6 +64,11 @@ def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
             "(--only-outside leaves such out)"
         )
     corrupt = sum(n for name, n in report.outcomes.items() if name.endswith(CORRUPT))
+    if lost := report.over_mtu["ipv6"]:
+        yield (
+            f"{count(lost, 'packet')} of IPv6 grew past the MTU; live, those are lost "
+            "(a larger `mtu` behind the gateway, or less to mask)"
+        )
     if corrupt:
         yield f"{corrupt} rewritten messages came with a wrong UDP checksum and keep a wrong one"
 

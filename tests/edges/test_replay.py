@@ -128,6 +128,7 @@ def test_each_verdict(tmp_path: Path) -> None:
         "outcomes": {"masked": 2, "unchanged": 1, "refused_malformed_sip": 1, "not_ip": 1},
         "edits": {"masked": {"Via": 2, "Contact": 2}},
         "bytes_added": 18,
+        "over_mtu": {},
         "left_out": 0,
         "refused": {"refused_malformed_sip": {"count": 1, "packets": [3]}},
         "fragments": {
@@ -150,6 +151,17 @@ def test_padding_stays_behind_the_packet(tmp_path: Path) -> None:
     assert packet.data == bytes(LINK / udp(b"open" + bytes(4))) + b"\xee" * 14
     run(tmp_path / "out.pcap", tmp_path / "back.pcap", Told(masked))
     assert (tmp_path / "back.pcap").read_bytes() == file.read_bytes()
+
+
+def test_what_grows_past_the_mtu_is_counted_by_family(tmp_path: Path) -> None:
+    frames = [LINK / udp(long(b"mask", size)) for size in (300, 400, 600)]
+    sixth = IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=5060, dport=5060)
+    frames += [LINK / sixth / Raw(long(b"mask", size)) for size in (400, 420)]
+    file = written(tmp_path / "in.pcap", frames)
+    report = run(file, tmp_path / "out.pcap", Told(masked), mtu=628)
+    # 300 -> 628 bytes with headers fit; 600 fits before, and doubles; 400 of IPv6 becomes 848
+    assert report.over_mtu == {"ipv4": 2, "ipv6": 2}
+    assert not run(file, tmp_path / "out.pcap", Told(masked)).over_mtu
 
 
 def test_only_outside(tmp_path: Path) -> None:

@@ -221,6 +221,7 @@ def test_what_ipv6_loses_by_growth_is_counted(gateway: Running) -> None:
     inside.sendto(invite(padding=1440 - short + 1000), (Site.OUTSIDE6, 5060))
     state = gateway.await_status(lambda state: state["packets"] >= 1)
     assert state["over_mtu"] == {"ipv4": 0, "ipv6": 1}
+    assert "event=over_mtu_ipv6 direction=egress queue=0" in gateway.log()
 
 
 @pytest.mark.needs("tshark")

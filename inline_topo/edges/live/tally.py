@@ -88,8 +88,9 @@ class Tally:
         self._buckets = [0] * (len(BOUNDS_NS) + 1)
         self._handling_ns = 0
 
-    def note(self, packet: bytes, verdict: Verdict, nanoseconds: int) -> None:
-        """One packet, what became of it, and how long that took."""
+    def note(self, packet: bytes, verdict: Verdict, nanoseconds: int) -> bool:
+        """One packet, what became of it, and how long that took. Whether it is lost by its growth:
+        no router cuts a packet of IPv6."""
         sent, direction, outcome = verdict[1:4]
         if direction is _EGRESS:  # without the hash of an Enum, which is Python's own code
             self._egress[outcome] += 1
@@ -105,7 +106,10 @@ class Tally:
         if grown > 0:
             self._row.add(BYTES_ADDED, grown)
             if len(sent) > self._mtu >= len(packet):
-                self._row.add(OVER_MTU_IPV6 if packet[0] >> 4 == 6 else OVER_MTU)
+                is_lost = packet[0] >> 4 == 6
+                self._row.add(OVER_MTU_IPV6 if is_lost else OVER_MTU)
+                return is_lost
+        return False
 
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""

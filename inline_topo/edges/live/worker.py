@@ -135,7 +135,14 @@ class Worker:
         """
         if verdict.outcome == ip.NOT_UDP and _is_tcp(packet):
             verdict = verdict._replace(action=self._on_tcp, outcome=TCP)
-        self._tally.note(packet, verdict, time.monotonic_ns() - started)
+        if self._tally.note(packet, verdict, time.monotonic_ns() - started):
+            self._limited.warning(
+                "over_mtu_ipv6",
+                direction=verdict.direction.value,
+                queue=self._queue.number,
+                bytes=len(packet),
+                grown_to=len(verdict.packet),
+            )
         if verdict.action is Action.DROP or verdict.outcome in _TOLD:
             self._tell(packet, verdict)
         if not self._sends:

@@ -39,8 +39,8 @@ def masked(packet: bytes, grown: int) -> Verdict:
 def test_a_packet_is_counted_once_everywhere() -> None:
     board = tally.board(2)
     first, second = (Tally(row, 1500) for row in board.rows)
-    first.note(LONG, masked(LONG, 77), 25_000)
-    second.note(LONG6, masked(LONG6, 1), 60_000_000)
+    assert not first.note(LONG, masked(LONG, 77), 25_000)
+    assert second.note(LONG6, masked(LONG6, 1), 60_000_000)
     dropped = Verdict(Action.DROP, LONG, Direction.EGRESS, "refused_cut")
     second.note(LONG, dropped, 1_000)
     for one in (first, second, second):
