@@ -90,3 +90,9 @@ def test_a_line_break_in_a_name_does_not_break_the_line(command: Command, tmp_pa
     assert status == 78
     assert err.endswith("/a\\nb\\x1b[2J.toml: No such file or directory\n")
     assert err.count("\n") == 1
+
+
+def test_run_refuses_strict_without_a_media_relay(command: Command, gw: Path) -> None:
+    status, out, err = command("run", "-c", gw, "--set", "profile=strict")
+    assert (status, out) == (78, "")
+    assert err.startswith('inline-topo: --set: profile: "strict" needs a media relay')

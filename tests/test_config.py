@@ -412,6 +412,81 @@ def test_says_what_is_missing_without_a_file() -> None:
     assert refusal(lambda: load(None, env={})).startswith("configuration: inside: needed: ")
 
 
+def test_a_profile_says_what_nobody_else_says(read: Read) -> None:
+    default, strict, topoh = (
+        read(WORKS, None, f"profile={name}") for name in ("default", "strict", "topoh")
+    )
+    assert read(WORKS).model_dump() == default.model_dump()
+    assert (default.hide.references, strict.hide.references) == (True, True)
+    assert (default.hide.from_to, strict.hide.from_to, topoh.hide.from_to) == (False, True, False)
+    assert (default.topoh.mask_callid, strict.topoh.mask_callid) == (False, True)
+    assert (default.audit, strict.audit, topoh.audit) == (0, "enforce", 0)
+    assert (default.queue.on_tcp, strict.queue.on_tcp) == ("accept", "drop")
+    assert default.hide.swap == strict.hide.strip
+    assert not topoh.hide.swap
+    switches = [value for _, value in topoh.hide if isinstance(value, bool)]
+    assert len(switches) > 5
+    assert not any(switches)
+
+
+def test_an_explicit_key_wins_over_the_profile(read: Read) -> None:
+    text = 'profile = "strict"\naudit = 0.5\n' + WORKS + "mask_callid = false\n"
+    text += '[hide]\nfrom_to = false\nstrip = ["X-*"]\n[queue]\non_tcp = "accept"\n'
+    config = read(text)
+    assert (config.audit, config.topoh.mask_callid, config.hide.from_to) == (0.5, False, False)
+    assert config.hide.strip == ("X-*",)
+    assert config.hide.user_agent == "strip"
+    assert 'queue.on_tcp "accept"' in "\n".join(config.warnings())
+    assert read(text, {"INLINE_TOPO_HIDE__FROM_TO": "true"}).hide.from_to
+
+
+def test_the_effective_configuration_says_which_keys_are_the_profiles(read: Read) -> None:
+    shown = read(WORKS, None, "profile=strict", "hide.sdp=true").to_toml()
+    lines = {line.split(" = ")[0]: line for line in shown.splitlines() if " = " in line}
+    assert lines["from_to"].endswith("# profile strict")
+    assert lines["mask_callid"].endswith("# profile strict")
+    assert lines["sdp"].endswith("# --set")
+    assert lines["max_len"].endswith("# default")
+    assert read(shown).model_dump() == read(WORKS, None, "profile=strict").model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("profile=all", 'profile: "all" is not one of default, strict, topoh'),
+        ("hide.from=true", "hide.from: unknown key; did you mean hide.from_to?"),
+        ('hide.strip=["Via"]', 'hide.strip[1]: "Via": SIP does not work without Via'),
+        ('hide.strip=["X-*", "co*"]', 'hide.strip[2]: "co*": SIP does not work without Contact'),
+        ('hide.swap=["*"]', 'hide.swap[1]: "*" is not the name of a header'),
+        ('hide.swap=["s"]', 'hide.swap[1]: "s" is a compact form: say the full name'),
+        ('hide.strip=["X Y"]', 'hide.strip[1]: "X Y" is not the name of a header'),
+        ('hide.user_agent="a\\r\\nb"', "is not one line of visible characters"),
+        ("hide=1", "hide: not a table"),
+    ],
+)
+def test_refuses_a_wrong_profile_or_switch(read: Read, text: str, line: str) -> None:
+    assert line in refusal(lambda: read(WORKS, None, text))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("queue.on_error=accept", "queue.on_fragment=accept", "queue.on_cut=accept"),
+        *("queue.on_corrupt=accept", "queue.fail_open=true"),
+    ],
+)
+def test_strict_goes_with_nothing_that_leaves_in_clear(read: Read, key: str) -> None:
+    line = refusal(lambda: read(WORKS, None, "profile=strict", key))
+    assert 'does not go with profile "strict"' in line
+    read(WORKS, None, key)
+
+
+def test_strict_is_not_for_a_live_gateway_without_a_media_relay(read: Read) -> None:
+    read(WORKS).check_live()
+    line = refusal(read(WORKS, None, "profile=strict").check_live)
+    assert line.startswith('--set: profile: "strict" needs a media relay')
+
+
 KEYS = [row.split("`")[1] for row in markdown_table().splitlines()[2:]]
 
 

@@ -1,9 +1,14 @@
 """`run` and `status`: the live gateway."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from inline_topo.cli.options import Given, config_options, print_json, say
 from inline_topo.errors import InlineTopoError
+
+if TYPE_CHECKING:
+    from inline_topo.config import Config
 
 
 @click.command()
@@ -23,14 +28,21 @@ def run(given: Given, dry_run: bool, drain: bool) -> None:
 
     if dry_run and drain:
         raise click.UsageError("--dry-run and --drain do not go together")
-    config = given.load()
+    mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
+
+    def load() -> "Config":
+        config = given.load()
+        if mode is Mode.LIVE:
+            config.check_live()
+        return config
+
+    config = load()
     for finding in preflight.findings(config):
         if finding.fatal:
             raise InlineTopoError(finding.text)
         say(f"warning: {finding.text}")
     log.to_stderr()
-    mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
-    service.serve(config, given.load, mode)
+    service.serve(config, load, mode)
 
 
 @click.command()

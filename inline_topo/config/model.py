@@ -180,7 +180,18 @@ class Config(Table):
                 warnings.append(f'queue.{key} "accept": {text} in clear')
         if self.queue.fail_open:
             warnings.append("queue.fail_open: while nobody listens, SIP passes in clear")
+        if self.profile == "strict" and self.queue.on_tcp == "accept":
+            warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
         return warnings
+
+    def check_live(self) -> None:
+        """Raise ConfigError where a live gateway would not keep what the configuration promises."""
+        if self.profile == "strict":
+            source = self._sources.get("profile", "configuration")
+            raise ConfigError(
+                f'{source}: profile: "strict" needs a media relay when live, which this version has '
+                "not: SDP would show the inside"
+            )
 
     def to_toml(self) -> str:
         """The effective configuration with the help and the source of each key, secrets hidden.
@@ -252,8 +263,9 @@ def markdown_table() -> str:
 
 def _check_strict(queue: Queue) -> None:
     reason = 'does not go with profile "strict": what cannot be masked would leave in clear'
-    if queue.on_error == "accept":
-        raise _Misfit("queue.on_error", f'"accept" {reason}')
+    for key in ("on_error", "on_fragment", "on_cut", "on_corrupt"):
+        if getattr(queue, key) == "accept":
+            raise _Misfit(f"queue.{key}", f'"accept" {reason}')
     if queue.fail_open:
         raise _Misfit("queue.fail_open", reason)
 
