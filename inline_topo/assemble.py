@@ -1,11 +1,15 @@
 """From a configuration to the gateway that it describes."""
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 
-from inline_topo.config import Config
+from inline_topo.audited import Audit, AuditedGateway
+from inline_topo.config import Config, values
 from inline_topo.config import Rule as ConfiguredRule
 from inline_topo.errors import ConfigError, KeyRingError
 from inline_topo.gateway import Action, Gateway, Strategy
+from inline_topo.masking.callid import CallIds
 from inline_topo.masking.carriers import Switches
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.base import Codec
@@ -19,6 +23,7 @@ from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.leaks.places import Scope
 from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
+from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.masking.topos import Stripped, Topos
@@ -61,7 +66,10 @@ def gateway(
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
-    return Gateway(
+    make: Callable[..., Gateway] = Gateway
+    if config.audit and not drain and leg is not Leg.INSIDE:
+        make = partial(AuditedGateway, audit(config, sealer))
+    return make(
         flows(config, known_hosts, rules),
         strategy(config, leg, sealer, known_hosts, rules, records, drain=drain),
         accept_refused=queue.on_error == "accept",
@@ -70,6 +78,22 @@ def gateway(
         mtu=config.mtu if leg is Leg.GATEWAY else MAX_PACKET,
         cut_errors=leg is Leg.GATEWAY,
     )
+
+
+def audit(config: Config, codec: Codec) -> Audit:
+    """What is audited of the messages that leave."""
+    enforce = config.audit == "enforce"
+    share = 1.0 if enforce else float(config.audit)
+    escape = b"!" + config.topoh.callid_prefix.encode() if config.topoh.mask_callid else b""
+    return Audit(scanner(config, codec), share, enforce, escape)
+
+
+def call_marks(config: Config, ring: KeyRing | None = None) -> CallMarks:
+    """What logs call calls."""
+    sealer = codec(config, ring)
+    prefix = config.topoh.callid_prefix.encode()
+    masks = config.topoh.mask_callid
+    return CallMarks(sealer, CallIds(sealer, hosts(config), prefix) if masks else None)
 
 
 def performers(config: Config) -> Performers:
@@ -240,7 +264,12 @@ def scanner(config: Config, codec: Codec) -> Scanner:
         bodies=config.hide.bodies,
         everything=config.profile == "strict",
     )
-    return Scanner(hosts(config), policy(config), codec, scope)
+    known = hosts(config)
+    if config.mode == "topos" and config.topos.contact_host:
+        shown = config.topos.contact_host
+        shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
+        known = Hosts(config.inside, (*config.own, values.host(shown)), config.protected)
+    return Scanner(known, policy(config), codec, scope)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

@@ -15,6 +15,7 @@ from inline_topo.edits import Edit, splice
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.masking.leaks.scan import Finding
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
@@ -37,7 +38,8 @@ class Verdict(NamedTuple):
     `packet` is the one to send: the original (the same object) unless `action` is REPLACE.
     `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
     payload, by offsets in the original one. `notes` names what was seen in the body and left
-    (masking.bodies.base.NOTES).
+    (masking.bodies.base.NOTES). `shown`: what an audit found in the message as it leaves (audited);
+    None where it was not audited.
     """
 
     action: Action
@@ -46,6 +48,7 @@ class Verdict(NamedTuple):
     outcome: str
     edits: Sequence[Edit] = ()
     notes: tuple[str, ...] = ()
+    shown: Sequence[Finding] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ OUTCOMES = {
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
+    "refused_leak": "something hidden showed after masking (audit)",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
     "refused_relay": "the media relay did not answer in time, or cannot be used",

@@ -112,6 +112,7 @@ ELSEWHERE = {
     "error",
     "icmp_cut",
     "refused_corrupt",
+    "refused_leak",  # test_audited.py
     *("refused_" + kind for kind in KINDS),
 }
 

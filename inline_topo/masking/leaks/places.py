@@ -272,7 +272,8 @@ class Places:
     def _body(self, position: int) -> Place:
         field, is_media, start, end = bodies.place(self._message, self._content_type(), position)
         if is_media:
-            return Place(field, COVERED if self._scope.media else MEDIA, start, end)
+            unrelayed = JUDGED if self._scope.everything else MEDIA
+            return Place(field, COVERED if self._scope.media else unrelayed, start, end)
         return Place(field, self._open(field), start, end)
 
     def _content_type(self) -> bytes:

@@ -102,7 +102,8 @@ class Scanner:
     def _usual(self, data: bytes, sightings: list[Sighting]) -> list[Finding] | None:
         """What most messages show, media and versions, without parsing them; None where there is more."""
         body = data.find(b"\r\n\r\n")
-        has_media = not self._scope.media and 0 < data.find(_SDP_FOLLOWS) < body
+        stays = not (self._scope.media or self._scope.everything)
+        has_media = stays and 0 < data.find(_SDP_FOLLOWS) < body
         found: dict[tuple[int, str, bytes], Finding] = {}
         for sighting in sightings:
             at = sighting.start
