@@ -41,23 +41,39 @@ class Pair6:
         }
         self._udp = {host: site.udp(host, address) for host, address in self._addresses.items()}
 
-    def over(self, headers: Packet, payload: bytes, source: str, target: str) -> bytes:
-        """What arrives of a datagram with these headers before UDP's."""
-        ip = IPv6(src=self._addresses[source], dst=self._addresses[target])
-        packet = ip / headers / UDP(sport=5060, dport=5060) / Raw(payload)
+    def send(self, packet: Packet, source: str, target: str) -> None:
+        """Send what comes after the IPv6 header, in fragments if it is long."""
+        packet = IPv6(src=self._addresses[source], dst=self._addresses[target]) / packet
         for part in fragment6(packet, 1280) if len(packet) > 1500 else [packet]:
             self._raw[source].sendto(bytes(part), (self._addresses[target], 0))
+
+    def over(self, headers: Packet, payload: bytes, source: str, target: str) -> bytes:
+        """What arrives of a datagram with these headers before UDP's."""
+        self.send(headers / UDP(sport=5060, dport=5060) / Raw(payload), source, target)
         return self._udp[target].recv(65535)
+
+
+def leaving(padding: int = 0) -> bytes:
+    """`invite` over IPv6."""
+    return invite(padding=padding).replace(Site.INSIDE.encode(), f"[{Site.INSIDE6}]".encode())
 
 
 def test_what_stands_before_udp_is_passed_over(gateway: Running) -> None:
     pair = Pair6(gateway.site)
     for name, headers in HEADERS.items():
         for padding in (0, 3500):
-            sent = invite(padding=padding).replace(
-                Site.INSIDE.encode(), f"[{Site.INSIDE6}]".encode()
-            )
+            sent = leaving(padding)
             masked = pair.over(headers, sent, "inside", "outside")
             assert HIDDEN.encode() not in masked, name
             assert pair.over(headers, ok_to(masked), "outside", "inside") == ok_to(sent), name
     assert gateway.outcomes() == {"masked": 2 * len(HEADERS), "unmasked": 2 * len(HEADERS)}
+
+
+def test_a_checksum_that_is_wrong_or_zero_is_not_made_good(gateway: Running) -> None:
+    """Zero is no checksum over IPv4 alone (RFC 8200, 8.1)."""
+    pair = Pair6(gateway.site)
+    for checksum in (0, 0x1234):
+        datagram = UDP(sport=5060, dport=5060, chksum=checksum) / Raw(leaving())
+        pair.send(datagram, "inside", "outside")
+    assert pair.over(HEADERS["destination"], b"\r\n", "inside", "outside") == b"\r\n"
+    assert gateway.outcomes()["masked_corrupt"] == 2
