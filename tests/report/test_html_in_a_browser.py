@@ -24,20 +24,31 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def pages(command: Command, captures: Path, tmp_path: Path) -> dict[str, Path]:
-    """The call of the slides; calls over three proxies; one without blanks to break lines at."""
+def pages(
+    command: Command, captures: Path, tmp_path: Path, make_capture: Callable[..., Path]
+) -> dict[str, Path]:
+    """The call of the slides; calls over three proxies; words too long for any line, and audits."""
     inside = ("--inside", "192.168.178.0/24", "--inside", "203.0.113.5")
     call, masked = captures / "three-proxies.pcap", tmp_path / "masked.pcap"
     assert command("replay", "-r", call, "-w", masked, "--leg", "outside", *inside).status == 0
     slides = [captures / f"slides-{side}.pcap" for side in ("inside", "outside")]
-    long = tmp_path / "long.pcap"
-    data = slides[0].read_bytes()
-    long.write_bytes(data.replace(b"Grandstream GXV3140 1.0.7.3", b"Grandstream_GXV3140_1.0.7.3"))
+    word = "w" * 700
+    start = (
+        f"{word} sip:{word}@10.0.0.9 SIP/2.0\n{word}: {word}\nCall-ID: {word}\nCSeq: 1 {word}\n"
+        f"Contact: <sip:{word}@10.7.7.7>\n"
+    )
+    answer = f"SIP/2.0 200 {word}\nCall-ID: 2{word}\nCSeq: 1 {word}\n\n"
+    ways = [(f"10.0.0.{n}", f"10.0.0.{n + 1}") for n in range(1, 9)]
+    long = make_capture("long.pcap", *((*way, f"{start}\n{word}") for way in ways))
+    other = make_capture(
+        "l.pcap", *((*way, f"{start}X: {word}\n\n{word}") for way in ways), (*ways[0], answer)
+    )
     words = {
         "slides": ("diff", *slides),
         "proxies": ("diff", call, masked, *inside),
-        "long": ("diff", slides[1], long),
+        "long": ("diff", long, other, "--inside", "10.0.0.1"),
         "audit": ("audit", "-r", slides[0], "--inside", "192.168.178.10"),
+        "leaks": ("audit", "-r", other, "--inside", "10.0.0.4", "--inside", "10.0.0.1"),
     }
     found = {name: tmp_path / f"{name}.html" for name in words}
     for name, path in found.items():
