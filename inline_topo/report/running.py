@@ -34,6 +34,12 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     for kind, ended in state["effects"].items():
         counts = (f"{number} {name}" for name, number in ended.items())
         yield _line(kind, ", ".join(counts))
+    if state["audited"]:
+        yield _line("audited", f"{state['audited']} messages that left")
+        names = {"leak": "LEAKS", "policy": "by a rule", "media": "media", "open": "left clear"}
+        for cause, fields in state["shown"].items():
+            counts = (f"{name} {count}" for name, count in _by_count(fields))
+            yield _line(names[cause], ", ".join(counts))
     since = state["seconds_since_opened"]
     if state["mode"] == "drain":
         text = "none has come" if since is None else f"the last came {since:.0f} seconds ago"

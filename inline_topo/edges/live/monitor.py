@@ -20,6 +20,7 @@ from inline_topo.errors import InlineTopoError
 from . import snapshot
 from .snapshot import Source
 from .tally import (
+    AUDITED,
     BOUNDS_NS,
     BUCKET,
     BYTES_ADDED,
@@ -30,6 +31,7 @@ from .tally import (
     OUTCOME,
     OVER_MTU,
     OVER_MTU_IPV6,
+    SHOWN,
 )
 
 LOOPBACK = "127.0.0.1"
@@ -122,6 +124,7 @@ class _Collector(Collector):
         yield over
         yield self._handling()
         yield from self._effects()
+        yield from self._audit()
         yield from self._queues()
 
     def _handling(self) -> Metric:
@@ -135,6 +138,19 @@ class _Collector(Collector):
             "inline_topo_handling_seconds", "time that the gateway took for a packet",
             buckets=[*buckets, ("+Inf", count)], sum_value=board.total(HANDLING_NS) / 1e9,
         )  # fmt: skip
+
+    def _audit(self) -> Iterator[Metric]:
+        board = self._source.board
+        text = "messages that left and were searched for what is hidden"
+        yield CounterMetricFamily("inline_topo_audited", text, board.total(AUDITED))
+        shown = CounterMetricFamily(
+            "inline_topo_shown", "hosts found in them, by cause (leak, policy, media, open) and field",
+            labels=("cause", "field"),
+        )  # fmt: skip
+        for name in board.names:
+            if name[0] == SHOWN and (count := board.total(name)):
+                shown.add_metric(name[1:], count)
+        yield shown
 
     def _effects(self) -> Iterator[Metric]:
         board = self._source.board

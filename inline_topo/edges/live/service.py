@@ -55,6 +55,7 @@ def _job(config: Config, mode: Mode) -> Job:
         most_waiting=queue.max_len // 2,  # the others have the rest of the queue
         drops_tcp=queue.on_tcp == "drop",
         refused_folder=queue.refused_folder,
+        call_of=assemble.call_marks(config).of_packet,
     )
 
 

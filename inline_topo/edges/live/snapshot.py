@@ -8,6 +8,7 @@ from typing import Any
 
 from .board import Board
 from .tally import (
+    AUDITED,
     BYTES_ADDED,
     DEATHS,
     EDIT,
@@ -22,6 +23,7 @@ from .tally import (
     PACKETS,
     PID,
     READY,
+    SHOWN,
     TURN_NS,
     Name,
 )
@@ -68,12 +70,15 @@ def take(source: Source) -> dict[str, Any]:
     outcomes: dict[str, dict[str, int]] = {}
     edits: dict[str, Counter[str]] = {}
     effects: dict[str, dict[str, float]] = {}
+    shown: dict[str, dict[str, int]] = {}
     for name in board.names:
         count = board.total(name)
         if count and name[0] == OUTCOME:
             outcomes.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EDIT:
             edits.setdefault(name[1], Counter())[name[2]] += count
+        elif count and name[0] == SHOWN:
+            shown.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EFFECT:
             effects.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EFFECT_NS:
@@ -86,6 +91,8 @@ def take(source: Source) -> dict[str, Any]:
         "outcomes": outcomes,
         "edits": {action: dict(fields) for action, fields in edits.items()},
         "effects": effects,
+        "audited": board.total(AUDITED),
+        "shown": shown,
         "seconds_since_opened": round((now - opened) / 1e9, 1) if opened else None,
         "bytes_added": board.total(BYTES_ADDED),
         "over_mtu": {"ipv4": board.total(OVER_MTU), "ipv6": board.total(OVER_MTU_IPV6)},

@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import product
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
@@ -10,6 +11,7 @@ from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
+from inline_topo.masking.leaks.scan import CAUSES, Finding
 from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED, REMOVED, RESTORED
 from inline_topo.sip import names
 
@@ -32,6 +34,8 @@ FIELDS = (
     *(*IDENTITIES, *TEXTS, names.REASON_PHRASE, names.FROM, names.TO),
     *(names.USER_AGENT, names.SERVER, names.ORGANIZATION),
 )
+PLACES = ("SDP", "body")
+"""Where an audit looks besides."""
 OTHER = "other"
 """What a field is called that has no counter of its own."""
 ACTIONS = (MASKED, OPENED, REMOVED, RESTORED, *IRREVERSIBLE)
@@ -52,6 +56,9 @@ ENDINGS = (
     *(outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")),
 )
 
+AUDITED, SHOWN = ("audited",), "shown"
+"""Messages that an audit looked at, and hosts that it found: by cause and field."""
+
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 EFFECT, EFFECT_NS = "effect", "effect_ns"
 NAMES: tuple[Name, ...] = (
@@ -62,6 +69,8 @@ NAMES: tuple[Name, ...] = (
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
     *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
     *((EFFECT_NS, kind) for kind in KINDS),
+    AUDITED,
+    *((SHOWN, cause, field) for cause, field in product(CAUSES, (*FIELDS, *PLACES, OTHER))),
 )
 
 
@@ -110,6 +119,14 @@ class Tally:
                 self._row.add(OVER_MTU_IPV6 if is_lost else OVER_MTU)
                 return is_lost
         return False
+
+    def note_shown(self, shown: Sequence[Finding]) -> None:
+        """What an audit found in one message."""
+        self._row.add(AUDITED)
+        for finding in shown:
+            field = finding.family
+            known = field in _COUNTED or field in PLACES
+            self._row.add((SHOWN, finding.cause, field if known else OTHER))
 
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""

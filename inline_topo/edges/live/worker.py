@@ -14,6 +14,7 @@ from types import FrameType
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Direction
+from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.wire import ip
 
 from .board import Row
@@ -59,6 +60,7 @@ class Job:
     """What a worker works with; a reload replaces it.
 
     `performers` makes those that it has effects performed by; `most_waiting` packets wait for them.
+    `call_of` says what a log calls the call of a packet that goes this way (empty: none).
     """
 
     gateway: Gateway
@@ -68,6 +70,7 @@ class Job:
     most_waiting: int = 1024
     drops_tcp: bool = False
     refused_folder: Path | None = None
+    call_of: Callable[[bytes, Direction], str] = lambda packet, direction: ""
 
 
 class Worker:
@@ -84,6 +87,7 @@ class Worker:
         self._room = WaitingRoom(self, job.performers(), job.most_waiting)
         folder = job.refused_folder
         self._refused = RefusedPackets(folder, queue.number) if folder else None
+        self._call_of = job.call_of
         self._parent = os.getppid()
         self._look_up_at = 0
         self._lost_before = row[LOST]
@@ -145,10 +149,12 @@ class Worker:
             )
         if verdict.action is Action.DROP or verdict.outcome in _TOLD:
             self._tell(packet, verdict)
+        if verdict.shown is not None:
+            self._note_shown(packet, verdict)
         if not self._sends:
             return packet
         if verdict.action is Action.DROP and self._refused:
-            self._refused.add(packet, f"{verdict.direction.value}: {verdict.outcome}")
+            self._refused.add(packet, _reason(verdict))
         return None if verdict.action is Action.DROP else verdict.packet
 
     def note_effect(self, kind: str, ending: str, seconds: float, reason: str) -> None:
@@ -164,14 +170,28 @@ class Worker:
             return Verdict(Action.DROP, packet, Direction.NONE, TOO_MANY)
         return self._room.line_up(packet, call_id)
 
+    def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
+        """What an audit found in a message: counted, and a leak is told, by field and kind alone."""
+        shown = verdict.shown or ()
+        self._tally.note_shown(shown)
+        leaks = [finding for finding in shown if finding.cause == LEAK]
+        if leaks:
+            call = self._call_of(packet, verdict.direction)
+            for field, kind in dict.fromkeys((leak.field, leak.kind) for leak in leaks):
+                where = field if field.isprintable() else "unprintable"
+                queue = self._queue.number
+                self._limited.warning("leak", field=where, kind=kind, call=call, queue=queue)
+
     def _tell(self, packet: bytes, verdict: Verdict) -> None:
         """A line for the log: sizes and outcomes, never a value of a message."""
+        call = self._call_of(packet, verdict.direction)
         self._limited.warning(
             verdict.outcome,
             direction=verdict.direction.value,
             action=verdict.action.value if self._sends else "none",
             queue=self._queue.number,
             bytes=len(packet),
+            **({"call": call} if call else {}),
         )
 
     def _look_up(self) -> None:
@@ -191,6 +211,13 @@ class Worker:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._queue.stop()
+
+
+def _reason(verdict: Verdict) -> str:
+    """Why a packet was not let out, for the capture that keeps it."""
+    leaks = [finding for finding in verdict.shown or () if finding.cause == LEAK]
+    fields = ", ".join(dict.fromkeys(finding.field for finding in leaks))
+    return f"{verdict.direction.value}: {verdict.outcome}{f' ({fields})' if fields else ''}"
 
 
 def _is_tcp(packet: bytes) -> bool:

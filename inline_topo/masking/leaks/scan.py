@@ -24,7 +24,7 @@ from inline_topo.sip import names
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 
-LEAK, BY_POLICY, IN_MEDIA, LEFT_OPEN = "leak", "policy", "media", "open"
+CAUSES = LEAK, BY_POLICY, IN_MEDIA, LEFT_OPEN = "leak", "policy", "media", "open"
 
 _SDP_FOLLOWS = b"\r\nContent-Type: application/sdp\r\n"
 _VERSION_FOLLOWS = b"User-Agent:", b"Server:"
@@ -48,6 +48,12 @@ class Finding(NamedTuple):
     kind: str
     shown: bytes
     text: bytes
+
+    @property
+    def family(self) -> str:
+        """The header, "SDP" or "body" that the field belongs to."""
+        first = self.field.split(",")[0].removesuffix(f" {names.CALL_ID}").partition(" ")[0]
+        return names.CALL_ID if self.field == names.CALL_ID else first
 
 
 def _none_is(call_id: bytes) -> bool:
