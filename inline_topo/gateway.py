@@ -84,7 +84,7 @@ OUTCOMES = {
     "transit": "between two outsiders",
     "not_sip": "not SIP by content",
     ip.NOT_UDP: "not UDP",
-    "icmp_cut": "an ICMP error that leaves, its quote of SIP cut",
+    "icmp_cut": "an ICMP error that leaves, its quote of what is or may be SIP cut",
     ip.NOT_IP: "not IP",
     ip.MALFORMED: "IP or UDP headers that do not fit the packet",
     "fragment": "a fragment without the rest of its datagram, entering",
@@ -224,7 +224,8 @@ class Gateway:
             outer = self._find_flow(error.outer_endpoints)
             leaves = outer.direction in (Direction.EGRESS, Direction.TRANSIT)
             entered = leaves and quoted.direction is Direction.INGRESS
-            if entered and self._looks_like_sip(error.payload, Direction.INGRESS):
+            may_be_sip = error.is_later or self._looks_like_sip(error.payload, Direction.INGRESS)
+            if entered and may_be_sip:
                 return Verdict(Action.REPLACE, icmp.cut(error), outer.direction, "icmp_cut")
         return Verdict(Action.ACCEPT, packet, Direction.NONE, outcome)
 

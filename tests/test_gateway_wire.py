@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Packet, Raw
 
 from inline_topo import assemble
@@ -86,6 +86,22 @@ def test_nor_does_one_of_ipv6(gateway: Gateway) -> None:
     sent = judged(gateway, IPv6(src=INSIDE6, dst=OUTSIDE6) / ICMPv6DestUnreach() / quoted)
     assert sent.outcome == "icmp_cut"
     assert sent.packet.endswith(bytes(quoted)[:48])
+
+
+def test_of_a_later_fragment_that_entered_an_error_quotes_nothing(gateway: Gateway) -> None:
+    """Nobody can tell whether it is the tail of a message."""
+    tail = b"Via: SIP/2.0/UDP 10.0.0.7:5062\r\n"
+    later = IP(src=OUTSIDE, dst=INSIDE, proto=17, frag=185) / Raw(tail)
+    sent = judged(gateway, IP(src=INSIDE, dst=OUTSIDE) / ICMP(type=11, code=1) / later)
+    assert sent.outcome == "icmp_cut"
+    assert len(sent.packet) == 20 + 8 + 20
+    later6 = IPv6(src=OUTSIDE6, dst=INSIDE6) / IPv6ExtHdrFragment(nh=17, offset=185) / Raw(tail)
+    sent = judged(gateway, IPv6(src=INSIDE6, dst=OUTSIDE6) / ICMPv6TimeExceeded(code=1) / later6)
+    assert sent.outcome == "icmp_cut"
+    assert len(sent.packet) == 40 + 8 + 40 + 8
+    left = IP(src=INSIDE, dst=OUTSIDE, proto=17, frag=185) / Raw(tail)
+    sent = judged(gateway, IP(src=OUTSIDE, dst=INSIDE) / ICMP(type=11, code=1) / left)
+    assert sent.outcome == "not_udp"
 
 
 @pytest.mark.parametrize(
