@@ -43,7 +43,7 @@ _SAVE = """
 local left = redis.call('PTTL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, ARGV[2]))
 """
-_STEPS = 5  # what may hang one after the other: to connect, log in, select, check, exchange
+_STEPS = 3  # of connecting, which may hang one after the other: the socket, to log in, to select
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _PAGE = 500  # keys an inspection asks for at once
 
@@ -55,10 +55,9 @@ class _OtherSchemaError(Exception):
 class RedisStore:
     """A batch is one round trip (in a cluster: one to each node).
 
-    Each step of the conversation gets its share of the timeout, so that one `perform` does not
-    outlast it, connecting included (a host's name is looked up besides: give an address). After
-    a failure to connect or a hung answer the store fails at once for a pause that doubles
-    up to a second, and is then tried again.
+    Redis has the timeout to answer, and half as much before that where it must be connected to (a
+    host's name is looked up besides: give an address). After a failure to connect or a hung answer
+    the store fails at once for a pause that doubles up to a second, and is then tried again.
     """
 
     outcome = "store"
@@ -147,13 +146,18 @@ class RedisStore:
         if scheme != SENTINEL:
             check_options(self._url, self._name)
             try:
-                return Redis.from_url(self._url, **self._limits(_STEPS))
+                return Redis.from_url(
+                    self._url, redis_connect_func=self._connected, **self._limits(_STEPS)
+                )
             except (ValueError, TypeError) as error:
                 raise ConfigError(f"store {self._name}: {error}") from None
         found = nodes(self._url, self._name)
         limits = self._limits(_STEPS + 2 * len(found.hosts))
         sentinel = Sentinel(
-            found.hosts, sentinel_kwargs={**limits, **found.sentinel_options}, **limits
+            found.hosts,
+            sentinel_kwargs={**limits, **found.sentinel_options},
+            redis_connect_func=self._connected,
+            **limits,
         )
         return sentinel.master_for(found.service, db=found.database, **found.options)
 
@@ -161,12 +165,13 @@ class RedisStore:
         found = nodes(self._url, self._name)
         return RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in found.hosts],
+            redis_connect_func=self._connected,
             **self._limits(_STEPS + 3 * len(found.hosts)),
             **found.options,
         )
 
     def _limits(self, steps: int) -> dict[str, Any]:
-        share = self._timeout / steps
+        share = self._timeout / 2 / steps
         return {
             "socket_timeout": share,
             "socket_connect_timeout": share,
@@ -174,6 +179,12 @@ class RedisStore:
             "protocol": 2,
             "driver_info": None,
         }
+
+    def _connected(self, connection: Any) -> None:
+        """Called with each connection to a Redis, for its handshake."""
+        if not self._url.startswith(CLUSTER):  # redis-py has done it there
+            connection.on_connect()
+        connection.update_current_socket_timeout(self._timeout)
 
     def close(self) -> None:
         """Let go of the connections."""

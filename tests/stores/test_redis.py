@@ -104,7 +104,7 @@ def test_a_script_that_was_flushed(
 
 def test_a_redis_that_hangs(redis_of_its_own: Server, make: Callable[..., RedisStore]) -> None:
     """It ends at all: without limits this would wait for ever. No late answer is taken for another."""
-    store = make(redis_of_its_own.url, timeout=2.5)
+    store = make(redis_of_its_own.url, timeout=0.5)
     save(store, b"one", b"1")
     save(store, b"two", b"2")
     redis_of_its_own.signal(signal.SIGSTOP)

@@ -1,0 +1,157 @@
+"""Mode topos with each store: a thousand calls, and dialogs that outlive what happens to it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from lab.site import Site
+from tests.live.running import INLINE_TOPO, Running
+from tests.live.stores import Redis, topos
+from tests.live.test_pair import held_by_bob
+from tests.live.traffic import ALICE, COUNT, RouterLab, dump, showing
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.alone,
+    pytest.mark.full,
+    pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump", "redis-server"),
+]
+
+LONG = 8000
+"""A call's milliseconds: it is there before the trouble, and after it."""
+
+
+def store_of(site: Site, kind: str) -> str:
+    """The URL of a new store of this kind."""
+    if kind == "redis":
+        return Redis(site, "gw").url
+    return f"sqlite:///{site.folder}/dialogs.db" if kind == "sqlite" else "memory:"
+
+
+def hides(site: Site) -> None:
+    """What left shows no phone, and no Via or Record-Route of the inside."""
+    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE) == []
+    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, "Record-Route") == []
+
+
+def kept(site: Site) -> dict[str, Any]:
+    """What `dialogs --json` says."""
+    command = ("ip", "netns", "exec", site.name_of("gw"), "env", "-C", str(site.folder))
+    done = subprocess.run(
+        [*command, *INLINE_TOPO, "dialogs", "--json", "-c", "gw.toml"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+def test_a_thousand_calls(site: Site, kind: str) -> None:
+    lab = RouterLab(site, config=topos(store_of(site, kind)))
+    with dump(site, "gw", "out0"):
+        lab.calls.start()
+        lab.calls.done()
+    state = lab.gateway.status()
+    assert state["queues"][0]["lost"] == 0
+    assert not [name for name in state["outcomes"]["egress"] if name.startswith("refused")]
+    hides(site)
+    if kind != "memory":
+        found = kept(site)
+        assert found["records"]["contact"]["records"] >= COUNT
+        assert found["records"]["unreadable"]["records"] == 0
+        assert {ALICE in contact["uri"] for contact in found["contacts"]} == {True}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_dialogs_outlive_a_gateway_that_is_killed(site: Site, kind: str) -> None:
+    lab = RouterLab(site, config=topos(store_of(site, kind)))
+    with dump(site, "gw", "out0"):
+        lab.calls.start(pause=LONG)
+        time.sleep(2)
+        os.kill(lab.gateway.worker(), signal.SIGKILL)
+        time.sleep(2)
+        lab.gateway.process.kill()
+        lab.gateway.process.wait()
+        time.sleep(1)  # its workers notice
+        (site.folder / "gateway.log").write_text("")
+        lab.gateway.start()
+        lab.calls.few_failed()
+    hides(site)
+
+
+def test_dialogs_outlive_a_redis_that_is_killed_and_one_that_hangs(site: Site) -> None:
+    redis = Redis(site, "gw")
+    lab = RouterLab(site, config=topos(redis.url))
+    with dump(site, "gw", "out0"):
+        lab.calls.start(pause=LONG)
+        time.sleep(3)
+        redis.kill()
+        time.sleep(1)
+        redis.start()
+        time.sleep(2)
+        redis.hang()
+        time.sleep(1)
+        redis.go_on()
+        lab.calls.few_failed()
+    hides(site)
+    log = lab.gateway.log()
+    assert 'event="store failed"' in log
+    assert 'event="store works again"' in log
+    assert log.count('event="store failed"') < 20
+
+
+def test_both_are_killed_at_once(site: Site) -> None:
+    redis = Redis(site, "gw")
+    lab = RouterLab(site, config=topos(redis.url))
+    lab.calls.start(pause=LONG)
+    time.sleep(4)
+    redis.kill()
+    lab.gateway.process.kill()
+    lab.gateway.process.wait()
+    time.sleep(1)  # its workers notice
+    (site.folder / "gateway.log").write_text("")
+    lab.gateway.start()  # it starts without its store, and says so
+    assert "does not answer yet" in lab.gateway.log()
+    redis.start()
+    lab.calls.few_failed()
+
+
+def test_two_gateways_share_one_redis(site: Site) -> None:
+    """Calls leave through one and come back through the other, which has never seen them."""
+    site.second_router()
+    redis = Redis(site, "inside", Site.INSIDE)
+    config = topos(redis.url)
+    lab = RouterLab(site, config=config)
+    other = Running(site, config, host="gw2", name="gateway2")
+    alice, bob = held_by_bob()
+    with dump(site, "gw", "out0"):
+        lab.calls.start(caller=alice, callee=bob)
+        lab.calls.done()
+    assert list(lab.gateway.status()["outcomes"]) == ["egress"]
+    assert list(other.status()["outcomes"]) == ["ingress"]
+    hides(site)
+
+
+def refused(state: dict[str, Any]) -> int:
+    """Messages that did not leave because of the store."""
+    count = state["outcomes"].get("egress", {}).get("refused_store", 0)
+    assert isinstance(count, int)
+    return count
+
+
+def test_no_store_no_call_and_nothing_in_clear(site: Site) -> None:
+    """What leaves is dropped while the store is away, and goes when it is back."""
+    redis = Redis(site, "gw")
+    lab = RouterLab(site, config=topos(redis.url))
+    with dump(site, "gw", "out0"):
+        redis.kill()
+        lab.calls.start(count=50)
+        lab.gateway.await_status(lambda state: refused(state) >= 50)
+        redis.start()
+        lab.calls.done()
+    hides(site)
