@@ -229,9 +229,12 @@ class Carriers:
 
     def strip(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The whole header lines."""
-        return [
-            Edit(*line_of(message, span), b"", _spelled(message, span), STRIPPED) for span in spans
-        ]
+        is_pattern = name.endswith("*")
+        edits = []
+        for span in spans:
+            field = _spelled(message, span) if is_pattern else name
+            edits.append(Edit(*line_of(message, span), b"", field, STRIPPED))
+        return edits
 
     def replace_product(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

@@ -40,10 +40,12 @@ class Ends:
     def mask(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """A hidden host; in a REGISTER one that lies inside (a registrar elsewhere knows its users by
         the host in To)."""
-        decide = is_named if is_register(message) else is_hidden
         edits: list[Edit] = []
         for span in spans:
-            edits += self.mask_value(message.data, span, flow, name, decide)
+            found = self.mask_value(message.data, span, flow, name, is_hidden)
+            if found and is_register(message):
+                found = self.mask_value(message.data, span, flow, name, is_named)
+            edits += found
         return edits
 
     def mask_value(
@@ -54,14 +56,17 @@ class Ends:
         known = self._uris.find(data[where.start : where.end]) if where else None
         if not where or not known:
             return self._swap.edits(data, span, flow, name)
-        edits = self._swap.edits(data, (span[0], where.start), flow, name)
+        edits: list[Edit] = []
+        if where.start > span[0] + 1:  # a display name
+            edits = self._swap.edits(data, (span[0], where.start), flow, name)
         if not known.shows(flow, decide):
             return edits
         authority = _AUTHORITY.match(data, where.start, where.end)
         if not authority or any(is_hidden(host, flow) for host in known.elsewhere):
             return [*edits, *self._uris.mask(data, span, flow, name, decide, stable=True)]
         start, end = authority.span(1)
-        new = flow.mask + PARAMETER + self._codec.seal_host(data[start:end], bare=where.bare)
+        token = self._codec.seal_host(data[start:end], bare=where.bare)
+        new = b"".join((flow.mask, PARAMETER, token))
         if where.bare:
             before, after = data[where.start : start], data[end : where.end]
             new = b"".join((b"<", before, new, after, b">"))
@@ -73,6 +78,8 @@ class Ends:
         data = message.data
         edits: list[Edit] = []
         for span in spans:
+            if not (_PARAMETER.search(data, *span) or self._codec.may_open(data, *span)):
+                continue
             where = address.locate(data, *span)
             if not where:
                 continue

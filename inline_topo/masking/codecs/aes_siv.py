@@ -66,6 +66,7 @@ class AesSiv:
         # Contacts and routes repeat, and a Via comes back in each response.
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
         self._sealed_uris: Cache[tuple[bytes, bool, bool], tuple[bytes, bytes]] = Cache(*bounds)
+        self._sealed_hosts: Cache[tuple[bytes, bool], bytes] = Cache(*bounds)
         self._opened_uris: Cache[bytes, OpenedUri | None] = Cache(*bounds)
         self._opened_vias: Cache[bytes, bytes | None] = Cache(*bounds)
 
@@ -134,9 +135,13 @@ class AesSiv:
         return None
 
     def seal_host(self, host: bytes, *, bare: bool) -> bytes:
-        if not uris.is_authority(host):
-            raise SealError("host does not parse")
-        return self._seal(KIND_HOST, compact.pack_uri(b"sip:" + host, bare), stable=True)
+        token = self._sealed_hosts.get((host, bare))
+        if token is None:
+            if not uris.is_authority(host):
+                raise SealError("host does not parse")
+            token = self._seal(KIND_HOST, compact.pack_uri(b"sip:" + host, bare), stable=True)
+            self._sealed_hosts.remember((host, bare), token, len(host))
+        return token
 
     def open_host(self, token: bytes) -> OpenedUri | None:
         content = self._open(KIND_HOST, token)

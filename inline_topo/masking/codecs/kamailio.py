@@ -111,7 +111,8 @@ class Kamailio:
 
     def may_open(self, data: bytes, start: int, end: int) -> bool:
         return bool(
-            self._find_uri_token.search(data, start, end)
+            data.find(self._text_prefix, start, end) >= 0
+            or self._find_uri_token.search(data, start, end)
             or self._find_via_token.search(data, start, end)
         )
 
