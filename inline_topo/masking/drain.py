@@ -3,6 +3,12 @@
 But for Call-IDs (`mask_callid`): a dialog that the outside knows by a token must keep it to its end.
 A dialog that begins now gets none, so what is masked dies out. Which ones begin now is the only
 thing remembered here, for each Call-ID that leaves in a request outside of a dialog.
+
+It is remembered in the process: a worker that dies, a reload and a restart forget it. A dialog that
+began during the drain then gets a token in its next request from inside, which its peer does not
+know (481, and the peer's side stays up until it gives up itself). Nothing in such a request says
+when its dialog began, and to mask no Call-ID would break those that began before. So a drain with
+`mask_callid` is started once, and left alone until no more tokens come.
 """
 
 from inline_topo.edits import Edit
