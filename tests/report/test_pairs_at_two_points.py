@@ -159,10 +159,34 @@ def test_a_reliable_response_is_told_by_its_rseq(
 ) -> None:
     """RFC 3262: each 183 of one transaction has an RSeq of its own."""
     text = "SIP/2.0 183 P\nCall-ID: x\nCSeq: 1 INVITE\nFrom: <sip:a@h>;tag=1\nRSeq: {}\n\n"
-    sent = [frame("10.0.0.1", "10.0.0.2", text.format(n), time=n / 100) for n in (1, 2)]
-    before = load(str(make_capture("a.pcap", *sent)), Tally())
-    after = load(str(make_capture("b.pcap", *reversed(sent))), Tally())
+    ends = ("10.0.0.1", "10.0.0.2")
+    before = load(str(make_capture("a.pcap", *((*ends, text.format(n)) for n in (1, 2)))), Tally())
+    after = load(str(make_capture("b.pcap", *((*ends, text.format(n)) for n in (2, 1)))), Tally())
     assert numbers(pair(before, after)) == [(1, 2), (2, 1)]
+
+
+def test_hops_are_told_by_max_forwards(make_capture: Callable[..., Path]) -> None:
+    """RFC 3261 section 16.6, step 3: each proxy counts down. The second point sees one hop, twice."""
+    text = "INVITE sip:b@h SIP/2.0\nCall-ID: x\nCSeq: 1 INVITE\nMax-Forwards: {}\n\n"
+    ends = ("10.0.0.1", "10.0.0.2")
+    before = make_capture("a.pcap", *((*ends, text.format(n)) for n in (70, 69)))
+    after = make_capture("b.pcap", *((*ends, text.format(n)) for n in (69, 69)))
+    pairs = pair(load(str(before), Tally()), load(str(after), Tally()))
+    assert sorted(numbers(pairs), key=str) == [(1, None), (2, 1), (None, 2)]
+
+
+def test_what_was_added_stands_where_its_time_puts_it(
+    frame: Callable[..., Any], make_capture: Callable[..., Path]
+) -> None:
+    text = "OPTIONS sip:b@h SIP/2.0\nCall-ID: x\nCSeq: {} OPTIONS\n\n"
+
+    def capture(name: str, ahead: float, kept: Sequence[int]) -> list[Seen]:
+        sent = [frame("10.0.0.1", "10.0.0.2", text.format(n), time=n + ahead) for n in kept]
+        return load(str(make_capture(name, *sent)), Tally())
+
+    for ahead in (AHEAD, -AHEAD):
+        pairs = pair(capture("a.pcap", 0, (1, 3)), capture("b.pcap", ahead, (1, 2, 3)))
+        assert numbers(pairs) == [(1, 1), (None, 2), (2, 3)]
 
 
 def test_reordered_and_added_to_the_right_call(
