@@ -79,6 +79,12 @@ _COUNTED = frozenset(FIELDS)
 _EGRESS, _INGRESS = Direction.EGRESS, Direction.INGRESS
 
 
+def known_field(finding: Finding) -> str:
+    """The field of a finding by a name of ours: one of a message's choosing may show something."""
+    family = finding.family
+    return family if family in _COUNTED or family in PLACES else OTHER
+
+
 def board(workers: int) -> Board[Name]:
     """A board with one row a worker."""
     return Board(NAMES, workers)
@@ -124,9 +130,7 @@ class Tally:
         """What an audit found in one message."""
         self._row.add(AUDITED)
         for finding in shown:
-            field = finding.family
-            known = field in _COUNTED or field in PLACES
-            self._row.add((SHOWN, finding.cause, field if known else OTHER))
+            self._row.add((SHOWN, finding.cause, known_field(finding)))
 
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""

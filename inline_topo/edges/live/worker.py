@@ -21,7 +21,7 @@ from .board import Row
 from .log import Limited
 from .port import Later, Orphans, Queue
 from .refused import RefusedPackets
-from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally
+from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally, known_field
 from .waiting import WaitingRoom
 
 TICK = 0.25
@@ -177,10 +177,9 @@ class Worker:
         leaks = [finding for finding in shown if finding.cause == LEAK]
         if leaks:
             call = self._call_of(packet, verdict.direction)
-            for field, kind in dict.fromkeys((leak.field, leak.kind) for leak in leaks):
-                where = field if field.isprintable() else "unprintable"
+            for field, kind in dict.fromkeys((known_field(leak), leak.kind) for leak in leaks):
                 queue = self._queue.number
-                self._limited.warning("leak", field=where, kind=kind, call=call, queue=queue)
+                self._limited.warning("leak", field=field, kind=kind, call=call, queue=queue)
 
     def _tell(self, packet: bytes, verdict: Verdict) -> None:
         """A line for the log: sizes and outcomes, never a value of a message."""
