@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 
-from inline_topo.edges.live.port import Orphans, Queue
+from inline_topo.edges.live.netlink import Fate
+from inline_topo.edges.live.port import Queue
 
 TICK = 0.1
 
@@ -37,7 +38,7 @@ def main() -> None:
         if time.monotonic() > end:
             queue.stop()
 
-    queue.serve(judge, look_up, TICK, Orphans[sys.argv[1]])
+    queue.serve(judge, look_up, TICK, Fate[sys.argv[1]])
     print(f"judged {len(judged)}", flush=True)
 
 

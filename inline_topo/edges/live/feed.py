@@ -1,16 +1,22 @@
-"""What the binding reads from: the queue's socket, and errands that are run between packets."""
+"""What comes from a queue's socket, as many packets at a time as wait there."""
 
 import errno
+import logging
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-LONGEST_READ = 0xFFFF - 4
-"""Bytes of a packet that the kernel hands over at most; of a longer one, the rest is cut off."""
+from . import netlink
 
-MESSAGE_BYTES = LONGEST_READ + 1024  # with the attributes beside the packet
+MOST_AT_ONCE = 32
+"""Packets that are read before they are judged: what a killed worker can have had in its hand."""
+
+_TIMEVAL = struct.Struct("@ll")
+
+log = logging.getLogger(__name__)
 
 
 class Errands(Protocol):
@@ -38,71 +44,91 @@ NO_ERRANDS = _NoErrands()
 
 
 class Feed:
-    """What the binding reads from as if it were a socket; EAGAIN ends its loop.
+    """Reads from the socket of a queue.
 
-    It asks for 4,096 bytes and gets the whole message, which may be longer.
+    An idle feed wakes for the first packet. A busy one lets packets come together for `gather`
+    seconds: to be woken for each, with cold caches, costs several times what it is woken for.
     """
 
-    def __init__(self, source: socket.socket) -> None:
-        self.is_over = False
+    def __init__(
+        self,
+        source: socket.socket,
+        look_up: Callable[[], None],
+        tick: float,
+        gather: float = 0.0,
+        errands: Errands = NO_ERRANDS,
+    ) -> None:
+        """`look_up` is called whenever no packet has come for `tick` seconds."""
         self._source = source
-        self._receive = source.recv
-        self._look_up: Callable[[], None] = _nothing
-        self._tick = 0.0
-        self._errands: Errands = NO_ERRANDS
-
-    def prepare(self, look_up: Callable[[], None], tick: float, errands: Errands) -> None:
-        """What is done beside reading."""
-        self._look_up, self._tick, self._errands = look_up, tick, errands
+        self._receive_into = source.recv_into
+        self._buffer = bytearray(netlink.MESSAGE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._look_up, self._tick, self._gather = look_up, tick, gather
+        self._errands = errands
+        self._is_busy = False
         self._poll = select.poll()
-        self._poll.register(self._source, select.POLLIN)
+        self._poll.register(source, select.POLLIN)
         if errands.fd >= 0:
             self._poll.register(errands.fd, select.POLLIN)
+        _set_patience(source, tick)
 
-    def recv(self, size: int) -> bytes:
-        while not self.is_over:
-            if self._errands.count and not self._is_readable():
-                continue
-            try:
-                return self._receive(MESSAGE_BYTES)
-            except BlockingIOError:
+    def read(self) -> list[tuple[int, bytes]]:
+        """The numbers and the bytes of the packets that wait: MOST_AT_ONCE at most, none after a
+        tick, or when the errands have been seen to."""
+        packets: list[tuple[int, bytes]] = []
+        is_idle = False
+        try:
+            if self._errands.count:
+                self._await_any()
+            elif not self._is_busy:
+                is_idle = True
+                self._add(packets, 0)
+                is_idle = False
+            elif self._gather:
+                time.sleep(self._gather)
+            while len(packets) < MOST_AT_ONCE:
+                self._add(packets, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if is_idle:
                 self._look_up()
-            except OSError as error:
-                _check_overrun(error)
-        raise BlockingIOError(errno.EAGAIN, "no more")
+        self._is_busy = bool(packets)
+        return packets
 
-    def _is_readable(self) -> bool:
-        """Attends to the errands; whether a packet, or an error, waits to be read."""
+    def rest(self) -> list[tuple[int, bytes]]:
+        """The same, without any waiting."""
+        packets: list[tuple[int, bytes]] = []
+        try:
+            while len(packets) < MOST_AT_ONCE:
+                self._add(packets, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+        return packets
+
+    def _add(self, packets: list[tuple[int, bytes]], flags: int) -> None:
+        """The next packet; BlockingIOError where there is none."""
+        try:
+            size = self._receive_into(self._buffer, 0, flags)
+            packet = netlink.packet(self._view[:size])
+        except netlink.NetlinkError as error:
+            log.error("%s", error)
+        except OSError as error:
+            # ENOBUFS is no more than a notice: a gap in the numbers tells how much was lost.
+            if error.errno != errno.ENOBUFS:
+                raise
+        else:
+            if packet:
+                packets.append(packet)
+
+    def _await_any(self) -> None:
+        """Attends to the errands until something is to be done, or to be read."""
         due = self._errands.attend()
-        ready = self._poll.poll(min(due, self._tick) * 1000)
-        if not ready:
+        if not self._poll.poll(min(due, self._tick) * 1000):
             self._look_up()
-        return any(fd == self._source.fileno() for fd, _ in ready)
 
 
-class Rest:
-    """The same for what waits already, until a point of the monotonic time."""
-
-    def __init__(self, source: socket.socket, deadline: float) -> None:
-        self._receive = source.recv
-        self._deadline = deadline
-
-    def recv(self, size: int) -> bytes:
-        while time.monotonic() < self._deadline:
-            try:
-                return self._receive(MESSAGE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                _check_overrun(error)
-        raise BlockingIOError(errno.EAGAIN, "no more")
-
-
-def _check_overrun(error: OSError) -> None:
-    """ENOBUFS is no more than a notice: a gap in the numbers tells how many packets were lost."""
-    if error.errno != errno.ENOBUFS:
-        raise error
-
-
-def _nothing() -> None:
-    pass
+def _set_patience(source: socket.socket, seconds: float) -> None:
+    """A read returns after this time. By the kernel, so that it costs no call more a packet."""
+    whole = int(seconds)
+    timeval = _TIMEVAL.pack(whole, int((seconds - whole) * 1_000_000))
+    source.setblocking(True)
+    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)

@@ -24,7 +24,10 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
     """
     first = _job(config, mode)
     board = tally.board(len(config.queue.range()))
-    queues = [Queue(number, config.queue.max_len) for number in config.queue.range()]
+    queues = [
+        Queue(number, config.queue.max_len, config.queue.gather_us / 1e6)
+        for number in config.queue.range()
+    ]
     monitor = None
     if config.metrics.listen_port:
         from .monitor import monitor as make_monitor  # its package is needed only here
@@ -35,7 +38,10 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
     def reload() -> Job:
         new = load()
         if _bound(new) != _bound(config):
-            log.warning("queue.numbers, queue.max_len, metrics.listen_port: taken at a start only")
+            log.warning(
+                "queue.numbers, queue.max_len, queue.gather_us, metrics.listen_port: "
+                "taken at a start only"
+            )
         return _job(new, mode)
 
     Supervisor(first, reload, queues, board, monitor).run()
@@ -59,5 +65,6 @@ def _job(config: Config, mode: Mode) -> Job:
     )
 
 
-def _bound(config: Config) -> tuple[str, int, int]:
-    return config.queue.numbers, config.queue.max_len, config.metrics.listen_port
+def _bound(config: Config) -> tuple[str, int, int, int]:
+    queue = config.queue
+    return queue.numbers, queue.max_len, queue.gather_us, config.metrics.listen_port

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from inline_topo.errors import InlineTopoError
 
 from .board import Board, Row
+from .netlink import Fate
 from .notify import Notifier
-from .port import Orphans, Queue
+from .port import Queue
 from .tally import DEATHS, PID, READY, TURN_NS, Name
 from .worker import CLOSE, DRAIN, SETTLE, TICK, Job, Worker
 
@@ -33,12 +34,12 @@ class _Child:
     """A process that is to run: what it does, and how it fares. Workers have a row."""
 
     name: str
-    main: Callable[[Orphans | None], None]
+    main: Callable[[Fate | None], None]
     row: Row[Name] | None = None
     pid: int = 0
     started: float = 0.0
     due: float = 0.0
-    orphans: Orphans | None = None
+    orphans: Fate | None = None
     is_asked_to_end: bool = False
     is_hung: bool = False
 
@@ -95,7 +96,7 @@ class Supervisor:
                 self._bury_if_dead(child)
 
     def _worker(self, queue: Queue, row: Row[Name]) -> _Child:
-        def main(orphans: Orphans | None) -> None:
+        def main(orphans: Fate | None) -> None:
             Worker(self._job, queue, row).run(orphans)
 
         return _Child(f"queue {queue.number}", main, row)
@@ -129,7 +130,7 @@ class Supervisor:
         child.is_asked_to_end = False
         is_suspect = child.is_hung or time.monotonic() - child.started < _SOON
         # What kills its reader twice is not given to a third.
-        child.orphans = Orphans.DROP if is_suspect else Orphans.REPEAT
+        child.orphans = Fate.DROP if is_suspect else Fate.REPEAT
         child.due = time.monotonic() + _SOON if is_suspect else 0.0
         if child.row:
             child.row.add(DEATHS)

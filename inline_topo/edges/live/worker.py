@@ -19,7 +19,8 @@ from inline_topo.wire import ip
 
 from .board import Row
 from .log import Limited
-from .port import Later, Orphans, Queue
+from .netlink import Fate
+from .port import Later, Queue
 from .refused import RefusedPackets
 from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally, known_field
 from .waiting import WaitingRoom
@@ -92,7 +93,7 @@ class Worker:
         self._look_up_at = 0
         self._lost_before = row[LOST]
 
-    def run(self, orphans: Orphans | None) -> None:
+    def run(self, orphans: Fate | None) -> None:
         """Serve, then judge what still waits, for DRAIN seconds at most, and finish with those that
         wait for an effect, for SETTLE seconds at most.
 

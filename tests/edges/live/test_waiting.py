@@ -66,22 +66,16 @@ class Store:
 
 
 class Held:
-    """A packet of the binding: what became of it."""
+    """A packet that the kernel holds: what became of it."""
 
     def __init__(self) -> None:
         self.sent: bytes | None = None
         self.fate = ""
 
-    def set_payload(self, payload: bytes) -> None:
-        self.sent = payload
-
-    def accept(self) -> None:
+    def give(self, data: bytes, sent: bytes | None) -> None:
         assert not self.fate
-        self.fate = "accept"
-
-    def drop(self) -> None:
-        assert not self.fate
-        self.fate = "drop"
+        self.fate = "drop" if sent is None else "accept"
+        self.sent = None if sent is data else sent
 
 
 def verdict(packet: bytes, answer: Any) -> Verdict:
@@ -135,10 +129,10 @@ class Worker:
             if isinstance(answer, Ask):
                 answer = self.room.ask(packet, answer, 0)
         if isinstance(answer, Later):
-            answer.hold(held)
+            answer.hold(held.give)
         else:
             later = Later(packet)
-            later.hold(held)
+            later.hold(held.give)
             later.give(self.conclude(packet, answer, 0))
         return held
 
