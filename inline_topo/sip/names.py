@@ -68,6 +68,13 @@ COMPACT = {
 }
 """Compact forms in the IANA registry that real messages use, by full name."""
 
+CONTENT_TYPE = "Content-Type"
+CONTENT_LENGTH = "Content-Length"
+CONTENT_ENCODING = "Content-Encoding"
+CONTENT_TRANSFER_ENCODING = "Content-Transfer-Encoding"
+OF_BODY = (CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TRANSFER_ENCODING)
+"""The fields that say what a body is (RFC 3261 section 20.11 ff.; the last in multipart bodies)."""
+
 CONTINUATION = "(continuation)"
 INVALID = "(invalid)"
 
@@ -80,11 +87,13 @@ class FieldNames(dict[bytes, str | None]):
 
     A name beginning with a blank is CONTINUATION (the line folds the one before), one that is no
     token is INVALID. A wanted name that ends with `*` stands for all that begin so. Spellings are
-    learned as they come, up to a bound.
+    learned as they come, up to a bound. `with_body` wants the fields OF_BODY, too.
     """
 
-    def __init__(self, wanted: Iterable[str]) -> None:
+    def __init__(self, wanted: Iterable[str], *, of_body: bool = False) -> None:
         super().__init__()
+        wanted = tuple(wanted)
+        self.with_body = self if of_body else FieldNames((*wanted, *OF_BODY), of_body=True)
         self._canonical: dict[bytes, str] = {}
         self._beginnings: list[tuple[bytes, str]] = []
         for name in wanted:

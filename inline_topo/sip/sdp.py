@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
-
-from inline_topo.sip.message import Span
 
 MEDIA_TYPE = b"application/sdp"
 
@@ -22,39 +19,27 @@ ORIGIN, SOURCE = b"o", b"ssrc"
 
 _LINE = re.compile(
     rb"\n(?:([osiuepc])=|a=(tool|ssrc|rtcp|candidate|remote-candidates|source-filter|path|alt"
-    rb"|[Xx]-[A-Za-z0-9_-]+):)([^\r\n]*)"
-)
-_ORIGIN = re.compile(
-    rb"(?P<username>[^ \t]+)[ \t]+[^ \t]+[ \t]+[^ \t]+[ \t]+IN[ \t]+(?P<type>[^ \t]+)[ \t]+"
-    rb"(?P<address>[^ \t]+)[ \t]*"
+    rb"|[Xx]-[A-Za-z0-9_-]+):)(?!-?\r?\n)([^\r\n]*)"
 )
 _WITH_SESSION = frozenset((b"INVITE", b"ACK", b"PRACK", b"UPDATE"))
 
 
-class Origin(NamedTuple):
-    """The spans of the parts of an `o=` value that can name a host."""
-
-    username: Span
-    address_type: Span
-    address: Span
-
-
-def lines(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The lines of the description data[start:end] that can name a host: kind (the letter, or the
-    name of the attribute) and the span of the value.
+def lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+    """The lines of the description data[start:end] that can name a host: a letter (group 1) or the
+    name of an attribute (2), and the value (3), which is not empty and no dash.
 
     Lines end with CR LF or LF. The first one (`v=`) is none of them.
     """
-    for match in _LINE.finditer(data, max(start - 1, 0), end):
-        yield match[1] or match[2], match.start(3), match.end(3)
+    return _LINE.finditer(data, max(start - 1, 0), end)
 
 
-def origin(data: bytes, start: int, end: int) -> Origin | None:
-    """The parts of the `o=` value data[start:end]; None where it does not parse."""
-    match = _ORIGIN.fullmatch(data, start, end)
-    return (
-        Origin(match.span("username"), match.span("type"), match.span("address")) if match else None
-    )
+def origin(value: bytes) -> list[bytes] | None:
+    """The six words of an `o=` value: user name, session's id and version, IN, address type, address.
+
+    None where it is not written as RFC 8866 has it.
+    """
+    words = value.split(b" ")
+    return words if len(words) == 6 and words[3] == b"IN" and all(words) else None
 
 
 def is_exchanged(method: bytes, status: int) -> bool:

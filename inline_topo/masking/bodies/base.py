@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
+from inline_topo.sip import names
 
 SDP = "SDP"
 BODY_URI = "body URI"
 BODY_CALL_ID = "body Call-ID"
 BODY_TEXT = "body text"
 BODY_VIA = "body Via"
-CONTENT_LENGTH = "Content-Length"
-FIELDS = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, CONTENT_LENGTH)
+FIELDS = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, names.CONTENT_LENGTH)
 """What the edits of this package are called."""
 
 MEDIA = "media"

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from inline_topo.edits import Edit
-from inline_topo.masking.bodies.base import CONTENT_LENGTH
-from inline_topo.sip import values
-from inline_topo.sip.message import Span
+from inline_topo.sip import names, values
+from inline_topo.sip.message import Malformed, Message, Span, find_fields
+from inline_topo.sip.names import FieldNames
 
 MOST_PARTS = 32
 """Parts of one body that are looked into."""
 
-_FIELD = re.compile(
-    rb"\n(?:(content-type|c)|(content-length|l)|(content-encoding|content-transfer-encoding|e))"
-    rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)",
-    re.IGNORECASE,
-)
-_TYPE = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+)\s*/\s*([A-Za-z0-9!#$&.+^_-]+)")
-_LENGTH = re.compile(rb"\s*([0-9]{1,9})\s*\Z")
+_NUMBER = re.compile(rb"[0-9]{1,9}")
+_TYPE = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+\s*/\s*[A-Za-z0-9!#$&.+^_-]+)")
+_NAMES = FieldNames(names.OF_BODY)
+_CODINGS = (names.CONTENT_ENCODING, names.CONTENT_TRANSFER_ENCODING)
 _PLAIN = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
 EMPTY_LINE = re.compile(rb"(?<=\n)\r?\n")
 
@@ -39,27 +38,32 @@ class Entity(NamedTuple):
     end: int
 
 
-def read(data: bytes, headers: Span, start: int, end: int) -> Entity:
-    """The entity whose header fields stand at `headers` (a line break before them) and whose body can
-    be no more than data[start:end]."""
-    media_type, content_type, encoded = b"", (0, 0), False
-    lengths: list[Span] = []
-    for match in _FIELD.finditer(data, max(headers[0] - 1, 0), headers[1]):
-        span = match.span(4)
-        if match[1]:
-            found = None if media_type else _TYPE.match(data, *span)
-            if found:
-                media_type = (found[1] + b"/" + found[2]).lower()
-                content_type = span
-        elif match[2]:
-            number = _LENGTH.match(data, *span)
-            if number:
-                lengths.append(number.span(1))
-        else:
-            encoded = encoded or match[4].strip().lower() not in _PLAIN
-    if lengths:
-        end = min(end, start + max(int(data[slice(*span)]) for span in lengths))
-    return Entity(media_type, content_type, encoded, lengths, start, end)
+def read(message: Message) -> Entity:
+    """The entity that a message is."""
+    data, fields, start = message.data, message.fields, message.body
+    end = len(data)
+    content_type = next(iter(fields.get(names.CONTENT_TYPE, ())), (0, 0))
+    lengths = fields.get(names.CONTENT_LENGTH, [])
+    numbers = [data[first:last] for first, last in lengths]
+    if not all(map(_NUMBER.fullmatch, numbers)):
+        lengths = [span for span in lengths if _NUMBER.fullmatch(data, *span)]
+        numbers = [data[slice(*span)] for span in lengths]
+    if numbers:
+        end = min(end, start + max(map(int, numbers)))
+    encoded = any(name in fields and _is_coded(data, fields[name]) for name in _CODINGS)
+    return Entity(
+        _media_type(data[slice(*content_type)]), content_type, encoded, lengths, start, end
+    )
+
+
+def _is_coded(data: bytes, spans: list[Span]) -> bool:
+    return any(data[slice(*span)].lower() not in _PLAIN for span in spans)
+
+
+@lru_cache(1 << 10)
+def _media_type(value: bytes) -> bytes:
+    found = _TYPE.match(value)
+    return b"".join(found[1].split()).lower() if found else b""
 
 
 def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str) -> list[Edit]:
@@ -75,20 +79,17 @@ def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str
         new = old + sum(len(e.new) - (e.end - e.start) for e in edits if e.end <= counted)
         if new != old:
             zeros = text[: len(text) - len(b"%d" % old)]
-            mended.append(Edit(start, end, zeros + b"%d" % new, CONTENT_LENGTH, action))
+            mended.append(Edit(start, end, zeros + b"%d" % new, names.CONTENT_LENGTH, action))
     return mended
 
 
-def parts(data: bytes, entity: Entity) -> list[tuple[Span, int, int]]:
-    """The parts of a multipart entity: header fields, start and end of what they are about.
-
-    MOST_PARTS at most; none where there is no boundary.
-    """
+def parts(data: bytes, entity: Entity) -> list[Entity]:
+    """The parts of a multipart entity: MOST_PARTS at most; none where there is no boundary."""
     boundary = _boundary(data, entity.content_type)
     if not boundary:
         return []
     delimiter = b"--" + boundary
-    found: list[tuple[Span, int, int]] = []
+    found: list[Entity] = []
     first = -1
     position = data.find(delimiter, entity.start, entity.end)
     while position >= 0 and len(found) < MOST_PARTS:
@@ -120,8 +121,12 @@ def _before_line_break(data: bytes, first: int, position: int) -> int:
     return max(position, first)
 
 
-def _part(data: bytes, start: int, end: int) -> tuple[Span, int, int]:
+def _part(data: bytes, start: int, end: int) -> Entity:
+    part = Message(data, b"", 0, (0, 0))
     empty = EMPTY_LINE.search(data, start, end)
-    if not empty:
-        return (start, start), start, end
-    return (start, empty.start()), empty.end(), end
+    part.headers = (start, empty.start() if empty else start)
+    part.body = empty.end() if empty else start
+    with suppress(Malformed):
+        part.fields = find_fields(part, _NAMES)
+    entity = read(part)
+    return entity._replace(end=min(entity.end, end))

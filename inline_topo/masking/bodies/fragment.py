@@ -32,7 +32,7 @@ ADDRESSES = frozenset(
 )
 """The fields whose URIs are masked."""
 
-_NAMES = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA})
+_NAMES = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA}).with_body
 
 
 class Fragments:

@@ -41,19 +41,18 @@ class Origins:
     def mask(self, value: bytes, flow: Flow) -> bytes | None:
         """The user name becomes a token and the address the mask address, if one of them names
         something hidden."""
-        spans = sdp.origin(value, 0, len(value))
-        if not spans:
+        words = sdp.origin(value)
+        if not words:
             edits = self._texts.mask(value, (0, len(value)), flow, _FIELD, is_hidden)
             return splice(value, edits) if edits else None
-        username, kind, address = spans
-        parts = value[slice(*username)], value[slice(*kind)], value[slice(*address)]
+        parts = words[0], words[4], words[5]
         key = parts, flow.mask_address, flow.outside
         try:
             sealed = self._sealed[key]
         except KeyError:
             sealed = self._seal(parts, flow)
             self._sealed.remember(key, sealed, sum(map(len, parts)))
-        return _replaced(value, spans, sealed) if sealed else None
+        return _join(words, sealed) if sealed else None
 
     def _seal(self, parts: _Parts, flow: Flow) -> _Parts | None:
         username, kind, address = parts
@@ -68,16 +67,16 @@ class Origins:
 
     def open(self, value: bytes) -> bytes | None:
         """What `mask` has hidden comes back."""
-        spans = sdp.origin(value, 0, len(value))
-        if spans:
-            username = value[slice(*spans.username)]
+        words = sdp.origin(value)
+        if words:
+            username = words[0]
             try:
                 opened = self._opened[username]
             except KeyError:
                 opened = self._unseal(username)
                 self._opened.remember(username, opened, len(username))
             if opened:
-                return _replaced(value, spans, opened)
+                return _join(words, opened)
         edits = self._texts.open(value, (0, len(value)), _FIELD)
         return splice(value, edits) if edits else None
 
@@ -92,9 +91,7 @@ class Origins:
         return None
 
 
-def _replaced(value: bytes, spans: sdp.Origin, parts: _Parts) -> bytes:
+def _join(words: list[bytes], parts: _Parts) -> bytes:
     """An `o=` value with other parts."""
-    (_, first), (second, third), (fourth, end) = spans
-    username, kind, address = parts
-    pieces = (username, value[first:second], kind, value[third:fourth], address, value[end:])
-    return b"".join(pieces)
+    words[0], words[4], words[5] = parts
+    return b" ".join(words)

@@ -16,6 +16,8 @@ from inline_topo.sip import sdp
 
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 256
+_REMEMBERED_WHOLE = 1 << 12
+_LONGEST_WHOLE = 2048
 _WITH_HOST = frozenset((b"u", b"e", sdp.SOURCE))  # elsewhere four numbers may be a version
 
 
@@ -33,50 +35,64 @@ class Sessions:
         self._hosts = hosts
         self._texts = Texts(codec, hosts)
         self._origins = Origins(codec, hosts, self._texts)
+        self._whole: Cache[tuple[bytes, bytes, bytes], _Seen] = Cache(
+            _REMEMBERED_WHOLE, _LONGEST_WHOLE
+        )
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
-        self._masked: Cache[tuple[bytes, bytes, bytes, bytes], _Seen] = Cache(*bounds)
-        self._opened: Cache[tuple[bytes, bytes], _Seen] = Cache(*bounds)
+        self._masked: Cache[tuple[bytes, bytes, bytes], _Seen] = Cache(*bounds)
+        self._opened: Cache[bytes, tuple[Edit, ...]] = Cache(*bounds)
 
     def mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
-        """The edits for data[start:end], and whether it shows something hidden as a place of media."""
+        """The edits for data[start:end], and whether it shows something hidden as a place of media.
+
+        What becomes of all of it is remembered, too: it comes again in the answers to a call, in
+        retransmissions and when a session is refreshed.
+        """
+        first = max(start - 1, 0)  # with the line break before it
+        key = (data[first:end], flow.mask_address, flow.outside)
+        known = self._whole.get(key)
+        if known is None:
+            known = self._mask(key[0], flow)
+            self._whole.remember(key, known, end - first)
+        edits, media = known
+        return _moved(edits, first), media
+
+    def _mask(self, text: bytes, flow: Flow) -> _Seen:
         edits: list[Edit] = []
         media = False
-        for kind, first, last in sdp.lines(data, start, end):
-            value = data[first:last]
-            if kind == sdp.ORIGIN:
+        for line in sdp.lines(text, 0, len(text)):
+            letter, attribute, value = line.groups()
+            if letter == sdp.ORIGIN:
                 new = self._origins.mask(value, flow)
                 if new is not None:
-                    edits.append(Edit(first, last, new, SDP, MASKED))
+                    edits.append(Edit(*line.span(3), new, SDP, MASKED))
                 continue
-            key = (kind, value, flow.mask_address, flow.outside)
+            key = (line[0], flow.mask_address, flow.outside)
             seen = self._masked.get(key)
             if seen is None:
-                seen = self._judge(kind, value, flow)
-                self._masked.remember(key, seen, last - first)
+                seen = self._judge(letter or attribute, value, flow)
+                self._masked.remember(key, seen, len(key[0]))
             media = media or seen.media
             if seen.edits:
-                edits += _moved(seen.edits, first)
-        return edits, media
+                edits += _moved(seen.edits, line.start(3))
+        return _Seen(tuple(edits), media)
 
     def open(self, data: bytes, start: int, end: int) -> list[Edit]:
         """The edits that put back what tokens in origin and texts stand for."""
         edits: list[Edit] = []
-        for kind, first, last in sdp.lines(data, start, end):
-            if kind in sdp.MEDIA:
-                continue
-            value = data[first:last]
-            if kind == sdp.ORIGIN:
+        for line in sdp.lines(data, start, end):
+            letter, attribute, value = line.groups()
+            if letter == sdp.ORIGIN:
                 new = self._origins.open(value)
                 if new is not None:
-                    edits.append(Edit(first, last, new, SDP, OPENED))
-                continue
-            key = (kind, value)
-            seen = self._opened.get(key)
-            if seen is None:
-                seen = _Seen(tuple(self._texts.open(value, (0, len(value)), SDP)))
-                self._opened.remember(key, seen, len(value))
-            if seen.edits:
-                edits += _moved(seen.edits, first)
+                    edits.append(Edit(*line.span(3), new, SDP, OPENED))
+            elif (letter or attribute) not in sdp.MEDIA:
+                seen = self._opened.get(value)
+                if seen is None:
+                    seen = tuple(self._texts.open(value, (0, len(value)), SDP))
+                    self._opened.remember(value, seen, len(value))
+                if seen:
+                    edits += _moved(seen, line.start(3))
         return edits
 
     def _judge(self, kind: bytes, value: bytes, flow: Flow) -> _Seen:
@@ -92,4 +108,7 @@ def _shows(host: Host, flow: Flow) -> bool:
 
 
 def _moved(edits: tuple[Edit, ...], offset: int) -> list[Edit]:
-    return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]
+    return [
+        Edit(start + offset, end + offset, new, field, action)
+        for start, end, new, field, action in edits
+    ]

@@ -12,7 +12,7 @@ from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
-from inline_topo.masking.uris import REPLACED, KnownUri, Uris
+from inline_topo.masking.uris import MASKED, REPLACED, KnownUri, Uris
 from inline_topo.sip import sdp
 from inline_topo.sip.message import Malformed, Message, Span
 
@@ -31,7 +31,8 @@ _TEXTS = frozenset(
 class Bodies:
     """The rules for bodies. `descriptions`: SDP is masked; `others`: so is the rest.
 
-    Whatever opens is opened in any case. `call_ids`: None where Call-IDs are not masked.
+    Where both are off nothing is looked at; else whatever opens is opened. `call_ids`:
+    None where Call-IDs are not masked.
     """
 
     def __init__(
@@ -68,29 +69,56 @@ class Bodies:
         what enters, descriptions stay: they are the peer's. `session` (a media relay's) takes the
         place of the first description, and is masked as that would be.
         """
-        if message.body >= len(message.data):
+        data = message.data
+        if message.body >= len(data) or self._is_idle:
             return []
+        whole = entity.read(message)
+        descriptions = fields and self._descriptions and flow.direction is Direction.EGRESS
+        if whole.media_type == sdp.MEDIA_TYPE and whole.end == len(data) and session is None:
+            return self._sdp_alone(message, whole, flow) if descriptions else []
         call_ids = self.call_ids if self._others and flow.masks_identifiers else None
         how = Pass(
             True,
             flow,
             (seal or self._hide(flow)) if fields and self._others else None,
             call_ids.mask if call_ids else None,
-            fields and self._descriptions and flow.direction is Direction.EGRESS,
+            descriptions,
             session,
         )
-        edits = self._message(message, how)
+        edits = self._message(data, whole, how)
         if how.notes:
             message.notes = (*message.notes, *how.notes)
         return edits
 
     def open(self, message: Message, flow: Flow, *, session: bytes | None = None) -> list[Edit]:
         """The edits that put back what the tokens in the body of `message` stand for."""
-        if message.body >= len(message.data):
+        data, body = message.data, message.body
+        if body >= len(data) or self._is_idle:
             return []
         call_ids = self.call_ids
+        none_escaped = not call_ids or data.startswith(b"v=0", body)
+        if none_escaped and session is None and not self._codec.may_open(data, body, len(data)):
+            return []
         unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
-        return self._message(message, Pass(False, flow, None, unmask, session=session))
+        whole = entity.read(message)
+        return self._message(data, whole, Pass(False, flow, None, unmask, session=session))
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._descriptions and not self._others
+
+    def _sdp_alone(self, message: Message, whole: Entity, flow: Flow) -> list[Edit]:
+        """The same for the one body that most calls have, without what others need."""
+        if whole.encoded:
+            message.notes = (UNSEEN,)
+            return []
+        data = message.data
+        edits, media = self._sessions.mask(data, whole.start, whole.end, flow)
+        if media:
+            message.notes = (MEDIA,)
+        if edits and whole.lengths:
+            edits += entity.mend_lengths(data, whole, edits, MASKED)
+        return edits
 
     def _hide(self, flow: Flow) -> Sealer:
         def seal(uri: bytes, known: KnownUri, bare: bool) -> bytes | None:
@@ -101,9 +129,7 @@ class Bodies:
 
         return seal
 
-    def _message(self, message: Message, how: Pass) -> list[Edit]:
-        data = message.data
-        whole = entity.read(data, message.headers, message.body, len(data))
+    def _message(self, data: bytes, whole: Entity, how: Pass) -> list[Edit]:
         edits = self._entity(data, whole, how, 0)
         if whole.end < len(data) and data[whole.end :].strip():
             how.note(UNSEEN)
@@ -158,8 +184,7 @@ class Bodies:
         if not parts or len(parts) == entity.MOST_PARTS:
             how.note(UNSEEN)
         edits: list[Edit] = []
-        for headers, start, end in parts:
-            part = entity.read(data, headers, start, end)
+        for part in parts:
             edits += self._entity(data, part, how, depth + 1)
         return edits
 
@@ -170,7 +195,7 @@ class Bodies:
         except Malformed:
             how.note(UNSEEN)
             return []
-        whole = entity.read(text, inner.headers, inner.body, len(text))
+        whole = entity.read(inner)
         edits = self._fragments.edits(inner, how) + self._entity(text, whole, how, depth + 1)
         offset = start - 1
         return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]
@@ -181,7 +206,7 @@ def find_session(message: Message) -> Span | None:
     data = message.data
     if message.body >= len(data):
         return None
-    return _find_session(data, entity.read(data, message.headers, message.body, len(data)), 0)
+    return _find_session(data, entity.read(message), 0)
 
 
 def _find_session(data: bytes, whole: Entity, depth: int) -> Span | None:
@@ -190,8 +215,8 @@ def _find_session(data: bytes, whole: Entity, depth: int) -> Span | None:
     if whole.media_type == sdp.MEDIA_TYPE:
         return whole.start, whole.end
     if depth < DEEPEST and whole.media_type.startswith(b"multipart/"):
-        for headers, start, end in entity.parts(data, whole):
-            found = _find_session(data, entity.read(data, headers, start, end), depth + 1)
+        for part in entity.parts(data, whole):
+            found = _find_session(data, part, depth + 1)
             if found:
                 return found
     return None
