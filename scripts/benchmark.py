@@ -44,6 +44,11 @@ CODECS: Mapping[str, tuple[Mapping[str, object], bool]] = {
     "aes-siv-pycryptodome": ({}, False),
     "kamailio": (KAMAILIO, True),
 }
+PROFILES: Mapping[str, Mapping[str, object]] = {
+    "topoh": {"profile": "topoh"},
+    "default": {},
+    "strict, without the audit": {"profile": "strict", "audit": 0},
+}
 REGISTER = b"""REGISTER sip:server.com SIP/2.0
 Via: SIP/2.0/UDP 192.168.178.10;branch=z9hG4bKcf3b.{id}.0
 Via: SIP/2.0/UDP 192.168.178.27:40416;branch=z9hG4bK{id};rport=40416
@@ -72,11 +77,15 @@ Content-Length: 0
 
 
 def gateway(
-    codec: str, leg: Leg, ring: KeyRing, inside: Sequence[str] = ("192.168.178.10",)
+    codec: str,
+    leg: Leg,
+    ring: KeyRing,
+    inside: Sequence[str] = ("192.168.178.10",),
+    profile: str = "default",
 ) -> Gateway:
-    """A gateway with one of CODECS."""
+    """A gateway with one of CODECS and one of PROFILES."""
     settings, fast = CODECS[codec]
-    overrides = {"inside": list(inside), **settings}
+    overrides = {"inside": list(inside), **settings, **PROFILES[profile]}
     made = config.load(None, env={}, overrides=overrides, key_ring_given=True)
     return assemble.gateway(made, leg, ring=None if settings else ring, fast=fast)
 
@@ -212,10 +221,21 @@ def measure(calls: int, runs: int) -> dict[str, Any]:
         for codec in CODECS:
             make = partial(gateway, codec, Leg.GATEWAY, ring)
             figures[name][codec] = round(microseconds(make, stream(codec), runs), 2)
+    figures["profile_us_per_packet"] = {
+        profile: _profile(profile, template, ring, calls, runs) for profile in PROFILES
+    }
     call_stream = streams["handle_us_per_packet"]("aes-siv")
     figures["replay_packets_per_s"] = round(replay_rate(call_stream * 4, ring))
     figures["bytes_added_per_message"] = bytes_added(ring)
     return figures
+
+
+def _profile(profile: str, template: list[bytes], ring: KeyRing, calls: int, runs: int) -> float:
+    """The same calls under another profile, whose tokens a peer sends back."""
+    outside = gateway("aes-siv", Leg.OUTSIDE, ring, profile=profile)
+    stream = as_met(new_calls(template, calls), outside)
+    make = partial(gateway, "aes-siv", Leg.GATEWAY, ring, profile=profile)
+    return round(microseconds(make, stream, runs), 2)
 
 
 def main() -> None:
@@ -232,7 +252,7 @@ def main() -> None:
         if isinstance(figure, dict):
             print(f"{name}:")
             for codec, value in figure.items():
-                print(f"  {codec:<22}{value:>10}")
+                print(f"  {codec:<26}{value:>6}")
         else:
             print(f"{name}: {figure}")
 
