@@ -12,7 +12,7 @@ from lab.live import Lab
 from lab.net import Net
 from lab.sipp import SDP, Party
 from tests.live.running import Running
-from tests.live.traffic import COUNT, Calls, datagrams, dump, packed, refused, showing
+from tests.live.traffic import COUNT, Calls, answering, datagrams, dump, packed, refused, showing
 
 pytestmark = [
     pytest.mark.root,
@@ -85,13 +85,6 @@ def test_it_calls_and_is_called_at_once(tmp_path: Path) -> None:
     bob.pause(200)
     bob.send("BYE")
     bob.answered(200)
-    alice = Party("alice")
-    alice.asked("INVITE")
-    alice.reply("180 Ringing")
-    alice.reply("200 OK", body=SDP)
-    alice.asked("ACK")
-    alice.asked("BYE")
-    alice.reply("200 OK", tag=False)
     with Net(tmp_path) as net:
         lab = NatLab(net)
         lab.register()
@@ -99,7 +92,7 @@ def test_it_calls_and_is_called_at_once(tmp_path: Path) -> None:
         back = Calls(lab.lab, ("bob", calls.FAR), ("pbx", calls.PROXY), CARRIER)
         with dump(net, "pbx-nat", "eth0"):
             out.start()
-            back.start(caller=bob, callee=alice, count=COUNT // 2)
+            back.start(caller=bob, callee=answering("alice"), count=COUNT // 2)
             lab.lab.done()
         state = lab.gateway.status()
     assert state["queues"][0]["lost"] == 0

@@ -44,7 +44,8 @@ class Pair6:
     def send(self, packet: Packet, source: str, target: str) -> None:
         """Send what comes after the IPv6 header, in fragments if it is long."""
         packet = IPv6(src=self._addresses[source], dst=self._addresses[target]) / packet
-        for part in fragment6(packet, 1280) if len(packet) > 1500 else [packet]:
+        parts = fragment6(packet, 1280) if len(packet) > 1500 else [packet]  # type: ignore[no-untyped-call]
+        for part in parts:
             self._raw[source].sendto(bytes(part), (self._addresses[target], 0))
 
     def over(self, headers: Packet, payload: bytes, source: str, target: str) -> bytes:

@@ -13,7 +13,7 @@ from scapy.utils import RawPcapReader
 from lab import calls
 from lab.live import CALL_TIME, Lab
 from lab.net import Net, stop
-from lab.sipp import Party
+from lab.sipp import SDP, Party
 from lab.site import Site
 from tests.live.running import Running
 
@@ -28,6 +28,18 @@ own = ["{Site.INSIDE}", "server.com"]
 [topoh]
 mask_key_file = "mask.key"
 """
+
+
+def answering(user: str) -> Party:
+    """Who rings, answers, and is hung up on; the Contact is the phone's address and no more."""
+    party = Party(user)
+    party.asked("INVITE")
+    party.reply("180 Ringing")
+    party.reply("200 OK", body=SDP)
+    party.asked("ACK")
+    party.asked("BYE")
+    party.reply("200 OK", tag=False)
+    return party
 
 
 class Calls:
