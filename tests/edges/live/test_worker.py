@@ -98,7 +98,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 )
 def test_each_trouble_has_a_policy_a_counter_and_a_line(
     data: bytes,
-    settings: dict[str, str],
+    settings: dict[str, Any],
     outcome: str,
     action: str,
     caplog: pytest.LogCaptureFixture,
