@@ -57,6 +57,7 @@ class Calls:
         caller: Party | None = None,
         callee: Party | None = None,
         count: int = COUNT,
+        call_id: str = "%u-%p",
     ) -> None:
         """`pause`: milliseconds from ACK to BYE, where `caller` does not say what she does."""
         alice, bob = self._places
@@ -70,6 +71,7 @@ class Calls:
             caller or calls.calling_alice(talk=pause),
             via=self._proxy,
             port=5062,
+            call_id=call_id,
             more=(*more, "-r", str(RATE)),
         )
 
