@@ -213,7 +213,8 @@ class Hide(Table):
         json_schema_extra=_ON,
     )
     texts: StrictBool = Field(
-        description="Warning, Reason, Subject, the reason phrase: the mask address for a hidden host",
+        description="Warning, Reason, Subject, the reason phrase, what stands beside a URI that is masked: "
+        "the mask address for a hidden host",
         json_schema_extra=_ON,
     )
     swap: tuple[HeaderName, ...] = Field(

@@ -18,7 +18,7 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.table import Table
 from inline_topo.masking.uris import REPLACED, STRIPPED, Uris
-from inline_topo.sip import names, values
+from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span, line_of
 
 REFERENCES = (
@@ -47,7 +47,8 @@ IDENTITIES = (
 """Who somebody is: the user says it, and the host is swapped. Left where an Identity header is."""
 
 TEXTS = (names.WARNING, names.REASON, names.SUBJECT)
-"""What people read: hosts are swapped, as in the reason phrase."""
+"""What people read: hosts are swapped, as in the reason phrase, and beside the URIs of references and
+Contacts."""
 
 PRODUCTS = (names.USER_AGENT, names.SERVER)
 """What a program is."""
@@ -162,6 +163,7 @@ class Carriers:
                 named = self._hosts.named_in(data[slice(*entry)])
                 if any(is_hidden(host, flow) for host in named):
                     raise
+            edits += self.swap_beside(data, entry, flow, name)
         return edits
 
     def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -204,6 +206,18 @@ class Carriers:
                 spelled = _spelled(message, span)
                 found = [edit._replace(field=spelled) for edit in found]
             edits += found
+        return edits
+
+    def swap_beside(self, data: bytes, span: Span, flow: Flow, name: str) -> list[Edit]:
+        """The same for a name before the URI of a single value, and for parameters after it."""
+        where = address.locate(data, *span) if self._switches.texts else None
+        if not where:
+            return []
+        edits: list[Edit] = []
+        if where.start > span[0] + 1:
+            edits = self._swap.edits(data, (span[0], where.start), flow, name)
+        if where.end + 1 < span[1]:
+            edits += self._swap.edits(data, (where.end, span[1]), flow, name)
         return edits
 
     def swap_identity(

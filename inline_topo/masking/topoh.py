@@ -326,14 +326,14 @@ class Topoh:
             key = (data[start:end], flow.mask, flow.outside, stable)
             known = self._contacts.get(key)
             if known is None:
-                made = self.uris.mask(
-                    key[0], (0, end - start), flow, names.CONTACT, is_not_own, stable=stable
-                )
-                known = tuple(made)
+                value, whole = key[0], (0, end - start)
+                made = self.uris.mask(value, whole, flow, names.CONTACT, is_not_own, stable=stable)
+                beside = self.carriers.swap_beside(value, whole, flow, names.CONTACT)
+                known = (*made, *beside)
                 self._contacts.remember(key, known, end - start)
             for edit in known:
                 where = start + edit.start, start + edit.end
-                edits.append(Edit(*where, edit.new, names.CONTACT, MASKED))
+                edits.append(Edit(*where, edit.new, names.CONTACT, edit.action))
         return edits
 
     def _requester(self, message: Message) -> list[Host]:
