@@ -69,6 +69,9 @@ NEVER = (
 NOT_REVERSIBLE = (*IDENTITIES, *TEXTS, names.REASON_PHRASE, *PRODUCTS, names.ORGANIZATION)
 """The fields that nothing brings back once they were edited, beside those that `swap` and `strip` list."""
 
+BESIDE = (names.CONTACT, *REFERENCES)
+"""Fields that come back but for a name before their URI and parameters after it."""
+
 _REMEMBERED = 1 << 10
 _LONGEST_REMEMBERED = 256
 
