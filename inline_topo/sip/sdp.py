@@ -50,6 +50,6 @@ def is_exchanged(method: bytes, status: int) -> bool:
     """
     if method not in _WITH_SESSION:
         return False
-    if not status:
-        return True
+    if not status or method == b"ACK":
+        return not status
     return 200 <= status < 300 or (method == b"INVITE" and 100 < status < 200)
