@@ -1,6 +1,7 @@
 """Packets that wait for a store, on the real kernel: who is held up, and what becomes of them."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,23 +15,31 @@ from lab.site import Site
 from tests.live.load import Load
 from tests.live.messages import HIDDEN, invite, numbered
 from tests.live.running import CONFIG, ROOT, Running
-from tests.live.test_status import metrics
+from tests.live.test_status import metrics, status
 from tests.live.test_supervisor import deaths
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
+ROUTER = "203.0.113.1"
 ASKING = Path(__file__).with_name("asking.py")
 
 
 class Asking(Running):
     """The gateway with a store of its own, and a socket on either side."""
 
-    def __init__(self, site: Site, *options: str, latency: float = 0.0, config: str = "") -> None:
+    def __init__(
+        self,
+        site: Site,
+        *options: str,
+        latency: float = 0.0,
+        config: str = "",
+        base: str = CONFIG,
+    ) -> None:
         program = ("env", f"PYTHONPATH={ROOT}", sys.executable, str(ASKING), str(latency))
         self.program = program
         for number in (1, 2):
             os.mkfifo(site.folder / f"gate{number}")
-        super().__init__(site, CONFIG + config, *options)
+        super().__init__(site, base + config, *options)
 
     def open_ends(self) -> tuple[socket.socket, socket.socket]:
         return self.site.udp("inside", Site.INSIDE), self.site.udp("outside", Site.OUTSIDE)
@@ -75,6 +84,7 @@ def test_only_those_of_its_call_wait_with_a_packet_and_they_keep_their_order(
     assert not any(HIDDEN.encode() in message for message in arrived)
     asking.await_held(0)
     told = metrics(asking.site)
+    assert re.search(r"^store +1 done, 0\.\d+ seconds$", status(asking.site).stdout, re.MULTILINE)
     assert told["inline_topo_effects_total[done,store]"] == 1
     assert told["inline_topo_effect_seconds_total[store]"] > 0
     assert told["inline_topo_packets_total[egress,masked]"] == 4
@@ -127,6 +137,24 @@ def test_a_dry_run_holds_nothing_back_and_counts_all_the_same(site: Site) -> Non
         assert outside.recv(65535) == message
     asking.answer(1)
     asking.await_status(lambda state: state["outcomes"].get("egress") == {"masked": 2})
+
+
+def test_behind_a_translating_router_a_new_flow_outlasts_the_wait(site: Site) -> None:
+    """Its connection is not confirmed before the first verdict, and no other packet may suffer."""
+    both = f'"{Site.INSIDE}", "{Site.INSIDE6}"'
+    nat = f'shape = "nat"\npublic = "{ROUTER}"\n' + CONFIG.replace(both, f'"{Site.INSIDE}"')
+    masquerade = ("-t", "nat", "-A", "POSTROUTING", "-o", "out0", "-j", "MASQUERADE")
+    site.run("gw", "iptables", *masquerade)
+    asking = Asking(site, base=nat)
+    inside, outside = asking.open_ends()
+    for message in (gated(1), compact(2, 1), invite(4)):
+        inside.sendto(message, (Site.OUTSIDE, 5060))
+    arrived = [outside.recvfrom(65535)]
+    asking.await_held(2)
+    asking.answer(1)
+    arrived += [outside.recvfrom(65535) for _ in range(2)]
+    assert [message.partition(b"tag=a")[2][:1] for message, _ in arrived] == [b"4", b"1", b"2"]
+    assert {source for _, source in arrived} == {(ROUTER, 5060)}
 
 
 def test_a_killed_workers_packets_that_wait_are_judged_by_the_next(asking: Asking) -> None:

@@ -152,7 +152,13 @@ class Queue:
         self._socket.send(self._verdict(number, data, sent))
 
     def _note_gap(self, number: int) -> None:
-        """The kernel numbers packets in order; it skips those that its socket has no room for."""
+        """The kernel numbers packets in order; it skips those that its socket has no room for.
+
+        A killed worker's packets that had no verdict, in its hand or waiting, are all numbered below
+        the first one that the next worker reads, and fare alike. With REPEAT they come again in
+        their order, behind what is queued; until one comes they stay where they are (their own
+        retransmission will do).
+        """
         if self._orphans is not None:
             last = number - 1 & 0xFFFFFFFF
             self._socket.send(netlink.verdict_up_to(self.number, last, self._orphans))
