@@ -16,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from inline_topo import assemble, config
 from inline_topo.assemble import Leg
 from inline_topo.edges.capture import create_capture, open_capture
 from inline_topo.edges.replay import replay
-from inline_topo.gateway import Gateway, Verdict
+from inline_topo.gateway import Ask, Gateway, Verdict
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.flow import Direction
 from inline_topo.wire import ip
@@ -90,10 +91,27 @@ def gateway(
     return assemble.gateway(made, leg, ring=None if settings else ring, fast=fast)
 
 
-def judged(gateway: Gateway, packet: bytes) -> Verdict:
+def judged(gateway: "Gateway | Answered", packet: bytes) -> Verdict:
     verdict = gateway.handle(packet, 0.0)
     assert isinstance(verdict, Verdict)
     return verdict
+
+
+class Answered:
+    """A gateway in mode topos whose store, in memory or in a file, answers at once."""
+
+    def __init__(self, leg: Leg, ring: KeyRing, store: str) -> None:
+        overrides = {"inside": ["192.168.178.10"], "mode": "topos", "topos.store": store}
+        made = config.load(None, env={}, overrides=overrides, key_ring_given=True)
+        self._judge = assemble.gateway(made, leg, ring=ring).handle
+        self._perform = assemble.store(made).perform
+
+    def handle(self, packet: bytes, now: float) -> Verdict:
+        """The verdict, whatever had to be asked."""
+        verdict = self._judge(packet, now)
+        while isinstance(verdict, Ask):
+            verdict = verdict.resume(self._perform([verdict.effect])[0])
+        return verdict
 
 
 def packets(capture: Path) -> list[bytes]:
@@ -130,7 +148,7 @@ def _fresh(word: bytes, number: int) -> bytes:
     return word[: len(word) - len(digits)] + digits if len(word) > len(digits) else word
 
 
-def as_met(calls: Iterator[list[bytes]], outside: Gateway) -> list[bytes]:
+def as_met(calls: Iterator[list[bytes]], outside: "Gateway | Answered") -> list[bytes]:
     """Each packet on the side where it enters the gateway."""
     met = []
     for call in calls:
@@ -146,7 +164,7 @@ def requests(text: bytes, template: bytes, count: int) -> list[bytes]:
     return [with_payload(template, text.replace(b"{id}", b"%09x" % i)) for i in range(count)]
 
 
-def microseconds(make: Callable[[], Gateway], stream: list[bytes], runs: int) -> float:
+def microseconds(make: "Callable[[], Gateway | Answered]", stream: list[bytes], runs: int) -> float:
     """CPU time of `handle` a packet, the best of `runs`: what is more, other programs cost."""
     figures = []
     for _ in range(runs):
@@ -224,6 +242,7 @@ def measure(calls: int, runs: int) -> dict[str, Any]:
     figures["profile_us_per_packet"] = {
         profile: _profile(profile, template, ring, calls, runs) for profile in PROFILES
     }
+    figures["topos_us_per_packet"] = _topos(template, ring, calls, runs)
     call_stream = streams["handle_us_per_packet"]("aes-siv")
     figures["replay_packets_per_s"] = round(replay_rate(call_stream * 4, ring))
     figures["bytes_added_per_message"] = bytes_added(ring)
@@ -236,6 +255,22 @@ def _profile(profile: str, template: list[bytes], ring: KeyRing, calls: int, run
     stream = as_met(new_calls(template, calls), outside)
     make = partial(gateway, "aes-siv", Leg.GATEWAY, ring, profile=profile)
     return round(microseconds(make, stream, runs), 2)
+
+
+def _topos(template: list[bytes], ring: KeyRing, calls: int, runs: int) -> dict[str, float]:
+    """The same calls in mode topos, by store; its time is in the figure."""
+    stream = as_met(new_calls(template, calls), Answered(Leg.OUTSIDE, ring, "memory:"))
+    numbers = count()
+    with tempfile.TemporaryDirectory() as folder:
+
+        def file() -> Answered:
+            return Answered(Leg.GATEWAY, ring, f"sqlite:///{folder}/{next(numbers)}.db")
+
+        makers: dict[str, Callable[[], Answered]] = {
+            "memory": partial(Answered, Leg.GATEWAY, ring, "memory:"),
+            "sqlite": file,
+        }
+        return {name: round(microseconds(make, stream, runs), 2) for name, make in makers.items()}
 
 
 def main() -> None:
