@@ -57,6 +57,20 @@ def test_a_packet_is_counted_once_everywhere() -> None:
     assert board.total(("bucket", "inf")) == 1
 
 
+def test_fields_without_a_counter_are_counted_together() -> None:
+    board = tally.board(1)
+    counting = Tally(board.rows[0], 1500)
+    edits = (
+        Edit(0, 1, b"", "X-One", "stripped"),
+        Edit(2, 3, b"", "X-Two", "stripped"),
+        Edit(4, 5, b"", "Subject", "swapped"),
+    )
+    counting.note(LONG, Verdict(Action.REPLACE, LONG, Direction.EGRESS, "masked", edits), 1)
+    counting.flush()
+    state = snapshot.take(Source(board, (4,), Mode.LIVE))
+    assert state["edits"] == {"stripped": {"other": 2}, "swapped": {"Subject": 1}}
+
+
 def test_who_has_not_turned_is_not_alive() -> None:
     board = tally.board(1)
     assert snapshot.take(Source(board, (0,), Mode.LIVE))["state"] == "degraded"
