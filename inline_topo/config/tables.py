@@ -122,12 +122,21 @@ NOT_FOR_PEERS = (
     "P-Served-User",
     "P-Profile-Key",
     "P-User-Database",
+    "P-Private-Network-Indication",
     "P-DCS-*",
+    "Cellular-Network-Info",
+    "Relayed-Charge",
+    "Restoration-Info",
     "Geolocation",
     "Cisco-*",
+    "Av-*",
+    "P-Location",
+    "Endpoint-View",
+    "Ms-*",
     "X-*",
 )
-"""Headers of one's own network, which no peer needs (RFC 7315 section 6, RFC 5502, RFC 3603)."""
+"""Headers of one's own network, which no peer needs: RFC 7315 section 6, RFC 5502, RFC 7316, RFC 3603,
+3GPP TS 24.229; and what vendors add."""
 
 PROFILES: dict[str, dict[str, dict[str, object]]] = {
     "default": {

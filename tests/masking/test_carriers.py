@@ -9,6 +9,7 @@ import pytest
 from inline_topo.config.tables import NOT_FOR_PEERS, PROFILES
 from inline_topo.masking import carriers
 from tests.masking.network import PROXY, enter, gateway, leave, wire
+from tests.masking.topos_network import Node
 
 INVITE = """
     INVITE sip:alice@198.51.100.20 SIP/2.0
@@ -96,7 +97,15 @@ OWN_NETWORK = {
     "P-User-Database": "<aaa://hss.corp.example;transport=tcp>",
     "P-DCS-LAES": "10.0.0.5:7777;key=1",
     "Geolocation": "<https://lis.corp.example/x>",
+    "P-Private-Network-Indication": "corp.example",
+    "Cellular-Network-Info": '3GPP-E-UTRAN-FDD; x="10.0.0.5"',
+    "Relayed-Charge": '"10.0.0.5"',
+    "Restoration-Info": "<sip:pcscf.corp.example>",
     "Cisco-Gucid": "0001@10.0.0.5",
+    "Av-Global-Session-ID": "1@10.0.0.5",
+    "P-Location": 'SM;origlocsbc="10.0.0.5"',
+    "Endpoint-View": "<sip:b@10.0.0.5;gr=1>;local-tag=1",
+    "ms-diagnostics": '1;reason="x";source="pbx.corp.example"',
     "X-Asterisk-Host": "10.0.0.5",
     "x-real-ip": "203.0.113.30",
 }
@@ -158,6 +167,16 @@ def message(carrier: Carrier) -> bytes:
 def test_a_carrier_leaks_without_its_rule_and_does_not_with_it(carrier: Carrier) -> None:
     assert SHOWN.search(leave(gateway(**carrier.off), message(carrier)))
     assert not SHOWN.search(leave(gateway(**carrier.on), message(carrier)))
+
+
+TO_TOPOS = [carrier for carrier in ALL if not carrier.line.startswith(("Contact", "m:"))]
+
+
+@pytest.mark.parametrize("carrier", TO_TOPOS, ids=lambda c: f"{c.line.partition(':')[0]} {c.on}")
+def test_mode_topos_has_the_same_rules(carrier: Carrier) -> None:
+    assert SHOWN.search(Node(protected=["corp.example"], **carrier.off).leave(message(carrier)))
+    hidden = Node(protected=["corp.example"], **carrier.on).leave(message(carrier))
+    assert not SHOWN.search(hidden)
 
 
 def test_every_field_with_a_rule_has_a_carrier_here() -> None:
@@ -297,3 +316,12 @@ def test_the_mask_address_takes_the_port_along_where_it_has_one() -> None:
     text = wire(INVITE.rstrip() + "\n    P-Asserted-Identity: <sip:bob@10.0.0.5:5062>")
     left = leave(gateway(), text, port=5080)
     assert f"P-Asserted-Identity: <sip:bob@{PROXY}:5080>".encode() in left
+
+
+def test_the_mask_address_may_be_ipv6() -> None:
+    ends: dict[str, Any] = {"inside": "2001:db8::10", "peer": "2001:db8:2::20"}
+    masking = gateway(inside=["2001:db8::10", "10.0.0.0/8"], own=["2001:db8::10"])
+    text = wire(INVITE.rstrip() + "\n    P-Asserted-Identity: <sip:bob@10.0.0.5:5062>")
+    left = leave(masking, text, **ends)
+    assert b"P-Asserted-Identity: <sip:bob@[2001:db8::10]>" in left
+    assert leave(masking, left, **ends) == left
