@@ -27,6 +27,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as ClosedError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -70,6 +71,7 @@ class RedisStore:
         self.patience = self._timeout = timeout
         self._health = Health(self._name)
         self._client: Any = None
+        self._connection: Any = None  # of a single Redis
         self._process = 0
         self._sha = ""
         self._pause = 0.0
@@ -114,13 +116,19 @@ class RedisStore:
         return replies
 
     def _send(self, client: Any, effects: Sequence[Exchange]) -> list[Any]:
-        pipeline = client.pipeline(transaction=False)
+        commands: list[tuple[Any, ...]] = []
         for effect in effects:
             for key, value, lifetime in effect.save:
                 life = max(1, int(lifetime * 1000))
-                pipeline.execute_command("EVALSHA", self._sha, 1, _PREFIX + key, value, life)
-            for key in effect.load:
-                pipeline.execute_command("GET", _PREFIX + key)
+                commands.append(("EVALSHA", self._sha, 1, _PREFIX + key, value, life))
+            commands += [("GET", _PREFIX + key) for key in effect.load]
+        if not commands:
+            return []
+        if self._connection is not None:
+            return _converse(self._connection, commands)
+        pipeline = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
         replies: list[Any] = pipeline.execute(raise_on_error=False)
         return replies
 
@@ -128,8 +136,14 @@ class RedisStore:
         """The client of this process, its server known to hold our schema and our script."""
         if self._client is None or self._process != os.getpid():
             client = self._connect()
-            _check_schema(client)
-            self._sha = client.script_load(_SAVE)
+            try:
+                _check_schema(client)
+                self._sha = client.script_load(_SAVE)
+                is_single = isinstance(client, Redis)
+                self._connection = client.connection_pool.get_connection() if is_single else None
+            except BaseException:
+                client.close()
+                raise
             self._client, self._process = client, os.getpid()
         return self._client
 
@@ -227,6 +241,28 @@ class RedisStore:
     def prune(self, now: float) -> int:
         """Nothing: Redis removes what has expired by itself."""
         return 0
+
+
+def _converse(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
+    """What a pipeline does, at half of its cost. A connection that Redis closed meanwhile is made
+    anew, once: what is done twice here is done."""
+    is_old = connection.is_connected
+    try:
+        connection.send_packed_command(connection.pack_commands(commands))
+        return [_reply(connection) for _ in commands]
+    except ClosedError:
+        connection.disconnect()
+        if not is_old:
+            raise
+    connection.send_packed_command(connection.pack_commands(commands))
+    return [_reply(connection) for _ in commands]
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _answers(effects: Sequence[Exchange], replies: list[Any]) -> list[Answer]:

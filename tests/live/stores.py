@@ -47,7 +47,7 @@ class Redis:
         self._process = self._net.start(
             self._host, log, "redis-server", "--port", str(PORT), "--bind", self._address,
             "--protected-mode", "no", "--dir", str(self._net.folder / "redis"), "--save", "",
-            "--appendonly", "yes", "--appendfsync", "always",
+            "--appendonly", "yes",
         )  # fmt: skip
         self._net.await_text(log, "eady to accept connections")
 

@@ -102,6 +102,18 @@ def test_a_script_that_was_flushed(
     assert load(store, b"key") == {b"key": b"new"}
 
 
+def test_a_connection_that_redis_closed(
+    redis_of_its_own: Server, redis_client: redis.Redis, make: Callable[..., RedisStore]
+) -> None:
+    """As it does with idle ones, where it is told to: nothing fails for it."""
+    store = make(redis_of_its_own.url)
+    save(store, b"key")
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+    assert load(store, b"key") == {b"key": b"value"}
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+    assert save(store, b"other") == {}
+
+
 def test_a_redis_that_hangs(redis_of_its_own: Server, make: Callable[..., RedisStore]) -> None:
     """It ends at all: without limits this would wait for ever. No late answer is taken for another."""
     store = make(redis_of_its_own.url, timeout=0.5)
