@@ -18,7 +18,7 @@ from lab.site import Site
 from tests.live.messages import HIDDEN, invite, ok_to
 from tests.live.running import Running
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "ip6tables")]
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
 OPTIONS = [PadN(optdata=bytes(4))]
 HEADERS = {
