@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from inline_topo.masking.codecs.keyring import KeyRing
 from lab.site import Site
 from tests.live.running import INLINE_TOPO, Running
 from tests.live.stores import Redis, topos
@@ -155,3 +158,22 @@ def test_no_store_no_call_and_nothing_in_clear(site: Site) -> None:
         redis.start()
         lab.calls.done()
     hides(site)
+
+
+def test_a_store_of_another_version_is_refused_at_the_start(site: Site) -> None:
+    with closing(sqlite3.connect(site.folder / "dialogs.db")) as file:
+        file.execute("PRAGMA application_id = 0x49544F50")
+        file.execute("PRAGMA user_version = 7")
+    (site.folder / "dialogs.db").chmod(0o600)
+    (site.folder / "gw.toml").write_text(topos(store_of(site, "sqlite")))
+    KeyRing.generate().save(site.folder / "mask.key")
+    command = ("ip", "netns", "exec", site.name_of("gw"), "env", "-C", str(site.folder))
+    site.run("gw", *command[4:], *INLINE_TOPO, "rules", "apply", "-c", "gw.toml")
+    done = subprocess.run(
+        [*command, *INLINE_TOPO, "run", "-c", "gw.toml"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 78
+    assert "its schema is version 7, this program's is 1" in done.stderr.splitlines()[-1]
