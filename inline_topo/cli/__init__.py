@@ -20,6 +20,7 @@ from inline_topo.cli.options import say
 from inline_topo.cli.replay import replay
 from inline_topo.cli.reports import audit, diff
 from inline_topo.cli.rules import rules
+from inline_topo.cli.trace import trace
 from inline_topo.errors import InlineTopoError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
@@ -45,7 +46,7 @@ def cli() -> None:
     """Hides the topology of a SIP network from the wire, packet by packet."""
 
 
-for command in (audit, check, dialogs, diff, keygen, replay, reveal, rules, run, status):
+for command in (audit, check, dialogs, diff, keygen, replay, reveal, rules, run, status, trace):
     cli.add_command(command)
 
 

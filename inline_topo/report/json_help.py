@@ -26,3 +26,11 @@ JSON: "capture"; "messages", by direction: "egress" (they leave), "ingress", "in
 of "field", "kind" and "count"; "not_read": "sip_over_tcp",
 "incomplete_fragments", "cut_packets".
 """
+
+TRACE = """\
+JSON: "call_id": "inside", "outside" and "mark" (as the log has it); "steps", in the order of time. A
+message has "time", "capture", "packet", "source", "destination", "start_line", "direction",
+"outcome" (what the gateway does with it), "edits" (action, then field, to a number), "leaks" (fields)
+and "refused_because" (as the live gateway wrote it, or null); a line of the log has "time" (or null),
+"log" and "line". "log_lines_held_back": lines of any call that the log's limit left out.
+"""
