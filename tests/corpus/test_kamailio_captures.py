@@ -18,7 +18,9 @@ TOPOH = sorted(name for name in INDEX if re.search(r"-topoh\.pcap(ng)?$", name))
 MASKED = sorted(name for name in INDEX if INDEX[name]["view"] == "masked")
 NESTED = "spiral-topoh.pcap"  # its messages pass topoh twice, and are masked twice
 SETTINGS = ("inside", "own", "topoh")
+NO_BODIES = {"sdp": False, "bodies": False}
 ORACLE = {
+    "hide": NO_BODIES,
     "inside": ["192.168.178.10"],
     "own": ["192.168.178.10", "server.com"],
     "topoh": {"codec": "kamailio", "mask_key": "my secret here", "mask_ip": "10.1.1.10"},
@@ -138,5 +140,5 @@ def test_the_index_says_which_captures_differ() -> None:
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The configuration that the index has for a capture."""
-    return {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}
+    """The configuration that the index has for a capture, and bodies as topoh leaves them."""
+    return {"hide": NO_BODIES} | {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}

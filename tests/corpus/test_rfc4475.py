@@ -58,6 +58,10 @@ SAME = ("sip.Method", "sip.Status-Code", "sip.From", "sip.To", "sip.Call-ID", "s
 pytestmark = pytest.mark.needs("tshark")
 
 
+NO_BODIES = {"sdp": False, "bodies": False}
+"""What is judged here; test_bodies.py is about the rest."""
+
+
 @pytest.fixture(scope="module")
 def torture(corpus: Path) -> dict[str, bytes]:
     """The messages by name."""
@@ -85,7 +89,9 @@ def config(
     else:
         inline_topo("keygen", "-o", folder / "mask.key")
         topoh["mask_key_file"] = "mask.key"
-    return write_config(folder, {"inside": ["10.0.0.0/8"], "own": [], "topoh": topoh})
+    return write_config(
+        folder, {"inside": ["10.0.0.0/8"], "own": [], "topoh": topoh, "hide": NO_BODIES}
+    )
 
 
 def packet(payload: bytes, number: int, *, leaves: bool) -> Any:
