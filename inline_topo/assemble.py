@@ -182,6 +182,23 @@ def strategy(
     drain: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
+    if seal is None or (leg is Leg.OUTSIDE and config.mode == "topoh"):
+        return tokens(config, leg, codec, hosts, policy, drain=drain)
+    ids = _ids(config)
+    by_tokens = tokens(config, leg, ids.opening(codec), hosts, policy, drain=drain)
+    return _topos(config, leg, by_tokens, Shelf(seal), ids)
+
+
+def tokens(
+    config: Config,
+    leg: Leg,
+    codec: Codec,
+    hosts: Hosts,
+    policy: Policy,
+    *,
+    drain: bool = False,
+) -> Topoh:
+    """What masks by tokens and opens them: all in mode topoh, in mode topos what is not taken out."""
     options = Options(
         mask_callid=config.topoh.mask_callid,
         mask_mode=config.topoh.mask_mode,
@@ -191,32 +208,30 @@ def strategy(
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
     )
-    strips = config.mode == "topos" and not drain
-    shelf = Shelf(seal) if seal is not None else None
-    ids = _ids(config)
-    known = ids.opening(codec) if shelf else codec
+    strips = config.mode == "topos"
     if drain:
-        tokens: Topoh = Draining(known, hosts, policy, options)
-    elif leg is Leg.OUTSIDE:
+        return Draining(codec, hosts, policy, options)
+    if leg is Leg.OUTSIDE:
         public = (config.public.packed,) if config.public else ()
         outside = StrippedOutside if strips else OutsideLeg
-        tokens = outside(known, hosts, policy, options, public)
-    elif leg is Leg.INSIDE:
+        return outside(codec, hosts, policy, options, public)
+    if leg is Leg.INSIDE:
         inside = [network for network in config.inside if network.num_addresses == 1]
         sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
-        tokens = InsideLeg(known, hosts, policy, options, translate=options.nat, sole=sole)
-    else:
-        tokens = (Stripped if strips else Topoh)(known, hosts, policy, options)
-    if shelf is None or (leg is Leg.OUTSIDE and not strips):
-        return tokens
-    topos, lives = config.topos, Lives(config.topos.branch_expire, config.topos.dialog_expire)
-    lives = lives if leg is Leg.GATEWAY else FOR_GOOD
+        return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
+    return (Stripped if strips else Topoh)(codec, hosts, policy, options)
+
+
+def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:
+    """What takes out and brings back; in mode topoh, and on the way out, it but brings back."""
+    topos = config.topos
+    lives = Lives(topos.branch_expire, topos.dialog_expire) if leg is Leg.GATEWAY else FOR_GOOD
     leaving = Leaving(
         tokens,
         shelf,
         ids,
         lives,
-        strips=strips,
+        strips=isinstance(tokens, Stripped),
         falls_back=topos.on_store_error == "mask",
         no_contact=frozenset(method.upper().encode() for method in topos.methods_nocontact),
     )

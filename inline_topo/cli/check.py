@@ -54,7 +54,7 @@ def check(given: Given, pcap: str | None) -> None:
         click.echo("\n".join(line if line.startswith("#") else f"# {line}" for line in proposed))
     hosts, policy = assemble.hosts(config), assemble.policy(config)
     flows = assemble.flows(config, hosts, policy)
-    strategy = assemble.strategy(config, assemble.Leg.GATEWAY, codec, hosts, policy)
+    strategy = assemble.tokens(config, assemble.Leg.GATEWAY, codec, hosts, policy)
     for warning in warnings(messages, tally, config, flows, strategy):
         say(f"warning: {warning}")
 

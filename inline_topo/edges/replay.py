@@ -60,6 +60,7 @@ class ReplayReport:
     messages: Counter[str] = field(default_factory=Counter)  # by direction, "egress" or "ingress"
     outcomes: Counter[str] = field(default_factory=Counter)
     edits: dict[str, Counter[str]] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)  # messages, by what was noted of them
     bytes_added: int = 0  # to IP packets
     over_mtu: Counter[str] = field(default_factory=Counter)  # grown beyond it, "ipv4" or "ipv6"
     left_out: int = 0  # packets between insiders, if only the outside was asked for
@@ -79,6 +80,7 @@ class ReplayReport:
             "messages": dict(self.messages),
             "outcomes": dict(self.outcomes),
             "edits": {action: dict(fields) for action, fields in self.edits.items()},
+            "notes": dict(self.notes),
             "bytes_added": self.bytes_added,
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
@@ -268,6 +270,7 @@ class _Replay:
         report = self.report
         outcome = verdict.outcome
         report.outcomes[outcome] += 1
+        report.notes.update(verdict.notes)
         if outcome.removeprefix("refused_") not in _NO_MESSAGE:
             report.messages[verdict.direction.value] += 1
         if verdict.action is Action.REPLACE:

@@ -9,7 +9,7 @@ from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos_dialog import Dialog, dialog_of, vias_of
-from inline_topo.masking.topos_ids import Ids, Target, key_in, keys_in
+from inline_topo.masking.topos_ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
 from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
 from inline_topo.masking.topos_lines import as_lines, line
 from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
@@ -43,7 +43,7 @@ class Entering:
         restored: list[Edit] = []
         if not message.is_request:
             restored = yield from self._restore(message, now, dialog)
-        elif targets:
+        elif keys:
             restored = yield from self._route(message, now, dialog, targets)
         return self._open(message, flow, now, targets) + restored
 
@@ -86,6 +86,8 @@ class Entering:
         """The Routes of a request within the dialog whose Contact its Request-URI names."""
         key = key_in(message.data[slice(*message.request_uri)])
         target = targets.get(key) if key else None
+        if key and not target:
+            message.notes = (*message.notes, UNKNOWN_ID)
         if not key or not target or self._keys.contact(dialog, target) != key:
             return []
         routes = target.routes

@@ -19,6 +19,9 @@ CONTACT = b"c"
 MOST_IDS = 64
 """Ids in one message that are looked up."""
 
+UNKNOWN_ID = "unknown_id"
+"""The note on a request that names a Contact which no record has."""
+
 _WORD = b"tpsh-"
 _ID = re.compile(rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from inline_topo.gateway import CORRUPT, OUTCOMES
+from inline_topo.masking.bodies.base import NOTES
 from inline_topo.report.texts import count
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def lines(report: "ReplayReport") -> Iterator[str]:
     for action, fields in report.edits.items():
         counts = ", ".join(f"{field} {number}" for field, number in fields.most_common())
         yield _line(action, counts)
+    for note, number in report.notes.items():
+        yield _line("noted", f"{number}: {NOTES[note]}")
     changed = sum(_rewritten(report))
     if changed:
         mean = report.bytes_added / changed

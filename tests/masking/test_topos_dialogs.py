@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inline_topo.stores.memory import MemoryStore
-from tests.masking.network import PROXY, THIRD
+from tests.masking.network import PEER, PROXY, THIRD, datagram
 from tests.masking.topos_network import (
     ROUTES,
     Node,
@@ -319,7 +319,9 @@ def test_a_spiral(records: bool) -> None:
 def test_an_unknown_id_is_left() -> None:
     """The peer's own, or one that has expired."""
     bye = request("BYE", b"sip:btpsh-" + b"0a" * 12 + b"@192.0.2.10", from_tag="2", to_tag="1")
-    assert Node().enter(bye) == bye
+    node = Node()
+    assert node.enter(bye) == bye
+    assert node.judge(datagram(bye, PEER, PROXY)).notes == ("unknown_id",)
 
 
 def test_own_contacts_stay_where_nothing_is_lost_with_them() -> None:

@@ -44,7 +44,7 @@ def warn(path: Path, **settings: Any) -> list[str]:
         tally,
         config,
         assemble.flows(config, hosts, policy),
-        assemble.strategy(
+        assemble.tokens(
             config, assemble.Leg.GATEWAY, assemble.codec(config, KeyRing.generate()), hosts, policy
         ),
     )

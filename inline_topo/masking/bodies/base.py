@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from inline_topo.masking.flow import Flow
+from inline_topo.masking.topos_ids import UNKNOWN_ID
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
 from inline_topo.sip import names
 
@@ -19,6 +20,7 @@ MEDIA = "media"
 UNSEEN = "unseen_body"
 NOTES = {
     MEDIA: "SDP that leaves tells where media goes inside",
+    UNKNOWN_ID: "a request that enters names a Contact that mode topos does not know (any more)",
     UNSEEN: "a body that leaves was not looked into: signed, encoded, or of another type",
 }
 """What a message may be counted for beside its edits."""
