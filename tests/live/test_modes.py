@@ -1,5 +1,7 @@
 """Dry run, live, drain, gone: installed and uninstalled under the same dialog."""
 
+import signal
+
 import pytest
 
 from lab.site import Site
@@ -48,3 +50,10 @@ def test_from_live_to_drain_to_gone(site: Site) -> None:
     running.rules("remove")
     inside.sendto(invite(3), (Site.OUTSIDE, 5060))
     assert outside.recv(65535) == invite(3)
+
+
+def test_a_reload_says_that_a_drain_forgets(site: Site) -> None:
+    running = Running(site, f"{CONFIG}mask_callid = true\n", "--drain")
+    running.process.send_signal(signal.SIGHUP)
+    site.await_text("gateway.log", "which dialogs began during the drain is forgotten")
+    assert running.end() == 0

@@ -42,6 +42,8 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
                 "queue.numbers, queue.max_len, queue.gather_us, metrics.listen_port: "
                 "taken at a start only"
             )
+        if mode is Mode.DRAIN and new.topoh.mask_callid:
+            log.warning("topoh.mask_callid: which dialogs began during the drain is forgotten")
         return _job(new, mode)
 
     Supervisor(first, reload, queues, board, monitor).run()
