@@ -149,10 +149,10 @@ class Bodies:
         if not whole.encoded:
             if kind == sdp.MEDIA_TYPE or (not kind and data.startswith(b"v=0", start)):
                 return self._description(data, start, end, how)
-            if how.masking and not how.seal and not how.call_id:
-                return []
             if depth < DEEPEST and kind.startswith(b"multipart/") and kind not in _SIGNED:
                 return self._parts(data, whole, how, depth)
+            if how.masking and not how.seal and not how.call_id:
+                return []
             if depth < DEEPEST and kind in _FRAGMENTS:
                 return self._fragment(data, start, end, how, depth)
             is_xml = kind.endswith(b"+xml") or kind in _XML
