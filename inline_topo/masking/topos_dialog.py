@@ -30,15 +30,15 @@ def dialog_of(message: Message, direction: Direction, call_id: bytes | None = No
     local, remote = tag_of(message, names.FROM), tag_of(message, names.TO)
     if (direction is Direction.EGRESS) is not message.is_request:
         local, remote = remote, local
-    words = message.first(names.CSEQ).split()
-    method = (message.method or (words[-1] if words else b"")).upper()
-    return Dialog(
-        message.first(names.CALL_ID) if call_id is None else call_id,
-        local,
-        remote,
-        method,
-        b" ".join(words),
-    )
+    cseq = cseq_of(message)
+    method = message.method or cseq.rpartition(b" ")[2]
+    call_id = message.first(names.CALL_ID) if call_id is None else call_id
+    return Dialog(call_id, local, remote, method.upper(), cseq)
+
+
+def cseq_of(message: Message) -> bytes:
+    """Number and method, a blank between them."""
+    return b" ".join(message.first(names.CSEQ).split())
 
 
 def tag_of(message: Message, name: str) -> bytes:

@@ -8,7 +8,7 @@ from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.topoh import Topoh
-from inline_topo.masking.topos_dialog import Dialog, dialog_of, vias_of
+from inline_topo.masking.topos_dialog import Dialog, cseq_of, dialog_of, vias_of
 from inline_topo.masking.topos_ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
 from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
 from inline_topo.masking.topos_lines import as_lines, line
@@ -34,17 +34,15 @@ class Entering:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that enters."""
-        call_id = self._tokens.clear_call_id(message, flow)
-        dialog = dialog_of(message, Direction.INGRESS, call_id)
+        restored: list[Edit] = []
         targets: dict[bytes, Target] = {}
         keys = keys_in(message.data)
         if keys:
             targets = yield from self._targets(now, keys)
-        restored: list[Edit] = []
         if not message.is_request:
-            restored = yield from self._restore(message, now, dialog)
+            restored = yield from self._restore(message, flow, now)
         elif keys:
-            restored = yield from self._route(message, now, dialog, targets)
+            restored = yield from self._route(message, flow, now, targets)
         return self._open(message, flow, now, targets) + restored
 
     def undo(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
@@ -54,8 +52,8 @@ class Entering:
         vias = vias_of(message)
         if message.is_request and len(vias) == 1:
             call_id = self._tokens.clear_call_id(message, flow)
-            dialog = dialog_of(message, Direction.EGRESS, call_id)
-            key = self._keys.branch(dialog, self._clear_topmost(message, vias[0]))
+            topmost = self._clear_topmost(message, vias[0])
+            key = self._keys.branch(call_id, cseq_of(message), topmost)
             found = yield from self._shelf.load(now, [key])
             if key in found:
                 beside, via_lines, route_lines, *_ = unpack(found[key])
@@ -73,6 +71,10 @@ class Entering:
         finally:
             self._ids.targets = {}
 
+    def _dialog(self, message: Message, flow: Flow) -> Dialog:
+        call_id = self._tokens.clear_call_id(message, flow)
+        return dialog_of(message, Direction.INGRESS, call_id)
+
     def _clear_topmost(self, message: Message, topmost: Span) -> bytes:
         return self._tokens.clear_via1(message.data[slice(*topmost)])
 
@@ -81,22 +83,26 @@ class Entering:
         return {key: Target.unpack(content) for key, content in found.items()}
 
     def _route(
-        self, message: Message, now: float, dialog: Dialog, targets: dict[bytes, Target]
+        self, message: Message, flow: Flow, now: float, targets: dict[bytes, Target]
     ) -> Steps[list[Edit]]:
         """The Routes of a request within the dialog whose Contact its Request-URI names."""
         key = key_in(message.data[slice(*message.request_uri)])
         target = targets.get(key) if key else None
         if key and not target:
             message.notes = (*message.notes, UNKNOWN_ID)
-        if not key or not target or self._keys.contact(dialog, target) != key:
+        if not key or not target:
+            return []
+        dialog = self._dialog(message, flow)
+        if self._keys.contact(dialog, target) != key:
             return []
         routes = target.routes
-        saves = [Entry(key, target.pack(), self._lives.dialog_expire)]
+        life = self._lives.of_dialog(message, dialog)
+        saves = [Entry(key, target.pack(), life)]
         nested = b"1" if key_in(target.uri) else b""
         if routes:
             dialog_key = self._keys.dialog(dialog, nested)
             self._shelf.note(dialog_key, pack(routes))
-            saves.append(Entry(dialog_key, pack(routes), self._lives.dialog_expire))
+            saves.append(Entry(dialog_key, pack(routes), life))
         if dialog.method not in _EARLY:
             yield from self._save_if_possible(now, saves)
         for _ in range(_DEEPEST):
@@ -151,12 +157,14 @@ class Entering:
         parts = uris.parse(route[where.start : where.end]) if where else None
         return parts.host.lower() + b":" + (parts.port or b"5060") if parts else route
 
-    def _restore(self, message: Message, now: float, dialog: Dialog) -> Steps[list[Edit]]:
+    def _restore(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """What the request of a response lost."""
         vias = vias_of(message)
         if len(vias) != 1:
             return []
-        key = self._keys.branch(dialog, self._clear_topmost(message, vias[0]))
+        call_id = self._tokens.clear_call_id(message, flow)
+        topmost = self._clear_topmost(message, vias[0])
+        key = self._keys.branch(call_id, cseq_of(message), topmost)
         found = yield from self._shelf.load(now, [key])
         if key not in found:
             return []
@@ -165,6 +173,7 @@ class Entering:
         if 100 < message.status < 300:
             edits += self._put_routes_back(message, route_lines)
         if contact and message.status < 300:
+            dialog = dialog_of(message, Direction.INGRESS, call_id)
             saves = self._confirmed(message, dialog, Target.unpack(contact), nested)
             saves.append(Entry(key, found[key], self._lives.branch_expire))
             yield from self._save_if_possible(now, saves)
@@ -175,7 +184,7 @@ class Entering:
     ) -> list[Entry]:
         """What to keep of the Contact of a request that is being answered."""
         long = message.status >= 200 and dialog.method in FORM_DIALOGS
-        life = self._lives.dialog_expire if long else self._lives.branch_expire
+        life = self._lives.of_dialog(message, dialog) if long else self._lives.branch_expire
         entries = [Entry(self._keys.contact(dialog, target), target.pack(), life)]
         if target.routes:
             remote = dialog.remote if long else b""

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from inline_topo.masking.topos_dialog import Dialog, transaction_of
 from inline_topo.masking.topos_ids import CONTACT, Target
 from inline_topo.masking.topos_shelf import Shelf
+from inline_topo.sip.message import Message, find_fields
+from inline_topo.sip.names import FieldNames
 
 BRANCH, DIALOG = b"b", b"d"
 """The kinds of records beside CONTACT."""
 
 FORM_DIALOGS = frozenset({b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER", b"UPDATE"})
 """Requests in whose dialogs more will follow."""
+
+
+_EXPIRES = FieldNames(["Expires"])
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,15 @@ class Lives:
     branch_expire: float = 180
     dialog_expire: float = 10800
 
+    def of_dialog(self, message: Message, dialog: Dialog) -> float:
+        """How long after this message; that of a subscription no shorter than it says itself."""
+        if dialog.method != b"SUBSCRIBE":
+            return self.dialog_expire
+        spans = find_fields(message, _EXPIRES).get("Expires")
+        seconds = message.data[slice(*spans[0])] if spans else b""
+        asked = int(seconds) if seconds.isdigit() and len(seconds) < 10 else 0
+        return max(self.dialog_expire, asked)
+
 
 class Keys:
     """The keys of records."""
@@ -27,9 +41,9 @@ class Keys:
     def __init__(self, shelf: Shelf) -> None:
         self._key = shelf.key
 
-    def branch(self, dialog: Dialog, topmost: bytes) -> bytes:
+    def branch(self, call_id: bytes, cseq: bytes, topmost: bytes) -> bytes:
         """A transaction, by its topmost Via, Call-ID and CSeq."""
-        return self._key(BRANCH, dialog.call_id, dialog.cseq, transaction_of(topmost))
+        return self._key(BRANCH, call_id, cseq, transaction_of(topmost))
 
     def contact(self, dialog: Dialog, target: Target) -> bytes:
         """A Contact of the party inside."""

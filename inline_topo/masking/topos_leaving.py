@@ -16,6 +16,8 @@ from inline_topo.masking.uris import MASKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
+_OF_DIALOGS = frozenset({names.CONTACT, names.RECORD_ROUTE})
+
 
 class Leaving:
     """The rules for messages that leave; see `topos.Topos` for the parameters."""
@@ -43,6 +45,8 @@ class Leaving:
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
         edits = self._tokens.edits(message, flow, now)
+        if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
+            return edits
         if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
             return edits
         dialog = dialog_of(message, Direction.EGRESS)
@@ -91,7 +95,7 @@ class Leaving:
     ) -> Steps[list[Edit]]:
         """A message that is not stripped: in a dialog that has ids, its Contact has one too."""
         if message.is_request and len(vias_of(message)) == 1:
-            self._shelf.nothing(self._keys.branch(dialog, topmost_of(message)))
+            self._shelf.nothing(self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message)))
         contacts = message.fields.get(names.CONTACT)
         in_dialog = dialog.local and dialog.remote and dialog.method not in self._no_contact
         if not contacts or not in_dialog or self._has_token_contacts(message, dialog):
@@ -217,7 +221,7 @@ class Leaving:
         """Short, until a dialog is confirmed."""
         confirmed = bool(dialog.remote) if message.is_request else message.status >= 200
         long = confirmed and dialog.method in FORM_DIALOGS
-        return self._lives.dialog_expire if long else self._lives.branch_expire
+        return self._lives.of_dialog(message, dialog) if long else self._lives.branch_expire
 
     # --- transactions -------------------------------------------------------------------------
 
@@ -230,7 +234,7 @@ class Leaving:
         target: Target | None,
     ) -> list[Entry]:
         """What to keep of a request that leaves, for its responses."""
-        key = self._keys.branch(dialog, topmost_of(message))
+        key = self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message))
         forms = target is not None and not dialog.remote
         if not lower and not routes and not forms:
             self._shelf.nothing(key)

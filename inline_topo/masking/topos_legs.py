@@ -101,7 +101,7 @@ class Outside:
 
     def _answer(self, message: Message, flow: Flow, now: float, dialog: Dialog) -> list[Edit]:
         """A response has lost what its request had, and ours of the Record-Routes."""
-        branch = self._keys.branch(dialog, topmost_of(message))
+        branch = self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message))
         if self._shelf.remembers(branch, now) and self._shelf.get(branch) is None:
             return []  # by policy, or because there was nothing
         edits = cut(message, names.VIA, vias_of(message)[1:])

@@ -83,6 +83,17 @@ def test_traffic_prolongs_a_dialog(restarted: bool) -> None:
     assert len(node.exchanges) == asked
 
 
+def test_a_subscription_lives_as_long_as_it_says() -> None:
+    store = MemoryStore()
+    node = Node(store)
+    left = node.leave(sent("SUBSCRIBE", PEERS, *record_routes(), BOB, b"Expires: 86400"))
+    node.enter(answer("200 OK", left, PEER_CONTACT, b"Expires: 40000"))
+    assert lives(store)[b"c"] == [40000]
+    again = sent("SUBSCRIBE", PEERS, BOB, b"Expires: 60", to_tag="2", cseq=2, branch="3")
+    node.leave(again, now=39000.0)
+    assert lives(store, 39000)[b"c"] == [10800]
+
+
 def test_a_callee_inside() -> None:
     store = MemoryStore()
     node = Node(store)
