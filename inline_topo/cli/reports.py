@@ -109,8 +109,8 @@ def diff(
 def audit(given: Given, source: str, as_json: bool, page_path: str | None, most: int) -> int:
     """Find what shows of the inside in the messages that leave.
 
-    Judges the header fields that mode topoh masks; what this version does not mask (SDP, From, To,
-    other fields) is counted beside them. Without a file --inside is enough.
+    Reads every byte of them. What a rule or the configuration leaves clear, and media addresses
+    without a relay, are counted beside the leaks. Without a file --inside is enough.
 
     Exit status: 0 nothing shows, 1 something does, 2 trouble, or no message to judge.
     """
