@@ -21,7 +21,7 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip.message import Span
 
-_SCHEME = rb"(?<![A-Za-z0-9+.%%-])(?:sips?|pres|im):%s"
+_SCHEME = rb"(?<![A-Za-z0-9+.%%_:\[\]-])(?:sips?|pres|im):%s"  # where no word ends
 _IN_TEXT = re.compile(_SCHEME % rb"[^\s\"<>]+", re.IGNORECASE)
 _IN_XML = re.compile(_SCHEME % rb"(?:[^\s\"<>&]|&(?!(?:lt|gt|quot);))+", re.IGNORECASE)
 _CALL_ID = re.compile(
