@@ -14,6 +14,7 @@ from scapy.layers.inet import UDP
 from scapy.utils import rdpcap
 
 CONFIG = """\
+profile = "topoh"
 inside = ["192.168.178.10"]
 own = ["192.168.178.10", "server.com"]
 
