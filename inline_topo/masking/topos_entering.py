@@ -4,7 +4,7 @@ import contextlib
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
-from inline_topo.masking.codecs.records import pack, unpack
+from inline_topo.masking.codecs.records import pack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.topoh import Topoh
@@ -12,6 +12,7 @@ from inline_topo.masking.topos_dialog import Dialog, cseq_of, dialog_of, vias_of
 from inline_topo.masking.topos_ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
 from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
 from inline_topo.masking.topos_lines import as_lines, line
+from inline_topo.masking.topos_lost import Lost
 from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import RESTORED
 from inline_topo.sip import address, names, values
@@ -56,9 +57,8 @@ class Entering:
             key = self._keys.branch(call_id, cseq_of(message), topmost)
             found = yield from self._shelf.load(now, [key])
             if key in found:
-                beside, via_lines, route_lines, *_ = unpack(found[key])
-                restored += self._put_back(message, vias[0], beside, via_lines)
-                restored += self._put_routes_back(message, route_lines)
+                lost = Lost.unpack(found[key])
+                restored = lost.vias_back(message, vias[0]) + lost.routes_back(message)
         return self._open(message, flow, now, targets) + restored
 
     def _open(
@@ -168,13 +168,13 @@ class Entering:
         found = yield from self._shelf.load(now, [key])
         if key not in found:
             return []
-        beside, via_lines, route_lines, contact, nested = unpack(found[key])
-        edits = self._put_back(message, vias[0], beside, via_lines)
+        lost = Lost.unpack(found[key])
+        edits = lost.vias_back(message, vias[0])
         if 100 < message.status < 300:
-            edits += self._put_routes_back(message, route_lines)
-        if contact and message.status < 300:
+            edits += lost.routes_back(message)
+        if lost.contact and message.status < 300:
             dialog = dialog_of(message, Direction.INGRESS, call_id)
-            saves = self._confirmed(message, dialog, Target.unpack(contact), nested)
+            saves = self._confirmed(message, dialog, Target.unpack(lost.contact), lost.nested)
             saves.append(Entry(key, found[key], self._lives.branch_expire))
             yield from self._save_if_possible(now, saves)
         return edits
@@ -191,23 +191,3 @@ class Entering:
             key = self._keys.dialog(dialog._replace(remote=remote), nested)
             entries.append(Entry(key, pack(target.routes), life))
         return entries
-
-    @staticmethod
-    def _put_back(message: Message, topmost: Span, beside: bytes, lines: bytes) -> list[Edit]:
-        edits = []
-        if beside:
-            edits.append(Edit(topmost[1], topmost[1], beside, names.VIA, RESTORED))
-        if lines:
-            position = line(message, topmost)[1]
-            edits.append(Edit(position, position, as_lines(lines, message), names.VIA, RESTORED))
-        return edits
-
-    @staticmethod
-    def _put_routes_back(message: Message, lines: bytes) -> list[Edit]:
-        """Below those that proxies outside have added, which stand above ours; else above the Via."""
-        if not lines:
-            return []
-        spans = message.fields.get(names.RECORD_ROUTE)
-        vias = message.fields[names.VIA]
-        position = line(message, spans[-1])[1] if spans else line(message, vias[0])[0]
-        return [Edit(position, position, as_lines(lines, message), names.RECORD_ROUTE, RESTORED)]

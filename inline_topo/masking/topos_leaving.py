@@ -10,7 +10,8 @@ from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos_dialog import Dialog, dialog_of, topmost_of, vias_of
 from inline_topo.masking.topos_ids import Ids, Target, key_in
 from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
-from inline_topo.masking.topos_lines import cut, line
+from inline_topo.masking.topos_lines import cut
+from inline_topo.masking.topos_lost import Lost
 from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import MASKED, replace_uri
 from inline_topo.sip import address, names, values
@@ -239,33 +240,5 @@ class Leaving:
         if not lower and not routes and not forms:
             self._shelf.nothing(key)
             return []
-        content = pack(
-            (
-                self._beside_topmost(message, lower),
-                self._lines(message, names.VIA, lower),
-                self._lines(message, names.RECORD_ROUTE, routes),
-                target.pack() if target and forms else b"",
-                self._nested(message),
-            )
-        )
-        return [Entry(key, content, self._lives.branch_expire)]
-
-    @staticmethod
-    def _beside_topmost(message: Message, lower: list[Span]) -> bytes:
-        """The lower Vias in the topmost one's line, from its end."""
-        start, end = message.fields[names.VIA][0] if lower else (0, 0)
-        first = [span for span in lower if start <= span[0] < end]
-        topmost_end = vias_of(message)[0][1] if first else 0
-        return message.data[topmost_end : first[-1][1]] if first else b""
-
-    @staticmethod
-    def _lines(message: Message, name: str, gone: list[Span]) -> bytes:
-        """The lines of a field that hold values in `gone` alone."""
-        if not gone:
-            return b""
-        lines = []
-        for span in message.fields[name]:
-            if all(entry in gone for entry in values.split(message.data, [span])):
-                start, end = line(message, span)
-                lines.append(message.data[start:end])
-        return b"".join(lines)
+        lost = Lost.of(message, lower, routes, target if forms else None, self._nested(message))
+        return [Entry(key, lost.pack(), self._lives.branch_expire)]

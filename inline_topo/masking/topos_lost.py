@@ -1,0 +1,93 @@
+"""Mode topos: what a request lost when it left, and how its responses get it back."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inline_topo.edits import Edit
+from inline_topo.masking.codecs.records import pack, unpack
+from inline_topo.masking.topos_ids import Target
+from inline_topo.masking.topos_lines import as_lines, line
+from inline_topo.masking.uris import RESTORED
+from inline_topo.sip import names, values
+from inline_topo.sip.message import Message, Span
+
+
+class Lost(NamedTuple):
+    """The content of a transaction's record, as it stood in the message.
+
+    `beside`: lower Vias in the topmost one's line, from its end; `via_lines`, `route_lines`: whole
+    header lines. `contact`: the record of the Contact, where the request may form a dialog, and
+    `nested` of which pass (topos_keys.Keys.dialog).
+    """
+
+    beside: bytes
+    via_lines: bytes
+    route_lines: bytes
+    contact: bytes
+    nested: bytes
+
+    @classmethod
+    def of(
+        cls,
+        message: Message,
+        lower: Sequence[Span],
+        routes: Sequence[Span],
+        target: Target | None,
+        nested: bytes,
+    ) -> "Lost":
+        """What `message` loses with these Vias and Record-Routes."""
+        contact = target.pack() if target else b""
+        via_lines = _lines(message, names.VIA, lower)
+        route_lines = _lines(message, names.RECORD_ROUTE, routes)
+        return cls(_beside(message, lower), via_lines, route_lines, contact, nested)
+
+    def pack(self) -> bytes:
+        """The record's content."""
+        return pack(self)
+
+    @classmethod
+    def unpack(cls, content: bytes) -> "Lost":
+        return cls(*unpack(content))
+
+    def vias_back(self, message: Message, topmost: Span) -> list[Edit]:
+        """The edits that put the Vias below the topmost one of a message."""
+        edits = []
+        if self.beside:
+            edits.append(Edit(topmost[1], topmost[1], self.beside, names.VIA, RESTORED))
+        if self.via_lines:
+            position = line(message, topmost)[1]
+            text = as_lines(self.via_lines, message)
+            edits.append(Edit(position, position, text, names.VIA, RESTORED))
+        return edits
+
+    def routes_back(self, message: Message) -> list[Edit]:
+        """The edit that puts the Record-Routes below those that proxies outside have added; else
+        above the Via."""
+        if not self.route_lines:
+            return []
+        spans = message.fields.get(names.RECORD_ROUTE)
+        vias = message.fields[names.VIA]
+        position = line(message, spans[-1])[1] if spans else line(message, vias[0])[0]
+        text = as_lines(self.route_lines, message)
+        return [Edit(position, position, text, names.RECORD_ROUTE, RESTORED)]
+
+
+def _beside(message: Message, lower: Sequence[Span]) -> bytes:
+    if not lower:
+        return b""
+    first = message.fields[names.VIA][0]
+    same_line = [span for span in lower if span[0] < first[1]]
+    topmost = values.split(message.data, [first])[0]
+    return message.data[topmost[1] : same_line[-1][1]] if same_line else b""
+
+
+def _lines(message: Message, name: str, gone: Sequence[Span]) -> bytes:
+    """The lines of a field that hold values in `gone` alone."""
+    if not gone:
+        return b""
+    lines = []
+    for span in message.fields[name]:
+        if all(entry in gone for entry in values.split(message.data, [span])):
+            start, end = line(message, span)
+            lines.append(message.data[start:end])
+    return b"".join(lines)
