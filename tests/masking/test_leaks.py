@@ -1,6 +1,9 @@
 """Addresses and names in any bytes and any spelling; what a host means where it stands."""
 
 import base64
+import gzip
+import zlib
+from collections.abc import Callable
 from html import unescape
 from ipaddress import ip_address
 from typing import Any
@@ -249,6 +252,19 @@ def test_bodies() -> None:
     part = "--x\nContent-Type: application/reginfo+xml\n\n" + xml + "--x--\n"
     fields = "Content-Type: multipart/mixed;boundary=x\n"
     assert causes(fields, None, part) == {"body application/reginfo+xml": "leak"}
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+def test_a_compressed_body(compress: Callable[[bytes], bytes]) -> None:
+    packed = compress(b"<dialog-info entity='sip:a@10.1.1.30'/>")
+    fields = "Content-Type: application/dialog-info+xml\nContent-Encoding: gzip\n"
+    text = (REQUEST + fields + "\n").replace("\n", "\r\n").encode()
+    for data, count in ((text + packed, 1), (text + packed[:20], 0), (text + b"no gzip", 0)):
+        scanner = assemble.scanner(CONFIG, assemble.codec(CONFIG, KeyRing.generate()))
+        found = scanner.scan(data, FLOW)
+        assert [(one.field, one.shown) for one in found] == [
+            ("body application/dialog-info+xml", b"10.1.1.30")
+        ] * count
 
 
 def test_a_rule_that_skips_is_policy() -> None:

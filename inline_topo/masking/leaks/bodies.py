@@ -1,6 +1,7 @@
 """Places in a body: by line in SDP, wherever it stands (in a part, too), and else by its type."""
 
 import re
+import zlib
 
 from inline_topo.sip.message import Message
 
@@ -9,9 +10,24 @@ _MEDIA_LINE = re.compile(
     rb"c=|m=|a=(?:candidate|remote-candidates|rtcp|source-filter|path|alt):",
     re.IGNORECASE,
 )
+_COMPRESSED = re.compile(rb"\n(?i:content-encoding|e)[ \t]*:[^\n]*(?i:gzip|deflate)")
+_ANY_HEADER = 47  # zlib's word for: gzip's or its own
+MOST_UNPACKED = 1 << 20
 _SDP_LINE = re.compile(rb"([a-z]=(?:(?<=a=)[^:\r\n]*)?):?([^\r\n]*)")
 _SDP_IN = (b"application/sdp", b"multipart/", b"message/sip")
 _PART_TYPE = re.compile(rb"^(?:Content-Type|c)[ \t]*:[ \t]*([^\s;]+)", re.IGNORECASE | re.MULTILINE)
+
+
+def unpacked(data: bytes) -> tuple[int, bytes] | None:
+    """Where a compressed body begins (RFC 3261 section 20.12), and what it holds, up to MOST_UNPACKED
+    bytes; None for any other message, and for what does not unpack."""
+    body = data.find(b"\r\n\r\n") + 4
+    if body < 4 or not _COMPRESSED.search(data, 0, body):
+        return None
+    try:
+        return body, zlib.decompressobj(_ANY_HEADER).decompress(data[body:], MOST_UNPACKED)
+    except zlib.error:
+        return None
 
 
 def media_line(data: bytes, position: int) -> tuple[str, int, int] | None:

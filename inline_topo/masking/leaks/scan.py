@@ -81,6 +81,9 @@ class Scanner:
         `is_echo` says of a Call-ID that the receiver made it, so that it is his own word.
         """
         sightings = self._sightings.find(data, flow)
+        if packed := bodies.unpacked(data):
+            inner = self._sightings.find(packed[1], flow)
+            sightings += [one._replace(start=packed[0], end=len(data)) for one in inner]
         if not sightings:
             return []
         usual = self._usual(data, sightings)
