@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inline_topo.masking.codecs.aes_siv import AesSiv
-from inline_topo.masking.codecs.base import SealError
+from inline_topo.masking.codecs.base import MOST_TEXTS, SealError
 from inline_topo.masking.codecs.compact import METHOD
 from inline_topo.masking.codecs.keyring import KeyRing
 
@@ -56,6 +56,7 @@ TOKENS: dict[str, tuple[Seal, bytes, int]] = {
     "via": (lambda codec: seal_via(VIA, codec), b"inline-topo via 1", 2),
     "via1": (lambda codec: codec.seal_via1(VIA, MASK), b"inline-topo via1 1", 1),
     "callid": (lambda codec: codec.seal_callid(CALLID), b"inline-topo callid 1", 1),
+    "text": (lambda codec: codec.seal_text(b"10.0.0.5 jdoe"), b"inline-topo text 1", 1),
 }
 each_kind = pytest.mark.parametrize(("seal", "kind", "key"), TOKENS.values(), ids=TOKENS.keys())
 
@@ -123,6 +124,7 @@ def opened(masked: bytes) -> set[str]:
     found = {"uri" for uri in uris if CODEC.open_uri(uri)}
     found |= {"via"} if CODEC.open_via(via) else set()
     found |= {"via1"} if CODEC.open_via1(via) else set()
+    found |= {"text"} if CODEC.open_texts(token, 0, len(token)) else set()
     return found | ({"callid"} if CODEC.open_callid(b"!!:" + token) else set())
 
 
@@ -440,3 +442,37 @@ def test_another_callid_prefix() -> None:
     assert token.startswith(b"masked-")
     assert codec.open_callid(token) == CALLID
     assert CODEC.open_callid(token) is None
+
+
+TEXTS = [
+    b"10.0.0.5",
+    b"10.0.0.5 jdoe",
+    b"fd00::5 a",
+    b"FD00::5",
+    b"pc.corp.example IP4 x",
+    b"\0",
+    b"1.2 3",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_comes_back(text: bytes) -> None:
+    token = CODEC.seal_text(text)
+    around = b"<a>%s</a> %s" % (token, token)
+    assert CODEC.open_texts(around, 0, len(around)) == [
+        (3, 3 + len(token), text),
+        (len(around) - len(token), len(around), text),
+    ]
+    assert CODEC.open_texts(around, 0, len(token)) == []
+    assert [found[2:] for found in CODEC.reveal(around)] == [("text", 1, text)] * 2
+
+
+def test_an_address_in_a_text_takes_its_own_bytes() -> None:
+    assert len(CODEC.seal_text(b"10.0.0.5 x")) == len(CODEC.seal_text(b"10.200.200.250 x"))
+
+
+def test_the_number_of_texts_that_are_tried_is_bounded() -> None:
+    token = CODEC.seal_text(b"10.0.0.5")
+    many = (b"A" * 40 + b" ") * MOST_TEXTS + token
+    assert CODEC.open_texts(many, 0, len(many)) == []
+    assert CODEC.open_texts(many, 41, len(many)) != []

@@ -265,3 +265,13 @@ def test_memory_of_tokens_is_bounded_in_bytes() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 1_000_000
+
+
+def test_a_text_comes_back() -> None:
+    """topoh has no such token: the prefix of a URI's, and the text."""
+    token = CODEC.seal_text(b"10.0.0.5 jdoe")
+    assert token == b"sr-" + encoded(b"10.0.0.5 jdoe")
+    around = b"user@" + token + b">"
+    assert CODEC.may_open(around, 0, len(around))
+    assert CODEC.open_texts(around, 0, len(around)) == [(5, 5 + len(token), b"10.0.0.5 jdoe")]
+    assert CODEC.open_texts(around, 0, 10) == []
