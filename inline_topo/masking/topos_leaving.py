@@ -48,9 +48,10 @@ class Leaving:
         edits = self._tokens.edits(message, flow, now)
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
             return edits
-        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
-            return edits
         dialog = dialog_of(message, Direction.EGRESS)
+        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+            self._note_that_nothing_is_lost(message, dialog)
+            return edits
         strips = self._strips and (not flow.rules or self._tokens.applies(message, flow))
         if strips and dialog.method in self._no_contact:
             edits = [edit for edit in edits if edit.field != names.CONTACT]
@@ -95,8 +96,7 @@ class Leaving:
         self, message: Message, flow: Flow, now: float, dialog: Dialog, edits: list[Edit]
     ) -> Steps[list[Edit]]:
         """A message that is not stripped: in a dialog that has ids, its Contact has one too."""
-        if message.is_request and len(vias_of(message)) == 1:
-            self._shelf.nothing(self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message)))
+        self._note_that_nothing_is_lost(message, dialog)
         contacts = message.fields.get(names.CONTACT)
         in_dialog = dialog.local and dialog.remote and dialog.method not in self._no_contact
         if not contacts or not in_dialog or self._has_token_contacts(message, dialog):
@@ -108,6 +108,11 @@ class Leaving:
         replaced, targets = self._replace(message, flow, dialog, known, has_routes=True)
         yield from self._shelf.save(now, self._entries(message, dialog, targets))
         return [edit for edit in edits if edit.field != names.CONTACT] + replaced
+
+    def _note_that_nothing_is_lost(self, message: Message, dialog: Dialog) -> None:
+        """So that nobody asks the store when the response comes."""
+        if message.is_request and len(vias_of(message)) == 1:
+            self._shelf.nothing(self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message)))
 
     def _mask(self, message: Message, flow: Flow) -> list[Edit]:
         """The tokens in place of what cannot be taken out."""

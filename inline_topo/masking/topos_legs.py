@@ -85,6 +85,8 @@ class Outside:
     def enter(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that enters, as if its sender had been told no more than what left."""
         edits = self._tokens.edits(message, flow, now)
+        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+            return edits
         dialog = dialog_of(message, Direction.INGRESS)
         if not message.is_request:
             return edits + self._answer(message, flow, now, dialog)

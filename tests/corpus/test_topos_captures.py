@@ -34,8 +34,8 @@ LISTS = ("Via", "Record-Route", "Route")
 Frames = Callable[[Path], list[Any]]
 
 
-def config_of(name: str, store: Path) -> dict[str, Any]:
-    keys = {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}
+def config_of(name: str, store: Path, profile: str) -> dict[str, Any]:
+    keys = {"profile": profile} | {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}
     key_ring = store.parent / "mask.key"
     if not key_ring.exists():
         RING.save(key_ring)
@@ -43,13 +43,13 @@ def config_of(name: str, store: Path) -> dict[str, Any]:
     return keys | {"mode": "topos", "topoh": {"mask_key_file": "mask.key"}, "topos": topos}
 
 
-def live(name: str) -> Callable[[bytes, float], Verdict]:
+def live(name: str, profile: str) -> Callable[[bytes, float], Verdict]:
     """A gateway with a store in memory."""
     keys = {key: INDEX[name][key] for key in SETTINGS if key in INDEX[name]}
     config = load(
         None,
         env={},
-        overrides=keys | {"mode": "topos", "topos.store": "memory:"},
+        overrides=keys | {"profile": profile, "mode": "topos", "topos.store": "memory:"},
         key_ring_given=True,
     )
     gateway: Gateway = assemble.gateway(config, Leg.GATEWAY, ring=RING)
@@ -67,11 +67,11 @@ def live(name: str) -> Callable[[bytes, float], Verdict]:
 @pytest.fixture
 def legs(
     tmp_path: Path, replay: Callable[..., Any], write_config: Callable[..., Path]
-) -> Callable[[str], tuple[Path, Path]]:
+) -> Callable[..., tuple[Path, Path]]:
     """What the outside leg makes of a capture, and the inside leg, with the same store, of that."""
 
-    def run(name: str) -> tuple[Path, Path]:
-        config = write_config(tmp_path, config_of(name, tmp_path / "dialogs.db"))
+    def run(name: str, profile: str = "default") -> tuple[Path, Path]:
+        config = write_config(tmp_path, config_of(name, tmp_path / "dialogs.db", profile))
         source = CAPTURES / name
         outside, inside = (tmp_path / f"{leg}{source.suffix}" for leg in ("outside", "inside"))
         for origin, target in ((source, outside), (outside, inside)):
@@ -102,14 +102,15 @@ def test_nothing_of_the_inside_shows(
     assert inline_topo("audit", "-r", CAPTURES / name, "-c", tmp_path / "gw.toml").status == 1
 
 
+@pytest.mark.parametrize("profile", ["default", "topoh"])
 @pytest.mark.parametrize("name", sorted({*CLEAR} - FRAGMENTS - {NAT, SPIRAL}))
 def test_a_gateway_makes_of_the_outside_what_the_inside_had(
-    name: str, legs: Callable[..., Any]
+    name: str, profile: str, legs: Callable[..., Any]
 ) -> None:
     """The gateway sees what leaves as it left, and what enters as the outside leg has it: it must
     bring back every value, by its store alone, and what leaves must be the outside leg's bytes."""
-    outside, _ = legs(name)
-    judge = live(name)
+    outside, _ = legs(name, profile)
+    judge = live(name, profile)
     directions = set()
     for clear, seen in zip(rdpcap(str(CAPTURES / name)), rdpcap(str(outside)), strict=True):
         layer = IP if IP in clear else IPv6
