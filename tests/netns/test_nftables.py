@@ -3,14 +3,13 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 
 from inline_topo.rules import nftables
 from inline_topo.rules.plan import Family, Plan, Shape
-from tests.netns.topology import INSIDE, OUTSIDE, WAN, Row, row
+from tests.netns.topology import INSIDE, OUTSIDE, WAN, Row
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
 
@@ -18,12 +17,6 @@ NETWORKS = (ip_network("10.9.1.0/24"), ip_network("2001:db8:1::/64"))
 ROUTER = Plan(Shape.ROUTER, (5060, 5080), (), NETWORKS, range(2), False)
 SHAPES = [ROUTER, ROUTER._replace(shape=Shape.HOST), ROUTER._replace(shape=Shape.NAT)]
 BOTH = pytest.mark.parametrize("family", Family, ids=str)
-
-
-@pytest.fixture
-def net() -> Iterator[Row]:
-    with row() as hosts:
-        yield hosts
 
 
 def load(net: Row, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,9 @@ from inline_topo.config import Config, load
 from inline_topo.rules import preflight
 from tests.conftest import Ran
 from tests.netns.nfqueue import Listener
-from tests.netns.topology import Row, row
+from tests.netns.topology import Row
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "nft")]
-
-
-@pytest.fixture
-def net() -> Iterator[Row]:
-    with row() as hosts:
-        yield hosts
 
 
 @pytest.fixture

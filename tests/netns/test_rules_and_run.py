@@ -2,21 +2,15 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Dot1Q, Ether
-from scapy.packet import Raw
 
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.rules.plan import Family
-from tests.netns.topology import INSIDE, OUTSIDE, WAN, Row, receive_tagged, row
+from tests.netns.gateway import invite, ours, running
+from tests.netns.topology import INSIDE, OUTSIDE, Row
 
 pytest.importorskip("netfilterqueue", reason="NetfilterQueue is not installed")
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -33,61 +27,6 @@ def file(tmp_path: Path) -> Path:
         '[topoh]\nmask_key_file = "mask.key"\n[queue]\nnumbers = "0:1"\n'
     )
     return path
-
-
-@pytest.fixture
-def net() -> Iterator[Row]:
-    with row() as hosts:
-        yield hosts
-
-
-def ours(net: Row, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "inline_topo", *map(str, words)]
-    with net.gateway.enter():
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@contextmanager
-def running(net: Row, file: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    log = file.with_suffix(".log").open("wb")
-    with net.gateway.enter():
-        program = subprocess.Popen(
-            [sys.executable, "-m", "inline_topo", "run", "-c", file], stderr=log
-        )
-    try:
-        until(lambda: program.poll() is not None or ours(net, "status", "-c", file).returncode == 0)
-        assert program.poll() is None, file.with_suffix(".log").read_text()
-        yield program
-    finally:
-        program.terminate()
-        program.wait(10)
-        log.close()
-
-
-def invite(family: Family, *, body: int = 0) -> bytes:
-    inside, outside = (
-        f"[{address[family]}]" if family is Family.IPV6 else address[family]
-        for address in (INSIDE, OUTSIDE)
-    )
-    lines = [
-        f"INVITE sip:bob@{outside} SIP/2.0",
-        f"Via: SIP/2.0/UDP {inside}:5060;branch=z9hG4bK776asdhds",
-        "Max-Forwards: 70",
-        "To: <sip:bob@example.com>",
-        "From: <sip:alice@example.com>;tag=1928301774",
-        "Call-ID: a84b4c76e66710",
-        "CSeq: 314159 INVITE",
-        f"Contact: <sip:alice@{inside}:5070>",
-        f"Content-Length: {body}",
-    ]
-    return "\r\n".join([*lines, "", "x" * body]).encode()
 
 
 @BOTH
@@ -194,32 +133,6 @@ def test_the_servers_own_machine(net: Row, file: Path, family: Family) -> None:
         assert opened.startswith(b"BYE sip:alice@")
         assert opened.endswith(b":5070 SIP/2.0")
     assert net.gateway.tracked() == 0
-
-
-def test_a_bridge_masks_frames_whose_message_grows_past_the_mtu_tagged_or_not(file: Path) -> None:
-    server, peer = WAN[Family.IPV4], OUTSIDE[Family.IPV4]
-    file.write_text(f'inside = ["{server}"]\n[topoh]\nmask_key_file = "mask.key"\n')
-    ip = IP(src=server, dst=peer, flags="DF") / UDP(sport=5060, dport=5060)
-    with row(bridge=True) as net:
-        net.gateway.run("sysctl", "-qw", "net.bridge.bridge-nf-filter-vlan-tagged=1")
-        assert ours(net, "rules", "apply", "-c", file).returncode == 0
-        sender, receiver = net.inside.link(), net.outside.link()
-        out = net.outside.udp(peer, 5060)
-        ends = {"dst": receiver.getsockname()[4], "src": sender.getsockname()[4]}
-        with running(net, file):
-            for body in (0, 1460 - len(invite(Family.IPV4, body=1000)) + 1000):
-                sent = invite(Family.IPV4, body=body)
-                sender.send(bytes(Ether(**ends) / ip / Raw(sent)))
-                masked = out.recv(5000)
-                assert b":5070" not in masked
-                assert len(masked) > len(sent)
-                sender.send(bytes(Ether(**ends) / Dot1Q(vlan=7) / ip / Raw(sent)))
-                frames = [receive_tagged(receiver)]
-                while frames[-1][0][20] & 0x20:
-                    frames.append(receive_tagged(receiver))
-                assert b"".join(frame[34:] for frame, _ in frames)[8:] == masked
-                assert {vlan for _, vlan in frames} == {7}
-            assert len(frames) == 2
 
 
 @BOTH
