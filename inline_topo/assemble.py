@@ -20,8 +20,8 @@ from inline_topo.masking.drain import Draining
 from inline_topo.masking.effects import Exchange, Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
-from inline_topo.masking.leaks.places import Scope
 from inline_topo.masking.leaks.scan import Scanner
+from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.policy import Policy, Rule

@@ -2,10 +2,12 @@
 
 import base64
 import gzip
+import sys
 import zlib
 from collections.abc import Callable
 from html import unescape
 from ipaddress import ip_address
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -279,6 +281,55 @@ def test_a_protected_name_in_a_longer_word_counts_in_a_call_id_alone() -> None:
     assert causes("In-Reply-To: 17_PBX9@x\n", masked) == {"In-Reply-To Call-ID": "leak"}
     assert causes("Subject: 17_PBX9@x\n", masked) == {}
     assert causes("In-Reply-To: 17@198.51.100.7\n", masked) == {}
+
+
+HOSTILE = {  # a message of 60,000 bytes made of these, whatever it costs a regex
+    "addresses": b"198.51.100.7 ",
+    "addresses inside": b"10.1.1.30,",
+    "Record-Routes": b"<sip:198.51.100.7>,",
+    "codes": b"%41198.51.100.7\r\n ",
+    "names": b"pbx",
+    "words": b"pbx.",
+    "dots": b"1.",
+    "colons": b":a",
+    "base64": base64.b64encode(b"10.1.1.30;"),
+    "base64 almost": b"MTAu",
+    "dashes": b"-1-1-1",
+}
+
+
+@pytest.mark.parametrize("field", ["Record-Route", "Subject", "Via"])
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_long_message_costs_no_more_than_its_length(piece: str, field: str) -> None:
+    """The work grows with the length, not with its square: counted in lines of ours that run."""
+
+    def lines_run(size: int) -> int:
+        data = REQUEST.replace("\n", "\r\n").encode() + field.encode() + b": "
+        data += HOSTILE[piece] * (size // len(HOSTILE[piece])) + b"\r\n\r\n"
+        scanner = assemble.scanner(CONFIG, assemble.codec(CONFIG, KeyRing.generate()))
+        count = 0
+
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal count
+            count += 1
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            scanner.scan(data, FLOW)
+        finally:
+            sys.settrace(before)
+        return count
+
+    once, twice = lines_run(15_000), lines_run(30_000)
+    assert twice < 2.5 * once + 20_000
+
+
+def test_more_hosts_than_are_looked_at_count_as_a_leak() -> None:
+    found = scan("Subject: " + "198.51.100.7 " * 300 + "\n")
+    assert {one.cause for one in found} == {"leak", "open"}
+    assert found[0].field == "more hosts than are looked at"
 
 
 def test_each_host_once_a_value() -> None:

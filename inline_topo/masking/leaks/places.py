@@ -11,24 +11,15 @@ No place at all is the receiver's own word: the Request-URI and Routes of a requ
 where they point, the Vias of a response, the Record-Routes that came with the request.
 """
 
-import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from inline_topo.masking.carriers import (
-    IDENTITIES,
-    PATHS,
-    PRODUCTS,
-    REFERENCES,
-    TEXTS,
-    Switches,
-    is_listed,
-)
+from inline_topo.masking.carriers import PATHS, REFERENCES
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hosts import Hosts, address_text, pack_address
 from inline_topo.masking.leaks import bodies
+from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.policy import method_of
 from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip import message as sip
@@ -42,47 +33,7 @@ _CALL_IDS = frozenset({names.CALL_ID, names.REPLACES, names.JOIN, names.TARGET_D
 _CALL_IDS_IN_URIS = frozenset(
     {b"replaces", b"join", b"target-dialog", b"in-reply-to", b"call-id", b"i"}
 )
-_SDP = frozenset(f"SDP {line}" for line in ("o=", "s=", "i=", "u=", "e=", "p=", "a=tool", "a=ssrc"))
-_BODY = re.compile(
-    r"body (message/(sip|sipfrag|cpim)|(application|text)/([a-z0-9.-]+\+)?xml"
-    r"|application/(simple-message-summary|vq-rtcpxr))"
-)
 _REGISTERS = frozenset({b"REGISTER", b"PUBLISH"})
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What the configuration hides, beside what mode topoh always does. `media`: a relay takes the
-    streams over. `everything`: profile strict, where nothing is left open."""
-
-    hide: Switches = field(default_factory=Switches)
-    nat: bool = False
-    call_ids: bool = False
-    redirections: bool = True
-    sdp: bool = True
-    bodies: bool = True
-    media: bool = False
-    everything: bool = False
-
-    def covers(self, name: str, *, signed: bool) -> bool:
-        """Whether a host is hidden in a field without a rule of its own here; `signed`: the message
-        has an Identity header (RFC 8224), and who somebody is stays as it is."""
-        hide = self.hide
-        if self.everything:
-            return True
-        if name in IDENTITIES:
-            return hide.identities and not signed
-        if name in (names.FROM, names.TO):
-            return hide.from_to and not signed
-        if name in (*TEXTS, names.REASON_PHRASE):
-            return hide.texts
-        if name in (*PRODUCTS, names.ORGANIZATION) and hide.user_agent != "keep":
-            return True
-        if name in _SDP:
-            return self.sdp
-        if name.startswith("body "):
-            return self.bodies and bool(_BODY.fullmatch(name))
-        return is_listed(name, (*hide.swap, *hide.strip))
 
 
 class Place(NamedTuple):
@@ -109,6 +60,8 @@ class Places:
         self._spans: dict[str, list[Span]] = {}
         for name, span in self._fields:
             self._spans.setdefault(name, []).append(span)
+        self._known: dict[tuple[str, Span], list[Place]] = {}
+        self._split: dict[str, list[Span]] = {}
         in_registers = scope.hide.registers or method_of(message) not in _REGISTERS
         self._judged = JUDGED if in_registers else OPEN
 
@@ -121,7 +74,11 @@ class Places:
             return self._start_line(position)
         for name, (start, end) in self._fields:
             if start <= position < end:
-                for place in self._of_field(name, (start, end)):
+                places = self._known.get((name, (start, end)))
+                if places is None:
+                    places = list(self._of_field(name, (start, end)))
+                    self._known[name, (start, end)] = places
+                for place in places:
                     if place.start <= position < place.end:
                         return place
                 return None
@@ -147,7 +104,10 @@ class Places:
         return Place(names.REQUEST_URI, sort, start, end)
 
     def _entries(self, name: str) -> list[Span]:
-        return values.split(self._data, self._spans.get(name, []))
+        found = self._split.get(name)
+        if found is None:
+            found = self._split[name] = values.split(self._data, self._spans.get(name, []))
+        return found
 
     def _of_field(self, name: str, span: Span) -> Iterator[Place]:
         is_request, scope = self._message.is_request, self._scope

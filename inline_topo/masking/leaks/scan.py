@@ -15,13 +15,13 @@ from inline_topo.masking.leaks.places import (
     OPEN,
     Place,
     Places,
-    Scope,
 )
+from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.leaks.sightings import Sighting, Sightings
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.sip import message as sip
 from inline_topo.sip import names
-from inline_topo.sip.message import Message
+from inline_topo.sip.message import Message, Span
 from inline_topo.sip.names import FieldNames
 
 CAUSES = LEAK, BY_POLICY, IN_MEDIA, LEFT_OPEN = "leak", "policy", "media", "open"
@@ -29,10 +29,17 @@ CAUSES = LEAK, BY_POLICY, IN_MEDIA, LEFT_OPEN = "leak", "policy", "media", "open
 _SDP_FOLLOWS = b"\r\nContent-Type: application/sdp\r\n"
 _VERSION_FOLLOWS = b"User-Agent:", b"Server:"
 
+MOST = 256
+"""Hosts in one message that are looked at; more count as a leak."""
+
+TOO_MANY = "more hosts than are looked at"
 DOES_NOT_PARSE = "message that does not parse"
 
 # Fields that say what a program is or can: four numbers with dots are a version there, no address.
 _VERSIONS = frozenset({"User-Agent", "Server", "SDP s=", "SDP a=tool", "Allow", "Supported"})
+
+
+Tokens = dict[Span, list[Span]]  # that open, by the span of the place that they stand in
 
 
 class Finding(NamedTuple):
@@ -98,9 +105,14 @@ class Scanner:
             return list(dict.fromkeys(whole))
         places = Places(message, flow, self._scope, self._hosts)
         found: dict[tuple[str, int, str, bytes], Finding] = {}
+        if len(sightings) > MOST:  # each costs a look at the message: refuse rather than spend that
+            data = message.data[: message.headers[0]]
+            found[TOO_MANY, 0, "", b""] = Finding(LEAK, TOO_MANY, "name", b"", data)
+            sightings = sightings[:MOST]
+        tokens: Tokens = {}
         for sighting in sightings:
             place = places.at(sighting.start)
-            cause = self._cause(message, flow, place, sighting, is_echo) if place else None
+            cause = self._cause(message, flow, place, sighting, is_echo, tokens) if place else None
             if place and cause:
                 text = data[place.start : place.end]
                 finding = Finding(cause, place.field, sighting.kind, sighting.shown, text)
@@ -134,6 +146,7 @@ class Scanner:
         place: Place,
         sighting: Sighting,
         is_echo: Callable[[bytes], bool],
+        tokens: Tokens,
     ) -> str | None:
         field, sort, start, end = place
         if sort == CALL_ID or field.endswith(names.CALL_ID):
@@ -143,15 +156,18 @@ class Scanner:
             return None
         if sort == MEDIA:
             return IN_MEDIA
-        if self._is_in_token(message.data, place, sighting):
+        if self._is_in_token(message.data, place, sighting, tokens):
             return None
         if sort == OPEN or (sort == COVERED and not sighting.named):
             return LEFT_OPEN
         masked = flow.masks_identifiers if sort == CALL_ID else decides(flow.rules, message)
         return LEAK if masked else BY_POLICY
 
-    def _is_in_token(self, data: bytes, place: Place, sighting: Sighting) -> bool:
+    def _is_in_token(self, data: bytes, place: Place, sighting: Sighting, tokens: Tokens) -> bool:
         """Digits in a token may read as an address, by chance."""
-        text = data[place.start : place.end]
+        span = place.start, place.end
+        if span not in tokens:
+            revealed = self._codec.reveal(data[slice(*span)])
+            tokens[span] = [(token.start, token.end) for token in revealed]
         at = sighting.start - place.start
-        return any(token.start <= at < token.end for token in self._codec.reveal(text))
+        return any(start <= at < end for start, end in tokens[span])

@@ -2,26 +2,24 @@
 
 It knows no fields and no grammar. An IPv4 or IPv6 literal counts wherever it stands (leading zeros,
 read as decimal and as octal; long, short and mapped IPv6; capitals; percent-encoded, as a character
-reference, with backslashes, in base64 of text). What else inet_aton(3) reads as an address (one
+reference, with backslashes, in base64 of text). What else inetreadings.aton(3) reads as an address (one
 number, hexadecimal) counts behind `@` and `//` alone, or every phone number would be one.
 """
 
 import re
-import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.leaks import disguises, readings
 from inline_topo.masking.leaks.base64_text import Base64Text
 
 IPV4, IPV6, NAME = "ipv4", "ipv6", "name"
 
 _REMEMBERED = 1 << 14
 _LONGEST = 64
-_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
-_TRANSLATED = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.1
 
 # Each begins with one character, or two, that re finds quickly; what stands before is looked at then.
 _DOTS = re.compile(rb"\.(?=([0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})(?![0-9]))")
@@ -85,19 +83,11 @@ class Sightings:
 
     def _disguised(self, data: bytes, flow: Flow, found: list[Sighting]) -> Iterator[Sighting]:
         """What shows once percent-encoding, character references or backslashes are undone."""
-        for code, undo in _CODES:
-            done = 0
-            for match in code.finditer(data):
-                if match.start() < done:
-                    continue
-                start = data.rfind(b"\n", 0, match.start()) + 1
-                done = data.find(b"\n", match.start()) + 1 or len(data)
-                text, shifts = _undone(data[start:done], code, undo)
-                clear = {(one.kind, one.shown) for one in found if start <= one.start < done}
-                for one in self._read(text, flow):
-                    if (one.kind, one.shown) not in clear:
-                        span = [start + _before(shifts, at) for at in one[:2]]
-                        yield Sighting(span[0], span[1], *one[2:])
+        clear = {(data.rfind(b"\n", 0, s.start) + 1, s.kind, s.shown) for s in found}
+        for line in disguises.lines(data):
+            for one in self._read(line.text, flow):
+                if (line.start, one.kind, one.shown) not in clear:
+                    yield Sighting(line.place(one.start), line.place(one.end), *one[2:])
 
     def _read(self, data: bytes, flow: Flow) -> list[Sighting]:
         found: list[Sighting] = []
@@ -127,7 +117,7 @@ class Sightings:
         """Four numbers with dots, the first before `dot`: where they begin, and what they are."""
         first = _FIRST.search(window, 0, dot)
         skip = first.start() if first else 0
-        known = skip, self._remember(window[skip:], _quads(window[skip:])) if first else ()
+        known = skip, self._remember(window[skip:], readings.quads(window[skip:])) if first else ()
         self._windows.remember(window, known, len(window))
         return known
 
@@ -161,7 +151,7 @@ class Sightings:
             text = data[first:end]
             hosts = self._addresses.get(text)
             if hosts is None:
-                hosts = self._remember(text, _ipv6_readings(text))
+                hosts = self._remember(text, readings.ipv6(text))
             if hosts:
                 shown = text if text.endswith(b"::") else text.rstrip(b".:")
                 inner.add(first + len(shown))
@@ -175,7 +165,7 @@ class Sightings:
         text = match[1]
         hosts = self._addresses.get(text)
         if hosts is None:
-            hosts = self._remember(text, _aton(text))
+            hosts = self._remember(text, readings.aton(text))
         for host in hosts:
             if host.named and self._is_hidden(host, flow):
                 yield Sighting(*match.span(1), IPV4, text, True)
@@ -185,7 +175,7 @@ class Sightings:
         first = _FIRST.search(data, max(dash.start() - 5, 0), dash.start())
         if first:
             text = data[first.start() : dash.end(1)]
-            for host in self._remember(text, _quads(text.replace(b"-", b"."))):
+            for host in self._remember(text, readings.quads(text.replace(b"-", b"."))):
                 if host.named and self._is_hidden(host, flow):
                     yield Sighting(first.start(), dash.end(1), IPV4, text, True)
                     return
@@ -219,78 +209,7 @@ class Sightings:
                 shown = data[start:end]
                 if not self._hosts.find(shown).own:
                     yield Sighting(start, end, NAME, shown, True)
+            within = {end for _, end in words}
             for match in re.finditer(re.escape(name), lower):
-                if not any(start <= match.start() < end for start, end in words):
+                if match.end() not in within:  # a word ends with the name
                     yield Sighting(*match.span(), NAME, data[slice(*match.span())], True, True)
-
-
-def _quads(text: bytes) -> list[bytes]:
-    """Four numbers with dots: decimal, and with a leading zero octal too, as inet_aton has it."""
-    parts = text.split(b".")
-    readings = [[int(part) for part in parts]]
-    if any(part[:1] == b"0" and len(part) > 1 for part in parts):
-        try:
-            octal = [int(part, 8) if part[:1] == b"0" else int(part) for part in parts]
-        except ValueError:
-            octal = []
-        readings += [octal] if octal else []
-    return [bytes(numbers) for numbers in readings if max(numbers) < 256]
-
-
-def _aton(text: bytes) -> list[bytes]:
-    """One to four numbers as inet_aton(3) takes them."""
-    try:
-        return [socket.inet_aton(text.decode())]
-    except OSError:
-        return []
-
-
-def _ipv6_readings(text: bytes) -> list[bytes]:
-    """What a run of hex digits, colons and dots may stand for: the whole, or an address before a
-    port or a full stop; of one that holds an IPv4 address, that one."""
-    bare = text.rstrip(b".:") if not text.endswith(b"::") else text
-    candidates = [text, bare]
-    host, _, port = bare.rpartition(b":")
-    if port.isdigit() and host.count(b":") > 1 and b"." not in port:
-        candidates.append(host)
-    packed = []
-    for candidate in candidates:
-        try:
-            address = socket.inet_pton(socket.AF_INET6, candidate.decode())
-        except (OSError, ValueError):
-            continue
-        is_ipv4 = address.startswith((_MAPPED, _TRANSLATED))
-        packed.append(address[12:] if is_ipv4 else address)
-    return packed
-
-
-def _undone(
-    line: bytes, code: re.Pattern[bytes], undo: Callable[[re.Match[bytes]], bytes]
-) -> tuple[bytes, list[tuple[int, int]]]:
-    """`line` decoded, and where in the result each code stood, with the bytes it took there more."""
-    shifts: list[tuple[int, int]] = []
-    pieces: list[bytes] = []
-    position = size = 0
-    for match in code.finditer(line):
-        pieces += [line[position : match.start()], undo(match)]
-        size += len(pieces[-2]) + len(pieces[-1])
-        shifts.append((size, len(match[0]) - len(pieces[-1])))
-        position = match.end()
-    return b"".join([*pieces, line[position:]]), shifts
-
-
-def _before(shifts: list[tuple[int, int]], position: int) -> int:
-    """The place in the line that a place in the decoded one had."""
-    return position + sum(more for at, more in shifts if at <= position)
-
-
-def _character(match: re.Match[bytes]) -> bytes:
-    number = int(match[1], 16) if match[1] else int(match[2])
-    return bytes((number,)) if number < 128 else b"?"
-
-
-_CODES: tuple[tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]], ...] = (
-    (re.compile(rb"%([0-9A-Fa-f]{2})"), lambda match: bytes.fromhex(match[1].decode())),
-    (re.compile(rb"&#(?:[xX]([0-9A-Fa-f]{1,6})|([0-9]{1,7}));"), _character),
-    (re.compile(rb"\\(.)"), lambda match: match[1]),
-)
