@@ -243,6 +243,18 @@ def test_where_a_dialog_cannot_be_prolonged_it_goes_on() -> None:
     assert bye.startswith(b"BYE %s SIP/2.0" % BOBS)
 
 
+def test_a_clock_that_jumps() -> None:
+    """What a gateway remembers it keeps anew; behind a jump others find it too."""
+    store = MemoryStore()
+    node = Node(store)
+    info = request("INFO", contact(call_out(node)), from_tag="2", to_tag="1")
+    for now in (-1e6, 1e6, 0.0):
+        for where in (node, Node(store)):
+            entered = where.enter(info, now=now)
+            assert entered.startswith(b"INFO %s SIP/2.0" % BOBS)
+            assert lines(entered, "Route") == ROUTES
+
+
 def changed(store: MemoryStore, kind: bytes) -> None:
     for record in list(store.records(0)):
         if record.key[:1] == kind:
