@@ -27,6 +27,7 @@ from inline_topo.config.settings import PREFIX
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 INSIDE = "192.168.178.10"
 KAMAILIO = """\
+profile = "topoh"
 inside = ["192.168.178.10"]
 own = ["192.168.178.10", "server.com"]
 topoh.codec = "kamailio"

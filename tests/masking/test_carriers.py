@@ -183,6 +183,8 @@ def test_every_field_with_a_rule_has_a_carrier_here() -> None:
     ours = chain(carriers.REFERENCES, carriers.IDENTITIES, carriers.TEXTS, carriers.PRODUCTS)
     shown = {carrier.line.partition(":")[0] for carrier in ALL} | {"Subject"}
     assert {*ours, *carriers.PATHS} <= shown
+    for listed in NOT_FOR_PEERS:
+        assert any(carriers.is_listed(name, (listed,)) for name in OWN_NETWORK), listed
 
 
 @pytest.mark.parametrize("carrier", ALL, ids=lambda c: f"{c.line.partition(':')[0]} {c.on}")
