@@ -1,5 +1,6 @@
 """The audit in the gateway: what leaves is searched after it was masked, and refused where so told."""
 
+import json
 import tomllib
 from collections import Counter
 from collections.abc import Callable
@@ -186,3 +187,31 @@ def test_a_replay_refuses_the_same(
     assert [bytes(frame[IP]) for frame in rdpcap(str(out))] == kept
     assert outcomes["refused_leak"]  # media, and no relay is there
     assert outcomes["masked"]
+
+
+def test_what_strict_lets_out_shows_nothing(
+    captures: Path, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Every clear capture: what is left after the refusals, audited by the same profile."""
+    index = tomllib.loads((captures / "INDEX.toml").read_text())
+    RING.save(tmp_path / "mask.key")
+    refused = 0
+    for name, row in index.items():
+        if row["view"] != "clear":
+            continue
+        keys = {key: row[key] for key in ("inside", "own", "shape", "public") if key in row}
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in keys.items()]
+        config = tmp_path / "strict.toml"
+        config.write_text(
+            f'profile = "strict"\n{"".join(lines)}[topoh]\nmask_key_file = "mask.key"\n'
+        )
+        out = tmp_path / name
+        words = ("-r", captures / name, "-w", out, "-c", config, "--leg", "outside", "--json")
+        replayed = json.loads(command("replay", *words).out)
+        refused += replayed["refused"].get("refused_leak", {}).get("count", 0)
+        audited = command("audit", "-r", out, "-c", config, "--json")
+        tree = json.loads(audited.out) if audited.out else {}
+        assert not tree.get("leaks"), name
+        assert tree or "nothing was judged" in audited.err
+        assert not tree or (tree["not_masked"], tree["media_shown"]) == ([], []), name
+    assert refused  # media, without a relay
