@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from inline_topo.assemble import Leg
 from inline_topo.gateway import Action
 from inline_topo.masking.codecs.records import Seal, pack, unpack
 from inline_topo.masking.effects import Exchange, Record
@@ -388,6 +389,22 @@ def test_mode_topoh_with_a_store_masks_new_calls_by_tokens() -> None:
     ok = node.enter(answer("200 OK", left, PEER_CONTACT))
     assert lines(ok, "Via") == lines(invite(), "Via")
     assert node.exchanges == []
+
+
+def test_the_inside_leg_on_a_capture_from_outside() -> None:
+    """Of a live gateway, with its store: nobody has kept the way back of each message."""
+    store = MemoryStore()
+    node = Node(store)
+    left = node.leave(invite())
+    ok = answer("200 OK", left, PEER_CONTACT)
+    bye = request("BYE", contact(left), from_tag="2", to_tag="1")
+    entered = [node.enter(ok), node.enter(bye)]
+    leg = Node(store, leg=Leg.INSIDE)
+    opened = leg.judge(datagram(left, PROXY, PEER)).packet[28:]
+    assert sorted(opened.split(b"\r\n")) == sorted(invite().split(b"\r\n"))
+    assert lines(opened, "Via") == lines(invite(), "Via")
+    assert lines(opened, "Record-Route") == ROUTES
+    assert [leg.enter(ok), leg.enter(bye)] == entered
 
 
 def test_the_other_carriers_are_masked_by_tokens() -> None:

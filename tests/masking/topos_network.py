@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inline_topo import assemble
+from inline_topo.assemble import Leg
 from inline_topo.config import load
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.codecs.keyring import KeyRing
@@ -29,7 +30,7 @@ class Node:
     def __init__(
         self, store: MemoryStore | Broken | None = None, *, ring: KeyRing = RING, **settings: Any
     ) -> None:
-        drain = settings.pop("drain", False)
+        drain, leg = settings.pop("drain", False), settings.pop("leg", Leg.GATEWAY)
         values: dict[str, Any] = {
             "mode": "topos",
             "topos.store": "memory:",
@@ -38,7 +39,7 @@ class Node:
         }
         values |= {key.replace("__", "."): value for key, value in settings.items()}
         config = load(None, env={}, overrides=values, key_ring_given=True)
-        self.gateway = assemble.gateway(config, ring=ring, drain=drain)
+        self.gateway = assemble.gateway(config, leg, ring=ring, drain=drain)
         self.store = store or MemoryStore()
         self.exchanges: list[Exchange] = []
 
