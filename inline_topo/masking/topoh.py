@@ -150,8 +150,8 @@ class Topoh:
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
         """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs."""
         if flow.direction is Direction.INGRESS:
-            return self.bodies.open(message, flow)
-        return self.bodies.mask(message, flow, fields=applies)
+            return self.bodies.open(message, flow, session=message.session)
+        return self.bodies.mask(message, flow, fields=applies, session=message.session)
 
     def applies(self, message: Message, flow: Flow) -> bool:
         """Whether policy lets the rules for fields be used: always, but for masking."""

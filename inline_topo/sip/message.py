@@ -34,10 +34,13 @@ class Message:
     `fields` maps the canonical name of each wanted field to the spans of its values, one for each
     header line, in order, without the blanks around them (folds inside stay). `headers` is the span
     of the header fields, `body` the offset after the empty line. `notes` is for what a strategy saw
-    and left, by the name of a counter.
+    and left, by the name of a counter; `session` for the description that a media relay gave for
+    that of the body.
     """
 
-    __slots__ = ("body", "data", "fields", "headers", "method", "notes", "request_uri", "status")
+    __slots__ = (
+        *("body", "data", "fields", "headers", "method", "notes", "request_uri", "session", "status"),
+    )
 
     def __init__(self, data: bytes, method: bytes, status: int, request_uri: Span) -> None:
         self.data = data
@@ -48,6 +51,7 @@ class Message:
         self.body = 0
         self.fields: dict[str, list[Span]] = {}
         self.notes: tuple[str, ...] = ()
+        self.session: bytes | None = None
 
     @property
     def is_request(self) -> bool:

@@ -92,7 +92,7 @@ class FieldNames(dict[bytes, str | None]):
 
     def __init__(self, wanted: Iterable[str], *, of_body: bool = False) -> None:
         super().__init__()
-        wanted = tuple(wanted)
+        self.wanted = wanted = tuple(wanted)
         self.with_body = self if of_body else FieldNames((*wanted, *OF_BODY), of_body=True)
         self._canonical: dict[bytes, str] = {}
         self._beginnings: list[tuple[bytes, str]] = []

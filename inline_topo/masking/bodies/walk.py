@@ -8,7 +8,7 @@ from inline_topo.masking.bodies.base import MEDIA, SDP, UNSEEN, Pass, Sealer
 from inline_topo.masking.bodies.entity import Entity
 from inline_topo.masking.bodies.session import Sessions
 from inline_topo.masking.callid import CallIds
-from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
@@ -70,7 +70,7 @@ class Bodies:
         place of the first description, and is masked as that would be.
         """
         data = message.data
-        if message.body >= len(data) or self._is_idle:
+        if message.body >= len(data) or (self._is_idle and session is None):
             return []
         whole = entity.read(message)
         descriptions = fields and self._descriptions and flow.direction is Direction.EGRESS
@@ -93,7 +93,7 @@ class Bodies:
     def open(self, message: Message, flow: Flow, *, session: bytes | None = None) -> list[Edit]:
         """The edits that put back what the tokens in the body of `message` stand for."""
         data, body = message.data, message.body
-        if body >= len(data) or self._is_idle:
+        if body >= len(data) or (self._is_idle and session is None):
             return []
         call_ids = self.call_ids
         none_escaped = not call_ids or data.startswith(b"v=0", body)
@@ -131,6 +131,8 @@ class Bodies:
 
     def _message(self, data: bytes, whole: Entity, how: Pass) -> list[Edit]:
         edits = self._entity(data, whole, how, 0)
+        if how.session is not None:
+            raise SealError("no description in whose place that of the relay could stand")
         if whole.end < len(data) and data[whole.end :].strip():
             how.note(UNSEEN)
         return edits
@@ -147,7 +149,7 @@ class Bodies:
     def _body(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
         kind, start, end = whole.media_type, whole.start, whole.end
         if not whole.encoded:
-            if kind == sdp.MEDIA_TYPE or (not kind and data.startswith(b"v=0", start)):
+            if _is_description(data, whole):
                 return self._description(data, start, end, how)
             if depth < DEEPEST and kind.startswith(b"multipart/") and kind not in _SIGNED:
                 return self._parts(data, whole, how, depth)
@@ -196,7 +198,9 @@ class Bodies:
             how.note(UNSEEN)
             return []
         whole = entity.read(inner)
+        session = how.take_session()  # it is not for what is quoted
         edits = self._fragments.edits(inner, how) + self._entity(text, whole, how, depth + 1)
+        how.session = session
         offset = start - 1
         return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]
 
@@ -212,11 +216,17 @@ def find_session(message: Message) -> Span | None:
 def _find_session(data: bytes, whole: Entity, depth: int) -> Span | None:
     if whole.encoded or whole.start >= whole.end:
         return None
-    if whole.media_type == sdp.MEDIA_TYPE:
+    if _is_description(data, whole):
         return whole.start, whole.end
-    if depth < DEEPEST and whole.media_type.startswith(b"multipart/"):
+    kind = whole.media_type
+    if depth < DEEPEST and kind.startswith(b"multipart/") and kind not in _SIGNED:
         for part in entity.parts(data, whole):
             found = _find_session(data, part, depth + 1)
             if found:
                 return found
     return None
+
+
+def _is_description(data: bytes, whole: Entity) -> bool:
+    kind = whole.media_type
+    return kind == sdp.MEDIA_TYPE or (not kind and data.startswith(b"v=0", whole.start))
