@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
+from inline_topo.masking.bodies import base as bodies
 from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
@@ -38,6 +39,7 @@ PLACES = ("SDP", "body")
 """Where an audit looks besides."""
 OTHER = "other"
 """What a field is called that has no counter of its own."""
+_EDITED = (*FIELDS, *bodies.FIELDS, OTHER)
 ACTIONS = (MASKED, OPENED, REMOVED, RESTORED, *IRREVERSIBLE)
 DIRECTIONS = tuple(direction.value for direction in Direction)
 TCP = "tcp"
@@ -65,7 +67,7 @@ NAMES: tuple[Name, ...] = (
     *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST, HELD),
     *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS, OPENED_NS),
     *((OUTCOME, direction, ending) for direction, ending in product(DIRECTIONS, ENDINGS)),
-    *((EDIT, action, field) for action, field in product(ACTIONS, (*FIELDS, OTHER))),
+    *((EDIT, action, field) for action, field in product(ACTIONS, _EDITED)),
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
     *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
     *((EFFECT_NS, kind) for kind in KINDS),
@@ -149,7 +151,7 @@ class Tally:
             row.set(OPENED_NS, time.monotonic_ns())
         for action, fields in self._edits.items():
             for field, count in fields.items():
-                row.add((EDIT, action, field if field in _COUNTED else OTHER), count)
+                row.add((EDIT, action, field if field in _EDITED else OTHER), count)
             fields.clear()
         for place, count in enumerate(self._buckets):
             if count:
