@@ -39,7 +39,8 @@ class Message:
     """
 
     __slots__ = (
-        *("body", "data", "fields", "headers", "method", "notes", "request_uri", "session", "status"),
+        *("body", "data", "fields", "headers", "method"),
+        *("notes", "request_uri", "session", "status"),
     )
 
     def __init__(self, data: bytes, method: bytes, status: int, request_uri: Span) -> None:
