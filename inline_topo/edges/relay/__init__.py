@@ -1,0 +1,1 @@
+"""The media relay: rtpengine, spoken to in its ng protocol."""
