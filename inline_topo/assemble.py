@@ -7,6 +7,7 @@ from functools import partial
 from inline_topo.audited import Audit, AuditedGateway
 from inline_topo.config import Config, values
 from inline_topo.config import Rule as ConfiguredRule
+from inline_topo.edges.relay import rtpengine
 from inline_topo.errors import ConfigError, KeyRingError
 from inline_topo.gateway import Action, Gateway, Strategy
 from inline_topo.masking.callid import CallIds
@@ -17,14 +18,16 @@ from inline_topo.masking.codecs.kamailio import Kamailio
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.codecs.records import Seal
 from inline_topo.masking.drain import Draining
-from inline_topo.masking.effects import Exchange, Performers
+from inline_topo.masking.effects import Exchange, Performer, Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Hosts, Networks
 from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.marks import CallMarks
+from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
 from inline_topo.masking.policy import Policy, Rule
+from inline_topo.masking.relayed import Relayed
 from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.masking.topos import Stripped, Topos
 from inline_topo.masking.topos_entering import Entering
@@ -59,19 +62,20 @@ def gateway(
     ring: KeyRing | None = None,
     fast: bool = True,
     drain: bool = False,
+    relayed: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
-    AES-SIV is pycryptodome's; `drain`: it opens, and masks no more. KeyRingError where the key ring
-    cannot be used."""
+    AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
+    relay that is configured. KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
     make: Callable[..., Gateway] = Gateway
     if config.audit and not drain and leg is not Leg.INSIDE:
-        make = partial(AuditedGateway, audit(config, sealer))
+        make = partial(AuditedGateway, audit(config, sealer, relayed=relayed))
     return make(
         flows(config, known_hosts, rules),
-        strategy(config, leg, sealer, known_hosts, rules, records, drain=drain),
+        strategy(config, leg, sealer, known_hosts, rules, records, drain=drain, relayed=relayed),
         accept_refused=queue.on_error == "accept",
         on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
         on_corrupt=_ON_CORRUPT[queue.on_corrupt],
@@ -80,12 +84,12 @@ def gateway(
     )
 
 
-def audit(config: Config, codec: Codec) -> Audit:
+def audit(config: Config, codec: Codec, *, relayed: bool = False) -> Audit:
     """What is audited of the messages that leave."""
     enforce = config.audit == "enforce"
     share = 1.0 if enforce else float(config.audit)
     escape = b"!" + config.topoh.callid_prefix.encode() if config.topoh.mask_callid else b""
-    return Audit(scanner(config, codec), share, enforce, escape)
+    return Audit(scanner(config, codec, relayed=relayed), share, enforce, escape)
 
 
 def call_marks(config: Config, ring: KeyRing | None = None) -> CallMarks:
@@ -102,7 +106,20 @@ def performers(config: Config) -> Performers:
     The live edge calls this in each worker (nothing is shared with a process that is forked from
     here), so whatever can be down is opened when it is first used, and tried again.
     """
-    return {Exchange: store(config)} if config.topos.store is not None else {}
+    found: dict[type, Performer] = {}
+    if config.topos.store is not None:
+        found[Exchange] = store(config)
+    if config.media.relay != "none":
+        exchanges = rtpengine.Exchanges(relay(config))
+        found |= {MediaOffer: exchanges, MediaAnswer: exchanges}
+        found[MediaDelete] = rtpengine.Ends(relay(config))
+    return found
+
+
+def relay(config: Config) -> rtpengine.Relay:
+    """The media relay of the configuration."""
+    media = config.media
+    return rtpengine.Relay(media.rtpengine.address, media.timeout, media.interfaces, media.flags)
 
 
 def store(config: Config) -> Store:
@@ -180,13 +197,19 @@ def strategy(
     seal: Seal | None = None,
     *,
     drain: bool = False,
+    relayed: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
-    if seal is None or (leg is Leg.OUTSIDE and config.mode == "topoh"):
-        return tokens(config, leg, codec, hosts, policy, drain=drain)
     ids = _ids(config)
-    by_tokens = tokens(config, leg, ids.opening(codec), hosts, policy, drain=drain)
-    return _topos(config, leg, by_tokens, Shelf(seal), ids)
+    has_records = seal is not None and (leg is not Leg.OUTSIDE or config.mode == "topos")
+    known = ids.opening(codec) if has_records else codec
+    made: Topoh | Topos
+    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain)
+    if seal is not None and has_records:
+        made = _topos(config, leg, by_tokens, Shelf(seal), ids)
+    if relayed and config.media.relay != "none":
+        return Relayed(made, by_tokens, falls_back=config.media.on_error == "accept")
+    return made
 
 
 def tokens(
@@ -268,8 +291,9 @@ def switches(config: Config) -> Switches:
     )
 
 
-def scanner(config: Config, codec: Codec) -> Scanner:
-    """What finds leaks in messages that leave."""
+def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
+    """What finds leaks in messages that leave; `relayed`: the media relay that is configured has seen
+    them."""
     scope = Scope(
         hide=switches(config),
         nat=config.shape == "nat",
@@ -277,6 +301,7 @@ def scanner(config: Config, codec: Codec) -> Scanner:
         redirections=not config.topoh.mask_mode & 1,
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
+        media=relayed and config.media.relay != "none",
         everything=config.profile == "strict",
     )
     known = hosts(config)

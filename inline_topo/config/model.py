@@ -41,6 +41,7 @@ from inline_topo.config.tables import (
     Host,
     Interface,
     Kind,
+    Media,
     Metrics,
     Mtu,
     Network,
@@ -138,6 +139,7 @@ class Config(Table):
         default_factory=dict, validate_default=True
     )
     topos: Topos = Topos()
+    media: Media = Media()
     rule: tuple[Rule, ...] = Field(
         default=(), description="which messages are masked: the first that matches decides"
     )
@@ -159,7 +161,7 @@ class Config(Table):
         if self.public is not None and self.public not in self.own:
             raise _Misfit("own", f"must name the public address {self.public} too")
         if self.profile == "strict":
-            _check_strict(self.queue)
+            _check_strict(self.queue, self.media)
         if self.mode == "topos" and self.topos.store is None:
             raise _Misfit("topos.store", 'needed with mode "topos": where what is removed is kept')
         context = info.context or {}
@@ -178,6 +180,8 @@ class Config(Table):
         for key, text in flawed.items():
             if getattr(self.queue, key) == "accept" and key in self.queue.model_fields_set:
                 warnings.append(f'queue.{key} "accept": {text} in clear')
+        if self.media.relay != "none" and self.media.on_error == "accept":
+            warnings.append('media.on_error "accept": SDP shows the inside while the relay fails')
         if self.queue.fail_open:
             warnings.append("queue.fail_open: while nobody listens, SIP passes in clear")
         if self.profile == "strict" and self.queue.on_tcp == "accept":
@@ -186,11 +190,11 @@ class Config(Table):
 
     def check_live(self) -> None:
         """Raise ConfigError where a live gateway would not keep what the configuration promises."""
-        if self.profile == "strict":
+        if self.profile == "strict" and self.media.relay == "none":
             source = self._sources.get("profile", "configuration")
             raise ConfigError(
-                f'{source}: profile: "strict" needs a media relay when live, which this version has '
-                "not: SDP would show the inside"
+                f'{source}: profile: "strict" needs a media relay when live (media.relay): SDP would '
+                "show the inside"
             )
 
     def to_toml(self) -> str:
@@ -261,13 +265,15 @@ def markdown_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _check_strict(queue: Queue) -> None:
+def _check_strict(queue: Queue, media: Media) -> None:
     reason = 'does not go with profile "strict": what cannot be masked would leave in clear'
     for key in ("on_error", "on_fragment", "on_cut", "on_corrupt"):
         if getattr(queue, key) == "accept":
             raise _Misfit(f"queue.{key}", f'"accept" {reason}')
     if queue.fail_open:
         raise _Misfit("queue.fail_open", reason)
+    if media.on_error == "accept":
+        raise _Misfit("media.on_error", '"accept" does not go with profile "strict"')
 
 
 def _check_codec(topoh: Topoh, *, key_ring_given: bool) -> None:

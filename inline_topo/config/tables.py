@@ -59,6 +59,8 @@ Timeout = Annotated[float, PlainValidator(values.seconds), Kind("seconds")]
 Lifetime = Annotated[
     int, PlainValidator(partial(values.whole, least=1, most=10**9)), Kind("seconds")
 ]
+Endpoint = Annotated[values.Endpoint, PlainValidator(values.endpoint), Kind("address and port")]
+InterfaceName = Annotated[str, AfterValidator(values.token), Kind("name")]
 ContactHost = Annotated[str, PlainValidator(values.contact_host), Kind("host, or host and port")]
 Bit = Annotated[int, PlainValidator(values.bit), Kind("`0`, `1`")]
 Interface = Annotated[str, AfterValidator(values.interface), Kind("interface")]
@@ -290,6 +292,33 @@ class Topos(Table):
     methods_nocontact: tuple[Method, ...] = Field(
         default=("BYE", "CANCEL", "PRACK"),
         description="methods whose messages leave without their Contact",
+    )
+
+
+class Media(Table):
+    """[media]: who takes the media of calls over, so that SDP does not show where a party is."""
+
+    relay: Literal["none", "rtpengine"] = Field(
+        default="none",
+        description="none: media goes between the parties, and SDP shows where they are",
+    )
+    rtpengine: Endpoint = Field(
+        default=values.Endpoint("127.0.0.1:2223"),
+        description="where rtpengine listens for its ng protocol over UDP (`listen-ng`)",
+    )
+    timeout: Timeout = Field(
+        default=1.0, description="how long a message waits for the relay's answer"
+    )
+    on_error: Literal["drop", "accept"] = Field(
+        default="drop",
+        description="a message whose relay fails; accept: it goes on with the SDP that it has",
+    )
+    interfaces: Annotated[tuple[InterfaceName, ...], AfterValidator(values.none_or_two)] = Field(
+        default=(),
+        description="rtpengine's names for its interfaces to the inside and to the outside, if it has two",
+    )
+    flags: tuple[InterfaceName, ...] = Field(
+        default=(), description="more flags of rtpengine for each offer and answer"
     )
 
 

@@ -142,6 +142,35 @@ def queue_numbers(value: object) -> str:
     )
 
 
+class Endpoint(str):
+    """Where a program listens: address (IPv6 in brackets) and port."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """What a socket connects to."""
+        host, _, number = self.rpartition(":")
+        return host.strip("[]"), int(number)
+
+
+def endpoint(value: object) -> Endpoint:
+    host, _, number = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
+    try:
+        known = ip_address(bare)
+        if (known.version == 6) == (bare != host) and re.fullmatch(r"[0-9]{1,5}", number):
+            port(int(number))
+            return Endpoint(f"[{known}]:{number}" if known.version == 6 else f"{known}:{number}")
+    except ValueError:
+        pass
+    raise ValueError(f"{show(value)} is not an IP address and a port, as in 127.0.0.1:2223")
+
+
+def none_or_two(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) in (0, 2):
+        return value
+    raise ValueError("needs two names, or none")
+
+
 class StoreUrl(str):
     """Where a dialog store is; may hold a password."""
 

@@ -23,6 +23,7 @@ from inline_topo.gateway import OUTCOMES, Ask
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.masking.marks import CallMarks
+from inline_topo.masking.media import MediaDelete
 from inline_topo.report.texts import endpoint_text, printable, seconds
 from inline_topo.sip import peek
 from inline_topo.wire import fragments, ip
@@ -100,7 +101,7 @@ class Tracer:
         self.trace = Trace(self._calls[0])
         if config.audit != "enforce":
             config = config.model_copy(update={"audit": 1.0})
-        self._gateway = assemble.gateway(config)
+        self._gateway = assemble.gateway(config, relayed=True)
         codec = assemble.codec(config)
         self._reveal = codec.reveal
         self._scan = assemble.scanner(config, codec).scan
@@ -158,6 +159,8 @@ class Tracer:
             step.source, step.destination = _ends(datagram.endpoints)
         step.reason = "; ".join(map(printable, _comments(packet)))
         answer = self._gateway.handle(network, time / 1e9)
+        if isinstance(answer, Ask) and isinstance(answer.effect, MediaDelete):
+            answer = answer.resume(None)
         if isinstance(answer, Ask):
             step.outcome = NOT_JUDGED
             return step

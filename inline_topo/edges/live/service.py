@@ -6,6 +6,7 @@ from functools import partial
 
 from inline_topo import assemble
 from inline_topo.config import Config
+from inline_topo.edges.relay import rtpengine
 
 from . import tally
 from .port import Queue
@@ -53,7 +54,12 @@ def _job(config: Config, mode: Mode) -> Job:
     if config.topos.store is not None:
         for warning in assemble.store(config).check():
             log.warning(warning)
-    gateway = assemble.gateway(config, drain=mode is Mode.DRAIN)
+    if config.media.relay != "none":
+        for warning in rtpengine.check(assemble.relay(config)):
+            log.warning(warning)
+    # A dry run sends the SDP that came, so the relay must not hear of it.
+    is_relayed = mode is not Mode.DRY_RUN
+    gateway = assemble.gateway(config, drain=mode is Mode.DRAIN, relayed=is_relayed)
     queue = config.queue
     return Job(
         gateway,
