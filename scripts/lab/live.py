@@ -99,6 +99,15 @@ class Lab:
                 raise LabError(f"{name}: sipp ended with {code} ({self.net.folder}): {said}")
         self._calls.clear()
 
+    def dismiss(self) -> None:
+        """Wait for all parties, whatever became of their calls."""
+        for program, _ in self._calls:
+            try:
+                program.wait(CALL_TIME + 5)
+            except subprocess.TimeoutExpired:
+                stop(program)
+        self._calls.clear()
+
     def finish(self, path: Path) -> None:
         """End the capture and put it at `path`, as pcapng if it is called so."""
         if self._dump is None:

@@ -149,6 +149,10 @@ class Party:
     def pause(self, milliseconds: int) -> None:
         self._step(f'<pause milliseconds="{milliseconds}"/>')
 
+    def linger(self, milliseconds: int) -> None:
+        """When all is said, answer for so long what is asked again."""
+        self._step(f'<timewait milliseconds="{milliseconds}"/>')
+
     def xml(self) -> str:
         used = ",".join(self._names)
         steps = [*self._steps, f'<Reference variables="{used}"/>'] if used else self._steps

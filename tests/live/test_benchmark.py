@@ -1,4 +1,4 @@
-"""The benchmark of the live gateway runs, and measures what it says."""
+"""The benchmarks of the live gateway run, and measure what they say."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.live.running import INLINE_TOPO
 pytestmark = [
     pytest.mark.root,
     pytest.mark.full,
-    pytest.mark.needs("ip", "iptables", "kamailio", "sipp"),
+    pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "redis-server"),
 ]
 
 SCRIPT = Path(__file__).parents[2] / "scripts/live_benchmark.py"
@@ -24,3 +24,14 @@ def test_every_kind_is_measured_and_hiding_costs_something() -> None:
     costs = report["us_per_call"]
     assert list(costs) == ["plain", "topoh", "gateway", "reinjecting"]
     assert 0 < costs["plain"] < costs["reinjecting"] < costs["gateway"]
+
+
+def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
+    script = SCRIPT.with_name("topos_benchmark.py")
+    command = [*INLINE_TOPO[:3], str(script), "--json", "--calls", "400"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    costs = report["us_per_call"]
+    assert list(costs) == ["plain", "kamailio-topos", "memory", "sqlite", "redis"]
+    assert all(costs["plain"] < cost for kind, cost in costs.items() if kind != "plain")
+    assert [report["calls_failed"][kind] for kind in ("memory", "sqlite", "redis")] == [0, 0, 0]

@@ -1,0 +1,109 @@
+"""What calls cost a server's machine, and how many of them fail: one proxy between two phones, and
+whatever runs beside it in its network namespace.
+
+The cost is the running time of all threads in that namespace, as the scheduler counts it. Compare
+figures of one run with each other, not with those of another machine.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from inline_topo.masking.codecs.keyring import KeyRing
+from lab import calls
+from lab.live import CALL_TIME, Lab
+from lab.net import Net
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("env", f"PYTHONPATH={ROOT}", sys.executable)
+RUN = ("-m", "inline_topo", "run", "-c", "gw.toml")
+TOOLS = ("ip", "iptables", "kamailio", "sipp")
+SERVER = "srv"
+CONFIG = f"""\
+shape = "host"
+inside = ["{calls.PROXY}"]
+own = ["{calls.PROXY}", "server.com"]
+"""
+LINGER = 4000  # milliseconds: a BYE is sent again after 0.5, 1.5 and 3.5 seconds
+
+
+class Kind(NamedTuple):
+    """What is measured: the proxy's switches (see kamailio.cfg), and what is started before it."""
+
+    defines: Mapping[str, str]
+    prepare: Callable[[Net], None] = lambda net: None
+
+
+class Cost(NamedTuple):
+    """Microseconds of CPU per call, and how many calls failed."""
+
+    us_per_call: float
+    failed: int
+
+
+def start_gateway(net: Net, more: str = "", script: tuple[str, ...] = RUN) -> None:
+    """Start the gateway on the server's host; `more` follows the configuration's first keys.
+    `script`: what is run in its place."""
+    folder = ("env", "-C", str(net.folder))
+    (net.folder / "gw.toml").write_text(f'{CONFIG}{more}\n[topoh]\nmask_key_file = "mask.key"\n')
+    KeyRing.generate().save(net.folder / "mask.key")
+    net.run(SERVER, *folder, *OURS, "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
+    net.start(SERVER, "gw.log", *OURS, *script)
+    net.await_text("gw.log", "ready")
+
+
+def start_redis(net: Net, port: int = 6379) -> None:
+    """Start a Redis on the server's host, as Debian's, but that it never writes a snapshot."""
+    net.start(
+        SERVER, "redis.log", "redis-server", "--port", str(port), "--bind", "127.0.0.1",
+        "--dir", str(net.folder), "--save", "",
+    )  # fmt: skip
+    net.await_text("redis.log", "eady to accept connections")
+
+
+def measure(kind: Kind, count: int, rate: int) -> Cost:
+    """The cost of `count` calls at `rate` a second, after a second's calls that are not counted."""
+    with tempfile.TemporaryDirectory() as name, Net(Path(name)) as net:
+        lab = Lab(net, topoh=False)
+        for host, address in ((SERVER, calls.PROXY), ("alice", calls.ALICE), ("bob", calls.BOB)):
+            net.host(host, address)
+        kind.prepare(net)
+        bob = f'"sip:bob@{calls.BOB}:5060"'
+        lab.proxy(SERVER, f"{calls.PROXY}:5060", defines={"BOB": bob, **kind.defines})
+        _call(lab, rate, rate)  # caches, pools, connections
+        before = running_time(net)
+        failed = _call(lab, count, rate)
+        return Cost((running_time(net) - before) / count / 1000, failed)
+
+
+def _call(lab: Lab, count: int, rate: int) -> int:
+    """Make calls; how many of them failed for the caller."""
+    more = ("-m", str(count), "-l", "5000")
+    # What comes again, or late, is no failure of the callee's: the caller counts.
+    patient = ("-default_behaviors", "all,-abortunexp")
+    bob = calls.answering_bob()
+    bob.linger(LINGER)
+    lab.party("bob", calls.BOB, bob, more=(*more, *patient))
+    caller = lab.party(
+        "alice", calls.ALICE, calls.calling_alice(), via=calls.PROXY, more=(*more, "-r", str(rate))
+    )
+    caller.program.wait(CALL_TIME + 5)
+    said = (lab.net.folder / f"{caller.log}.out").read_text(errors="replace")
+    succeeded = int(re.findall(r"Successful call +\| +\d+ +\| +(\d+)", said)[-1])
+    lab.dismiss()
+    return count - succeeded
+
+
+def running_time(net: Net) -> int:
+    """Nanoseconds that all threads of the server's namespace have run."""
+    listed = subprocess.run(
+        ["ip", "netns", "pids", net.name_of(SERVER)], capture_output=True, text=True, check=True
+    ).stdout
+    files = [
+        file for pid in listed.split() for file in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    ]
+    return sum(int(file.read_text().split()[0]) for file in files)
