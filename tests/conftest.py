@@ -27,6 +27,7 @@ DEBIAN_PACKAGES = {
     "redis-cli": "redis-tools",
     "redis-sentinel": "redis-sentinel",
     "redis-server": "redis-server",
+    "rtpengine": "rtpengine-daemon",
     "sipp": "sip-tester",
     "systemd-analyze": "systemd",
     "tcpdump": "tcpdump",
