@@ -13,7 +13,7 @@ from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
 from inline_topo.masking.topos_lines import cut
 from inline_topo.masking.topos_lost import Lost
 from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
-from inline_topo.masking.uris import MASKED, replace_uri
+from inline_topo.masking.uris import IRREVERSIBLE, MASKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
@@ -85,6 +85,7 @@ class Leaving:
             known = yield from self._routes_of_dialog(message, now, dialog, texts)
             replaced, targets = self._replace(message, flow, dialog, known, has_routes=bool(texts))
             edits += replaced
+            edits += self._beside(message, flow)
             saves += self._entries(message, dialog, targets)
             target = targets[0] if len(targets) == 1 else None
         if message.is_request and message.method != b"ACK":
@@ -107,7 +108,8 @@ class Leaving:
         known = tuple(unpack(next(iter(found.values()))))
         replaced, targets = self._replace(message, flow, dialog, known, has_routes=True)
         yield from self._shelf.save(now, self._entries(message, dialog, targets))
-        return [edit for edit in edits if edit.field != names.CONTACT] + replaced
+        kept = [e for e in edits if e.field != names.CONTACT or e.action in IRREVERSIBLE]
+        return kept + replaced
 
     def _note_that_nothing_is_lost(self, message: Message, dialog: Dialog) -> None:
         """So that nobody asks the store when the response comes."""
@@ -213,6 +215,12 @@ class Leaving:
             )
             targets.append(target)
         return edits, targets
+
+    def _beside(self, message: Message, flow: Flow) -> list[Edit]:
+        """What stands before and after the URIs of the Contacts."""
+        data, swap = message.data, self._tokens.carriers.swap_beside
+        entries = values.split(data, message.fields[names.CONTACT])
+        return [edit for entry in entries for edit in swap(data, entry, flow, names.CONTACT)]
 
     def _entries(self, message: Message, dialog: Dialog, targets: list[Target]) -> list[Entry]:
         """What to keep of Contacts that leave."""
