@@ -23,3 +23,9 @@ class CaptureError(InlineTopoError):
 
 class RulesError(InlineTopoError):
     """Firewall rules that cannot be read or changed; says which program said what."""
+
+
+class LeakError(InlineTopoError):
+    """A capture for sharing that shows a name of the original; names the packet and what shows."""
+
+    exit_code = 1

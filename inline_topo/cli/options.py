@@ -36,34 +36,48 @@ class Given:
         said = self.path or self.sets or self.inside
         return not said and not any(name.startswith(PREFIX) for name in os.environ)
 
-    def load(self, *, key_ring_given: bool = False) -> "Config":
-        """The configuration, its warnings said; ConfigError as `inline_topo.config.load`."""
+    def load(self, *, key_ring_given: bool = False, profile: str = "") -> "Config":
+        """The configuration, its warnings said; ConfigError as `inline_topo.config.load`. `profile`:
+        the one where none is said."""
         from inline_topo.config import load
 
-        config = load(
-            self.path,
-            env=os.environ,
-            sets=self.sets,
-            overrides={"inside": self.inside} if self.inside else {},
-            key_ring_given=key_ring_given,
-        )
+        def read(more: dict[str, object]) -> "Config":
+            inside: dict[str, object] = {"inside": self.inside} if self.inside else {}
+            return load(
+                self.path,
+                env=os.environ,
+                sets=self.sets,
+                overrides=inside | more,
+                key_ring_given=key_ring_given,
+            )
+
+        config = read({})
+        if profile and "profile" not in config.model_fields_set:
+            config = read({"profile": profile})
         for warning in config.warnings():
             say(f"warning: {warning}")
         return config
 
-    def load_with_ring(self, leg: str) -> "tuple[Config, KeyRing | None]":
+    def load_with_ring(
+        self, leg: str, *, for_sharing: bool = False
+    ) -> "tuple[Config, KeyRing | None]":
         """The configuration for a replay; without a file that names a key, with a key ring made for
-        this run. ConfigError where the leg has nothing to open without the right key."""
+        this run. `for_sharing`: profile strict where none is said, and nobody will open anything.
+        ConfigError where the leg has nothing to open without the right key."""
         from inline_topo.masking.codecs.keyring import KeyRing
 
-        config = self.load(key_ring_given=self.path is None)
+        profile = "strict" if for_sharing else ""
+        config = self.load(key_ring_given=self.path is None, profile=profile)
         if config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None:
             return config, None
         if leg == "inside":
             raise ConfigError(
                 "topoh.mask_key_file: --leg inside needs the key that masked (-c, --set)"
             )
-        say("a key made for this run masks: no other run opens it (-c or --set name a key ring)")
+        if not for_sharing:
+            say(
+                "a key made for this run masks: no other run opens it (-c or --set name a key ring)"
+            )
         return config, KeyRing.generate()
 
     def load_to_read(self) -> "tuple[Config, Codec]":

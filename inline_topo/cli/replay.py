@@ -1,8 +1,10 @@
 """`replay`: a capture through the rewriter."""
 
+from pathlib import Path
+
 import click
 
-from inline_topo.cli.options import Given, config_options, say
+from inline_topo.cli.options import FILE, Given, config_options, say
 
 
 @click.command()
@@ -19,6 +21,27 @@ from inline_topo.cli.options import Given, config_options, say
     help="gateway: each packet as live; outside, inside: what that side would have seen.",
 )
 @click.option("--only-outside", is_flag=True, help="Leave out packets between insiders.")
+@click.option(
+    "--anonymise",
+    is_flag=True,
+    help="Make a capture fit for sharing: only what the outside would see (--leg outside "
+    "--only-outside; profile strict where none is said), names and addresses replaced, payloads "
+    "dropped. Exits with 1, and writes nothing, where a name of the original shows in the result.",
+)
+@click.option(
+    "--payloads",
+    type=click.Choice(["drop", "zero"]),
+    default="drop",
+    show_default=True,
+    help="--anonymise: what is no SIP, and bodies of unknown type: cut off, or zeros.",
+)
+@click.option(
+    "--pseudonym-key",
+    type=FILE,
+    metavar="FILE",
+    help="--anonymise: a key ring (keygen) by which names have the same pseudonyms in each run.",
+)
+@click.option("--rebase-time", is_flag=True, help="--anonymise: the first packet is at time 0.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where a packet was refused.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object.")
 def replay(
@@ -27,6 +50,10 @@ def replay(
     target: str,
     leg: str,
     only_outside: bool,
+    anonymise: bool,
+    payloads: str,
+    pseudonym_key: Path | None,
+    rebase_time: bool,
     strict: bool,
     as_json: bool,
 ) -> int:
@@ -36,6 +63,18 @@ def replay(
     configuration --inside is enough: a key is then made for this run, and no other run opens what
     it masks. Exits with 0; with --strict with 1 where a packet was refused (left out of the output).
     """
+    if anonymise:
+        from inline_topo.cli.sharing import Wanted, share
+
+        if leg == "inside":
+            raise click.UsageError(
+                "--anonymise shows the outside: --leg inside does not go with it"
+            )
+        wanted = Wanted(payloads == "zero", pseudonym_key, rebase_time)
+        return share(given, source, target, wanted, strict=strict, as_json=as_json)
+    if pseudonym_key or rebase_time or payloads != "drop":
+        raise click.UsageError("--payloads, --pseudonym-key and --rebase-time go with --anonymise")
+
     import json
     from functools import partial
 

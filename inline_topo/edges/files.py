@@ -103,6 +103,11 @@ class Sink:
         self._temporary = temporary
         return os.fdopen(descriptor, "wb", buffering=_BUFFER)
 
+    @property
+    def path(self) -> str:
+        """Where what is written can be read again before it has its name; empty: nowhere."""
+        return self._temporary
+
     def write(self, data: bytes) -> None:
         try:
             self._file.write(data)

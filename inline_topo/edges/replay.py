@@ -8,10 +8,10 @@ fragment by fragment: it decides what may pass unread.
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from inline_topo.errors import CaptureError
-from inline_topo.gateway import Action, Ask, Gateway, Verdict
+from inline_topo.gateway import Action, Ask, Verdict
 from inline_topo.wire import fragments
 from inline_topo.wire.ip import MAX_PACKET
 from inline_topo.wire.link import network_packet, path, replace
@@ -30,6 +30,13 @@ _NO_MESSAGE = frozenset(
         *("fragment", "cut", "inside", "transit"),
     }
 )
+
+
+class Judge(Protocol):
+    """What a replay needs of a gateway."""
+
+    def handle(self, packet: bytes, now: float) -> Verdict | Ask:
+        """As Gateway.handle."""
 
 
 @dataclass
@@ -96,7 +103,7 @@ class ReplayReport:
 def replay(
     capture: Capture,
     writer: Writer,
-    gateway: Gateway,
+    gateway: Judge,
     *,
     only_outside: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -156,7 +163,7 @@ class _Replay:
         self,
         name: str,
         writer: Writer,
-        gateway: Gateway,
+        gateway: Judge,
         only_outside: bool,
         perform: Callable[[Any], Any] | None,
         mtu: int,

@@ -1,0 +1,1 @@
+"""A capture fit for sharing: names and addresses become pseudonyms, payloads go, and a search proves it."""
