@@ -6,8 +6,12 @@ message carries: RFC 3261 section 13.2.1, RFC 3262 section 5, RFC 3311 section 5
 told to the relay by the final response to BYE, or to the INVITE that was to begin it (that to a
 cancelled one, too). Nobody waits for it.
 
+A call may pass more than once in the same direction, through a server outside that sends it back (a
+spiral). It is known by its offer, which is the relay's then (forks have the same); the outside address
+tells its later passes from the first.
+
 What must be known of an INVITE for the messages after it is remembered by the process, not
-kept. A gateway that did not see it takes a description in its responses for an answer, and for an
+kept. One that did not see it takes a description in its responses for an answer, and for an
 offer where the relay knows of no call; and it leaves it to the relay to find out that a call failed
 (rtpengine's `timeout`).
 """
@@ -19,6 +23,7 @@ from inline_topo.masking.bodies.walk import find_session
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hosts import address_text
 from inline_topo.masking.media import (
     INSIDE,
     OUTSIDE,
@@ -61,6 +66,13 @@ class _Invite(NamedTuple):
     begins: bool
 
 
+class _Pass(NamedTuple):
+    """Where an INVITE came from or went to outside, and the hash of its offer."""
+
+    place: bytes
+    offer: int
+
+
 class _Known(NamedTuple):
     session: bytes
     until: float
@@ -79,6 +91,11 @@ class Relayed:
         self._falls_back = falls_back
         # By Call-ID, and the party that sends it.
         self._invites: Cache[tuple[bytes, bytes], _Invite] = Cache(
+            _REMEMBERED_INVITES, _LONGEST_NAME
+        )
+        # By Call-ID and who begins: place and offer of the first pass; the places of later ones.
+        self._first: Cache[tuple[bytes, bytes], _Pass] = Cache(_REMEMBERED_INVITES, _LONGEST_NAME)
+        self._later: Cache[tuple[bytes, bytes, bytes], bool] = Cache(
             _REMEMBERED_INVITES, _LONGEST_NAME
         )
         # By what was asked, CSeq and status: the repetition of an answer says nothing new, but a 200
@@ -116,18 +133,21 @@ class Relayed:
 
     def _exchange(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         dialog = self._dialog(message, flow)
-        sender, receiver = _parties(dialog, flow)
         span = find_session(message)
+        session = message.data[slice(*span)] if span else b""
+        begins = message.method == b"INVITE" and not tag_of(message, names.TO)
+        if begins:
+            self._note_pass(dialog, flow, session)
+        sender, receiver = self._parties(dialog, flow)
         key = dialog.call_id, sender if message.is_request else receiver
         if message.method == b"INVITE":
-            made = _Invite(_number(dialog), span is not None, not tag_of(message, names.TO))
+            made = _Invite(_number(dialog), span is not None, begins)
             self._invites.remember(key, made, sum(map(len, key)))
         if span is None:
             return self._strategy.edits(message, flow, now)
         invite = self._invites.get(key)
         if invite and dialog.method == b"INVITE" and invite.number != _number(dialog):
             invite = None
-        session = message.data[slice(*span)]
         branch = self._branch(message, flow)
         leaves = flow.direction is Direction.EGRESS
         offer = MediaOffer(dialog.call_id, branch, sender, receiver, session, leaves)
@@ -174,7 +194,7 @@ class Relayed:
     def _end_of_invite(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         """A call does not end with a re-INVITE that fails, nor other branches with one of them."""
         dialog = self._dialog(message, flow)
-        _, requester = _parties(dialog, flow)
+        _, requester = self._parties(dialog, flow)
         invite = self._invites.get((dialog.call_id, requester))
         if not invite or not invite.begins or invite.number != _number(dialog):
             return self._strategy.edits(message, flow, now)
@@ -183,7 +203,7 @@ class Relayed:
 
     def _end_of_call(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         dialog = self._dialog(message, flow)
-        sender, requester = _parties(dialog, flow)
+        sender, requester = self._parties(dialog, flow)
         return self._tell(message, flow, now, MediaDelete(dialog.call_id, b"", requester, sender))
 
     def _tell(self, message: Message, flow: Flow, now: float, effect: MediaDelete) -> Need:
@@ -196,19 +216,33 @@ class Relayed:
         call_id = self._tokens.clear_call_id(message, flow) if enters else None
         return dialog_of(message, flow.direction, call_id)
 
+    def _note_pass(self, dialog: Dialog, flow: Flow, session: bytes) -> None:
+        """Take note of where an INVITE passes that begins a dialog."""
+        key = dialog.call_id, self._parties(dialog, flow, plain=True)[0]
+        this, length = _Pass(flow.outside, hash(session)), sum(map(len, key))
+        first = self._first.get(key)
+        if first is None:
+            self._first.remember(key, this, length)
+        elif first.place != this.place and first.offer != this.offer:
+            self._later.remember((*key, this.place), True, length)
+
+    def _parties(self, dialog: Dialog, flow: Flow, *, plain: bool = False) -> tuple[bytes, bytes]:
+        """Sender and receiver of a message; empty where one has no tag yet."""
+        inside = INSIDE + dialog.local if dialog.local else b""
+        outside = OUTSIDE + dialog.remote if dialog.remote else b""
+        if not plain and any(
+            (dialog.call_id, party, flow.outside) in self._later for party in (inside, outside)
+        ):
+            place = b"@" + address_text(flow.outside)
+            inside, outside = inside and inside + place, outside and outside + place
+        return (inside, outside) if flow.direction is Direction.EGRESS else (outside, inside)
+
     def _branch(self, message: Message, flow: Flow) -> bytes:
         """The transaction by its topmost Via, as the inside has it; the same in all responses."""
         topmost = topmost_of(message)
         if flow.direction is Direction.INGRESS and not message.is_request:
             topmost = self._tokens.clear_via1(topmost)
         return transaction_of(topmost)
-
-
-def _parties(dialog: Dialog, flow: Flow) -> tuple[bytes, bytes]:
-    """Sender and receiver of a message; empty where one has no tag yet."""
-    inside = INSIDE + dialog.local if dialog.local else b""
-    outside = OUTSIDE + dialog.remote if dialog.remote else b""
-    return (inside, outside) if flow.direction is Direction.EGRESS else (outside, inside)
 
 
 def _number(dialog: Dialog) -> bytes:

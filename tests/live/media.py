@@ -8,7 +8,6 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from lab.net import Net
 from lab.site import Site
 from tests.live.running import PATIENCE
 
@@ -19,7 +18,8 @@ _INTERVAL = 0.005  # seconds between two packets
 
 
 class RtpEngine:
-    """An rtpengine in a host, without its kernel module. `interfaces` as its option has them."""
+    """An rtpengine in a host, without its kernel module. `interfaces` as its option has them: one
+    without a name, or some with."""
 
     def __init__(self, site: Site, host: str, *interfaces: str) -> None:
         self._site = site
@@ -95,7 +95,7 @@ class Sip:
 class Phone:
     """A party of one call. It sends its requests to `target`, and its answers to where they came from."""
 
-    site: Net
+    site: Site
     host: str
     address: str
     user: str
@@ -106,7 +106,6 @@ class Phone:
     heard: list[Sip] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        assert isinstance(self.site, Site)
         self.sip = self.site.udp(self.host, self.address, self.port)
         self.rtp = self.site.udp(self.host, self.address, RTP_PORT)
         self.cseq = 0

@@ -36,7 +36,11 @@ HOME = "198.51.100.7"
 
 
 class LiveLab(Lab):
-    """Starts a gateway on the host of the protected proxy; in shape nat on the router's."""
+    """Starts a gateway on the host of the protected proxy; in shape nat on the router's. `keys` and
+    `tables` are more of its configuration."""
+
+    keys: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     def __init__(self, net: Net, kind: str) -> None:
         super().__init__(net, topoh=False)
@@ -59,11 +63,13 @@ class LiveLab(Lab):
     def _protect(self, host: str, shape: str) -> None:
         own = self._index["own"]
         lines = [f'shape = "{shape}"', f"inside = {self._index['inside']}", f"own = {own}"]
+        lines += self.keys
         if shape == "nat":
             lines.append(f'public = "{self._index["public"]}"')
         lines += ["[topoh]", 'mask_key_file = "mask.key"']
         if self._index.get("topoh", {}).get("mask_callid"):
             lines.append("mask_callid = true")
+        lines += self.tables
         self.gateway = Running(self.net, "\n".join(lines), host=host)
 
 
