@@ -7,7 +7,7 @@ Ask of it; the edge has the effect performed and resumes with its result.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from inline_topo.edits import Edit
 
@@ -45,7 +45,8 @@ class Performer(Protocol):
     and is run in their midst.
 
     It is made in the process that uses it. Else than where `is_immediate`, one thread of its own
-    calls `perform` and, at the end, `close`; it is not the one that made it.
+    calls `perform` and, at the end, `close`; it is not the one that made it, which calls `attempt`
+    where there is one (see Prompt), and `close` where nothing was performed.
     """
 
     outcome: str
@@ -60,6 +61,18 @@ class Performer(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """A performer that is not immediate, but can be for many an effect."""
+
+    def attempt(self, effect: Any) -> Any | None:
+        """The result of an effect, in the midst of the packet path; None where it would hold up all
+        others for longer than a packet may, so that `perform` has to do it. Never raises.
+
+        May be called while the other thread is in `perform`.
+        """
 
 
 KINDS = ("store", "relay")

@@ -4,7 +4,7 @@ What was answered without a failure is in the file's write-ahead log. That survi
 every process (kill -9). What a power loss leaves depends on `synchronous`:
 
 - `normal` (default): the log is brought to the disk by checkpoints, every clean_interval of traffic
-  or 4 MiB of log. A power loss takes what was written since the last one, never half a record.
+  or some 4 MiB of log. A power loss takes what was written since the last one, never half a record.
 - `full`: the log is on the disk before the answer. A power loss takes nothing, if the disk does as
   it says; each batch waits for the disk.
 
@@ -14,10 +14,14 @@ refreshes it; nothing is removed in the interval after a jump (`clean.Cleaner`).
 back lets records live longer, by the jump.
 
 The file must be on a local disk: write-ahead logs need shared memory.
+
+With `normal`, exchanges are done in place, in the packet path's own midst, as nothing there waits for
+the disk: to hand one to a thread costs several times as much. What does wait for it (checkpoints, and
+the first write after one), and all in times of trouble (a lock, an error, a slow disk), is the thread's.
 """
 
-import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 
@@ -27,21 +31,12 @@ from inline_topo.stores import sqlite_file
 from inline_topo.stores.base import Answer, Stored, StoreError, failed
 from inline_topo.stores.clean import Cleaner
 from inline_topo.stores.health import Health
+from inline_topo.stores.pace import BUSY, Pace
+from inline_topo.stores.sqlite_records import CLEAN, Records, load_alone
 
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that may be gone the next time
-_AT_ONCE = 500  # expired records removed in one transaction, so that no batch waits long
-
-_SAVE = """
-INSERT INTO record (key, value, born, expires) VALUES (?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET
-    value = excluded.value,
-    born = iif(expires <= excluded.born, excluded.born, born),
-    expires = max(expires, excluded.expires)
-"""
-_LOAD = "SELECT value FROM record WHERE key = ? AND expires > ?"
-_CLEAN = f"""
-DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE expires <= ? LIMIT {_AT_ONCE})
-"""
+_IN_PLACE = 256  # exchanges that save, between two that the thread has: some 4 MiB of log
+_TROUBLE = sqlite3.Error, OSError, ConfigError
 
 
 class SqliteStore:
@@ -59,21 +54,45 @@ class SqliteStore:
         self._options = sqlite_file.options(url)
         self._path = self._options.path
         self.patience = self._timeout = timeout
+        self._clean_interval = clean_interval
         self._cleaner = Cleaner(clean_interval)
         self._health = Health(f"sqlite:///{self._path}")
-        self._connection: sqlite3.Connection | None = None
-        self._owner: tuple[int, int, int] | None = None  # process, and the file's device and inode
+        self._records = Records(self._options, timeout, checkpoints=True)
+        self._here = Records(self._options, BUSY, checkpoints=False)
+        self._pace = Pace()
+        self._left = _IN_PLACE
+        self._due_at = 0.0
+
+    def attempt(self, effect: Exchange) -> Answer | None:
+        """See `masking.effects.Prompt`."""
+        if self._health.is_failing or not self._pace.is_quick():
+            return None
+        began = time.monotonic()
+        if effect.save:
+            if self._options.synchronous == "full" or not self._left or began >= self._due_at:
+                self._left = 0  # and none more until the thread has made its checkpoint
+                return None
+            self._left -= 1
+        try:
+            [answer] = self._here.exchange([effect])
+        except _TROUBLE:
+            self._here.close()
+            self._pace.rest()
+            return None
+        self._pace.took(time.monotonic() - began)
+        return answer
 
     def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
         """See `base.Store`."""
         if not effects:
             return []
         saving = any(effect.save for effect in effects)
+        answers: list[Answer]
         try:
-            answers = self._save(effects) if saving else self._only_load(effects)
-        except (sqlite3.Error, OSError, ConfigError) as error:
+            answers = self._save(effects) if saving else [*self._records.exchange(effects)]
+        except _TROUBLE as error:
             reason = _reason(error)
-            self.close()
+            self._records.close()
             answers = failed(reason, effects)
             if saving:
                 self._load_what_still_goes(effects, answers)
@@ -82,70 +101,28 @@ class SqliteStore:
             return answers
         self._health.worked(saving=saving)
         if self._health.is_failing:
-            self.close()  # it may have been opened where only reading was allowed
+            self._records.close()  # it may have been opened where only reading was allowed
         return answers
 
     def _save(self, effects: Sequence[Exchange]) -> list[Answer]:
-        """All of a batch in one transaction."""
-        connection = self._open()
-        run = connection.execute
-        run("BEGIN IMMEDIATE")
-        answers: list[Answer] = []
-        for effect in effects:
-            now = effect.now
-            for key, value, lifetime in effect.save:
-                run(_SAVE, (key, value, now, now + lifetime))
-            answers.append(_load(connection, effect))
         is_due = self._cleaner.is_due(effects[-1].now)
-        if is_due:
-            run(_CLEAN, (effects[-1].now,))
-        run("COMMIT")
-        if is_due:
-            with suppress(sqlite3.Error):  # what is due stays due; the answer stands
-                run("PRAGMA wal_checkpoint(PASSIVE)")
-        return answers
-
-    def _only_load(self, effects: Sequence[Exchange]) -> list[Answer]:
-        connection = self._open()
-        return [_load(connection, effect) for effect in effects]
+        if is_due or not self._left:
+            self._records.checkpoint()
+        found = self._records.exchange(effects, clean=is_due)
+        self._left, self._due_at = _IN_PLACE, time.monotonic() + self._clean_interval
+        return [*found]
 
     def _load_what_still_goes(self, effects: Sequence[Exchange], answers: list[Answer]) -> None:
         """Where writing fails (a full disk, a lock), dialogs that are known go on."""
-        with (
-            suppress(sqlite3.Error, OSError, ConfigError),
-            closing(sqlite_file.open_file(self._options, 0, make=False)) as connection,
-        ):
+        with suppress(*_TROUBLE):
             for number, effect in enumerate(effects):
                 if not effect.save:
-                    answers[number] = _load(connection, effect)
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection of this process to the file that has the name now."""
-        if self._connection is not None:
-            if self._owner == self._identity():
-                return self._connection
-            self.close()
-        self._connection = sqlite_file.open_file(self._options, self._timeout)
-        self._owner = self._identity()
-        return self._connection
-
-    def _identity(self) -> tuple[int, int, int] | None:
-        try:
-            stat = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        return os.getpid(), stat.st_dev, stat.st_ino
+                    answers[number] = load_alone(self._options, effect)
 
     def close(self) -> None:
         """Let go of the file."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._owner is None or self._owner[0] == os.getpid():
-            with suppress(sqlite3.Error):
-                connection.close()
-        else:
-            _inherited.append(connection)
+        self._records.close()
+        self._here.close()
 
     def check(self) -> list[str]:
         """See `base.Store`."""
@@ -173,23 +150,11 @@ class SqliteStore:
         try:
             with closing(sqlite_file.open_file(self._options, self._timeout, make=False)) as file:
                 removed = 0
-                while count := file.execute(_CLEAN, (now,)).rowcount:
+                while count := file.execute(CLEAN, (now,)).rowcount:
                     removed += count
                 return removed
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"store {self._path}: {_reason(error)}") from None
-
-
-_inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process: to close one here could take the log from under that process."""
-
-
-def _load(connection: sqlite3.Connection, effect: Exchange) -> dict[bytes, bytes]:
-    found = {}
-    for key in effect.load:
-        if (row := connection.execute(_LOAD, (key, effect.now)).fetchone()) is not None:
-            found[key] = row[0]
-    return found
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from inline_topo.masking.effects import Prompt
 from tests.stores.conftest import Bench
 
 KEYS = st.sampled_from([b"", b"a", b"b", b"c\0"])
@@ -42,6 +43,20 @@ class _Machine(RuleBasedStateMachine):
             expected.append({key: self.alive()[key][0] for key in loads if key in self.alive()})
         effects = [self.bench.exchange(*saves, load=tuple(loads)) for saves, loads in batch]
         assert self.bench.store.perform(effects) == expected
+
+    @precondition(lambda self: isinstance(self.bench.store, Prompt))
+    @rule(save=SAVES, keys=LOADS)
+    def exchange_in_place(self, save: list[tuple[bytes, bytes, float]], keys: list[bytes]) -> None:
+        """Where it is not to be had at once, nothing is done."""
+        store, now = self.bench.store, self.bench.now
+        assert isinstance(store, Prompt)
+        answer = store.attempt(self.bench.exchange(*save, load=tuple(keys)))
+        if answer is not None:
+            for key, value, life in save:
+                end = max(self.alive().get(key, (b"", now))[1], now + life)
+                self.kept[key] = value, end
+            alive = self.alive()
+            assert answer == {key: alive[key][0] for key in keys if key in alive}
 
     @rule(seconds=st.sampled_from([20.0, 40.0, 200.0]))
     def wait(self, seconds: float) -> None:

@@ -5,11 +5,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from inline_topo.masking.effects import EffectFailed, Performer
+from inline_topo.masking.effects import EffectFailed, Performer, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,13 @@ class Performing:
         while self._done:
             yield self._done.popleft()
 
-    def close(self, seconds: float) -> None:
-        """Let the threads close their performers; not waited for longer than this."""
+    def close(self, performers: Iterable[Performer], seconds: float) -> None:
+        """Close performers: those that have a thread there, which is not waited for longer than this."""
         for thread in self._threads.values():
             thread.orders.put(None)
+        for performer in {id(one): one for one in performers}.values():
+            if id(performer) not in self._threads:
+                performer.close()
         end = time.monotonic() + seconds
         for thread in self._threads.values():
             thread.join(max(end - time.monotonic(), 0.0))
@@ -78,6 +81,17 @@ class _Thread(threading.Thread):
                 self._done.extend(zip(numbers, results, strict=True))
                 os.eventfd_write(self._wake, 1)
         self._performer.close()
+
+
+def attempt(performer: Performer, effect: Any) -> Any | None:
+    """The result of an effect where it is to be had at once."""
+    if not isinstance(performer, Prompt):
+        return None
+    try:
+        return performer.attempt(effect)
+    except Exception:
+        log.exception("%s: a performer raised", performer.outcome)
+        return EffectFailed(performer.outcome, "a defect of its performer")
 
 
 def perform_all(performer: Performer, effects: Sequence[Any]) -> list[Any]:

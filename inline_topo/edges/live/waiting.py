@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.effects import EffectFailed, Performer, Performers, performer_of
 
-from .performing import Performing, perform_all
+from .performing import Performing, attempt, perform_all
 from .port import Later
 from .tally import CROWDED, DONE, FAILED, LATE
 
@@ -95,7 +95,7 @@ class WaitingRoom:
         return guest.later
 
     def ask(self, packet: bytes, ask: Ask, started: int) -> Verdict | Later:
-        """The verdict on a packet where its effects are immediate, or cannot even begin."""
+        """The verdict on a packet where its effects are done at once, or cannot even begin."""
         call_id = _call_id(packet)
         guest = _Guest(packet, Later(packet), call_id)
         return self._advance(guest, ask, started) or guest.later
@@ -131,10 +131,7 @@ class WaitingRoom:
 
     def close(self, seconds: float) -> None:
         """Let the performers close; not waited for longer than this."""
-        self._performing.close(seconds)
-        for performer in {id(one): one for one in self._performers.values()}.values():
-            if performer.is_immediate:
-                performer.close()
+        self._performing.close(self._performers.values(), seconds)
 
     def _advance(self, guest: _Guest, answer: Verdict | Ask, started: int) -> Verdict | None:
         """Go on until there is a verdict (returned), or something to wait for (None)."""
@@ -143,6 +140,8 @@ class WaitingRoom:
             began = time.monotonic()
             if performer.is_immediate:
                 [result] = perform_all(performer, [answer.effect])
+                self._note(performer, result, time.monotonic() - began)
+            elif (result := attempt(performer, answer.effect)) is not None:
                 self._note(performer, result, time.monotonic() - began)
             elif self.count < self._most:
                 self._stay(guest, answer, performer, began, started)

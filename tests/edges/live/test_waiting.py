@@ -65,6 +65,15 @@ class Store:
         return names
 
 
+class PromptStore(Store):
+    """One that does in place what is not called `later`; what is called `raise` it cannot do."""
+
+    def attempt(self, effect: Slow) -> str | None:
+        if effect.name == "raise":
+            raise ZeroDivisionError
+        return None if effect.name == "later" else effect.name.upper()
+
+
 class Held:
     """A packet that the kernel holds: what became of it."""
 
@@ -182,6 +191,24 @@ def test_what_is_immediate_is_done_in_place() -> None:
         0,
     )
     assert worker.effects == [("store", "done", "")] * 2
+
+
+def test_what_may_be_done_at_once_is_tried_in_place(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(PromptStore())
+    held = worker.come(packet(1, "slow-a"))
+    assert (held.sent, worker.room.count) == (packet(1, "slow-a") + b"A", 0)
+    held = worker.come(packet(2, "slow-later"))
+    behind = worker.come(packet(3, "slow-b", call=2))
+    assert (held.fate, behind.fate, worker.room.count) == ("", "", 2)
+    assert worker.store.answer() == ["later"]
+    worker.attend()
+    assert (held.sent, behind.sent) == (
+        packet(2, "slow-later") + b"later",
+        packet(3, "slow-b", call=2) + b"B",
+    )
+    assert not caplog.records
+    assert worker.come(packet(4, "slow-raise")).fate == "drop"
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_one_effect_after_another_keeps_the_line() -> None:
