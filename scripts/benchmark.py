@@ -126,13 +126,13 @@ def with_payload(packet: bytes, payload: bytes) -> bytes:
 
 
 def new_calls(template: list[bytes], count: int) -> Iterator[list[bytes]]:
-    """The packets of `template` with other branches, tags and Call-IDs, of the same lengths."""
+    """The packets of `template` with other branches, tags, Call-IDs and sessions, of the same lengths."""
     payloads = []
     for packet in template:
         datagram = ip.decode(packet)
         assert not isinstance(datagram, str)
         payloads.append(datagram.payload)
-    found = re.compile(rb"(?:;branch=z9hG4bK|;tag=|ftag=|Call-ID: )([^\s;>@,]+)")
+    found = re.compile(rb"(?:;branch=z9hG4bK|;tag=|ftag=|Call-ID: |\no=\S+ )([^\s;>@,]+)")
     words = sorted({word for text in payloads for word in found.findall(text)}, key=len)
     for number in range(count):
         replaced = payloads
@@ -144,7 +144,7 @@ def new_calls(template: list[bytes], count: int) -> Iterator[list[bytes]]:
 
 def _fresh(word: bytes, number: int) -> bytes:
     """Another word of the same length, another for each number (an affix of the word is kept)."""
-    digits = b"%06x" % number
+    digits = b"%06d" % number
     return word[: len(word) - len(digits)] + digits if len(word) > len(digits) else word
 
 

@@ -59,11 +59,18 @@ class Rules(NamedTuple):
     """The tables for one direction and kind of message.
 
     `fields`: what policy rules may switch off. `identifiers`: Call-IDs and the topmost Via, where
-    only the addresses of a packet may.
+    only the addresses of a packet may. `start_line`: the name and the rule that `fields` has for it.
     """
 
     fields: Table
     identifiers: Table
+    start_line: tuple[str, Rule] | None = None
+
+
+def _rules(is_request: bool, fields: Table, identifiers: Table) -> Rules:
+    name = names.REQUEST_URI if is_request else names.REASON_PHRASE
+    rule = fields.get(name)
+    return Rules(fields, identifiers, (name, rule) if rule else None)
 
 
 class Topoh:
@@ -92,16 +99,16 @@ class Topoh:
             others=options.bodies,
         )
         self._rules = {
-            (Direction.EGRESS, True): Rules(*self.egress_request()),
-            (Direction.EGRESS, False): Rules(*self.egress_response()),
-            (Direction.INGRESS, True): Rules(*self.ingress_request()),
-            (Direction.INGRESS, False): Rules(*self.ingress_response()),
+            (Direction.EGRESS, True): _rules(True, *self.egress_request()),
+            (Direction.EGRESS, False): _rules(False, *self.egress_response()),
+            (Direction.INGRESS, True): _rules(True, *self.ingress_request()),
+            (Direction.INGRESS, False): _rules(False, *self.ingress_response()),
         }
         self._names = {key: FieldNames(self.parsed_for(*key)) for key in self._rules}
 
     def parsed_for(self, direction: Direction, is_request: bool) -> set[str]:
         """The fields that requests or responses in this direction are parsed for."""
-        fields, identifiers = self._rules[direction, is_request]
+        fields, identifiers, _ = self._rules[direction, is_request]
         return {*fields, *identifiers, *self.looked_at(direction, is_request, fields)}
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
@@ -124,25 +131,22 @@ class Topoh:
         """
         del now
         direction = flow.direction
-        fields, identifiers = self._rules[direction, bool(message.method)]
+        fields, identifiers, start_line = self._rules[direction, bool(message.method)]
         edits: list[Edit] = []
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
         applies = not flow.rules or self.applies(message, flow)
         if applies:
             for name, spans in message.fields.items():
-                rule = fields.get(name)
-                if rule:
-                    edits += rule(message, flow, name, spans)
-            name = names.REQUEST_URI if message.method else names.REASON_PHRASE
-            rule = fields.get(name)
-            if rule:
+                if name in fields:
+                    edits += fields[name](message, flow, name, spans)
+            if start_line:
+                name, rule = start_line
                 edits += rule(message, flow, name, [message.request_uri])
         if identifiers and (flow.masks_identifiers or direction is Direction.INGRESS):
             for name, spans in message.fields.items():
-                rule = identifiers.get(name)
-                if rule:
-                    edits += rule(message, flow, name, spans)
+                if name in identifiers:
+                    edits += identifiers[name](message, flow, name, spans)
         if message.body < len(message.data):
             edits += self.body_edits(message, flow, applies=applies)
         return edits

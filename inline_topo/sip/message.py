@@ -65,8 +65,7 @@ class Message:
 
 
 def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) -> Message | None:
-    """The message in `data`, with the fields that the names of its kind ask for, and those of its body
-    if it has one; None: not SIP.
+    """The message in `data`, with the fields that the names of its kind ask for; None: not SIP.
 
     Raises Malformed where `data` looks like SIP and its start line or a header line does not parse.
     """
@@ -79,8 +78,7 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
         raise Malformed("the start line is folded")
     message.headers = (position, end)
     message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
-    wanted = request_names if message.method else response_names
-    message.fields = find_fields(message, wanted if message.body >= len(data) else wanted.with_body)
+    message.fields = find_fields(message, request_names if message.method else response_names)
     return message
 
 

@@ -21,6 +21,13 @@ _LINE = re.compile(
     rb"\n(?:([osiuepc])=|a=(tool|ssrc|rtcp|candidate|remote-candidates|source-filter|path|alt"
     rb"|[Xx]-[A-Za-z0-9_-]+):)(?!-?\r?\n)([^\r\n]*)"
 )
+USUAL = re.compile(
+    rb"v=0\r\no=([^ \r\n]+) ([^ \r\n]+ [^ \r\n]+ IN) (IP[46] [^ \r\n]+)\r\n"
+    rb"(s=[^\r\n]*\r\n(?:c=[^\r\n]*\r\n)?)"
+)
+"""How most descriptions begin: the user name of the origin, its numbers, its address, and the lines of
+the session that may name a host."""
+
 _WITH_SESSION = frozenset((b"INVITE", b"ACK", b"PRACK", b"UPDATE"))
 
 
@@ -31,6 +38,11 @@ def lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
     Lines end with CR LF or LF. The first one (`v=`) is none of them.
     """
     return _LINE.finditer(data, max(start - 1, 0), end)
+
+
+def has_lines(data: bytes, start: int, end: int) -> bool:
+    """Whether there is any of those lines."""
+    return _LINE.search(data, max(start - 1, 0), end) is not None
 
 
 def origin(value: bytes) -> list[bytes] | None:

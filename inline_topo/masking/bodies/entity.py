@@ -19,6 +19,8 @@ _TYPE = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+\s*/\s*[A-Za-z0-9!#$&.+^_-]+)")
 _NAMES = FieldNames(names.OF_BODY)
 _CODINGS = (names.CONTENT_ENCODING, names.CONTENT_TRANSFER_ENCODING)
 _PLAIN = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
+_BODY_FIELD = re.compile(rb"\n((?:[cCeElL][ \t]*:|[cC][oO][nN][tT][eE][nN][tT]-)[^\n]*)")
+_SDP_TYPE = b"Content-Type: application/sdp\r"
 EMPTY_LINE = re.compile(rb"(?<=\n)\r?\n")
 
 
@@ -38,22 +40,47 @@ class Entity(NamedTuple):
     end: int
 
 
-def read(message: Message) -> Entity:
-    """The entity that a message is."""
-    data, fields, start = message.data, message.fields, message.body
+def of(message: Message) -> Entity:
+    """The entity that a message is, whatever it was parsed for."""
+    return read(message, find_fields(message, _NAMES))
+
+
+def read(message: Message, fields: dict[str, list[Span]]) -> Entity:
+    """The entity that a message is, from the fields of its body."""
+    data, start = message.data, message.body
     end = len(data)
-    content_type = next(iter(fields.get(names.CONTENT_TYPE, ())), (0, 0))
+    types = fields.get(names.CONTENT_TYPE)
+    content_type = types[0] if types else (0, 0)
     lengths = fields.get(names.CONTENT_LENGTH, [])
     numbers = [data[first:last] for first, last in lengths]
-    if not all(map(_NUMBER.fullmatch, numbers)):
+    if numbers and not all(map(_NUMBER.fullmatch, numbers)):
         lengths = [span for span in lengths if _NUMBER.fullmatch(data, *span)]
         numbers = [data[slice(*span)] for span in lengths]
     if numbers:
         end = min(end, start + max(map(int, numbers)))
-    encoded = any(name in fields and _is_coded(data, fields[name]) for name in _CODINGS)
-    return Entity(
-        _media_type(data[slice(*content_type)]), content_type, encoded, lengths, start, end
-    )
+    encoded = False
+    for name in _CODINGS:
+        if name in fields:
+            encoded = encoded or _is_coded(data, fields[name])
+    media_type = _media_type(data[content_type[0] : content_type[1]])
+    return Entity(media_type, content_type, encoded, lengths, start, end)
+
+
+def length_of_sdp(message: Message) -> Span | None:
+    """The span of the Content-Length of a message that is nothing but SDP, plainly written: one
+    length, and the right one, and the type. None for any other."""
+    data = message.data
+    first, last = message.headers
+    lines = _BODY_FIELD.findall(data, first - 1, last)
+    if len(lines) != 2 or _SDP_TYPE not in lines:
+        return None
+    line = lines[lines[0] == _SDP_TYPE]
+    number = b"%d" % (len(data) - message.body)
+    if not line.startswith(b"Content-Length:") or line[15:].strip() != number:
+        return None
+    start = data.find(number, data.find(b"\n" + line, first - 1))
+    is_folded = data[data.find(b"\n", start) + 1] in b" \t"
+    return None if is_folded else (start, start + len(number))
 
 
 def _is_coded(data: bytes, spans: list[Span]) -> bool:
@@ -74,12 +101,16 @@ def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str
     mended = []
     for start, end in entity.lengths:
         text = data[start:end]
-        old = int(text)
+        new = old = int(text)
         counted = entity.start + old
-        new = old + sum(len(e.new) - (e.end - e.start) for e in edits if e.end <= counted)
+        for first, last, text_put, _, _ in edits:
+            if last <= counted:
+                new += len(text_put) - last + first
         if new != old:
-            zeros = text[: len(text) - len(b"%d" % old)]
-            mended.append(Edit(start, end, zeros + b"%d" % new, names.CONTENT_LENGTH, action))
+            number = b"%d" % new
+            if text[:1] == b"0":
+                number = text[: len(text) - len(b"%d" % old)] + number
+            mended.append(Edit(start, end, number, names.CONTENT_LENGTH, action))
     return mended
 
 
@@ -128,5 +159,5 @@ def _part(data: bytes, start: int, end: int) -> Entity:
     part.body = empty.end() if empty else start
     with suppress(Malformed):
         part.fields = find_fields(part, _NAMES)
-    entity = read(part)
+    entity = read(part, part.fields)
     return entity._replace(end=min(entity.end, end))

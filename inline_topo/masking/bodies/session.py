@@ -16,8 +16,6 @@ from inline_topo.sip import sdp
 
 _REMEMBERED = 1 << 14
 _LONGEST_REMEMBERED = 256
-_REMEMBERED_WHOLE = 1 << 12
-_LONGEST_WHOLE = 2048
 _WITH_HOST = frozenset((b"u", b"e", sdp.SOURCE))  # elsewhere four numbers may be a version
 
 
@@ -35,47 +33,56 @@ class Sessions:
         self._hosts = hosts
         self._texts = Texts(codec, hosts)
         self._origins = Origins(codec, hosts, self._texts)
-        self._whole: Cache[tuple[bytes, bytes, bytes], _Seen] = Cache(
-            _REMEMBERED_WHOLE, _LONGEST_WHOLE
-        )
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
+        self._usual: Cache[tuple[bytes, ...], tuple[bytes, bytes, bool]] = Cache(*bounds)
         self._masked: Cache[tuple[bytes, bytes, bytes], _Seen] = Cache(*bounds)
         self._opened: Cache[bytes, tuple[Edit, ...]] = Cache(*bounds)
 
     def mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
         """The edits for data[start:end], and whether it shows something hidden as a place of media.
 
-        What becomes of all of it is remembered, too: it comes again in the answers to a call, in
-        retransmissions and when a session is refreshed.
+        Most descriptions name hosts in their first lines alone, and differ from call to call in the
+        numbers of the session only: what becomes of the rest of those lines is remembered.
         """
-        first = max(start - 1, 0)  # with the line break before it
-        key = (data[first:end], flow.mask_address, flow.outside)
-        known = self._whole.get(key)
+        usual = sdp.USUAL.match(data, start, end)
+        if not usual or sdp.has_lines(data, usual.end(), end):
+            return self._mask(data, start, end, flow)
+        username, numbers, address, rest = usual.groups()
+        key = (username, address, rest, flow.mask_address, flow.outside)
+        known = self._usual.get(key)
         if known is None:
-            known = self._mask(key[0], flow)
-            self._whole.remember(key, known, end - first)
-        edits, media = known
-        return _moved(edits, first), media
+            edits, media = self._mask(data, start, end, flow)
+            if all(edit.start == usual.start(1) for edit in edits):
+                words = edits[0].new.split(b" ", 4) if edits else (username, address)
+                self._usual.remember(key, (words[0], words[-1], media), usual.end() - start)
+            return edits, media
+        masked, instead, media = known
+        if masked == username and instead == address:
+            return [], media
+        new = b" ".join((masked, numbers, instead))
+        return [Edit(usual.start(1), usual.end(3), new, SDP, MASKED)], media
 
-    def _mask(self, text: bytes, flow: Flow) -> _Seen:
+    def _mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
         edits: list[Edit] = []
         media = False
-        for line in sdp.lines(text, 0, len(text)):
-            letter, attribute, value = line.groups()
-            if letter == sdp.ORIGIN:
-                new = self._origins.mask(value, flow)
+        mask_address, outside = flow.mask_address, flow.outside
+        for line in sdp.lines(data, start, end):
+            text = line[0]
+            if text.startswith(b"\no="):
+                new = self._origins.mask(text[3:], flow)
                 if new is not None:
                     edits.append(Edit(*line.span(3), new, SDP, MASKED))
                 continue
-            key = (line[0], flow.mask_address, flow.outside)
+            key = (text, mask_address, outside)
             seen = self._masked.get(key)
             if seen is None:
-                seen = self._judge(letter or attribute, value, flow)
+                seen = self._judge(line[1] or line[2], line[3], flow)
                 self._masked.remember(key, seen, len(key[0]))
-            media = media or seen.media
+            if seen.media:
+                media = True
             if seen.edits:
                 edits += _moved(seen.edits, line.start(3))
-        return _Seen(tuple(edits), media)
+        return edits, media
 
     def open(self, data: bytes, start: int, end: int) -> list[Edit]:
         """The edits that put back what tokens in origin and texts stand for."""

@@ -13,7 +13,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.uris import MASKED, REPLACED, KnownUri, Uris
-from inline_topo.sip import sdp
+from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Malformed, Message, Span
 
 DEEPEST = 4
@@ -72,10 +72,10 @@ class Bodies:
         data = message.data
         if message.body >= len(data) or (self._is_idle and session is None):
             return []
-        whole = entity.read(message)
         descriptions = fields and self._descriptions and flow.direction is Direction.EGRESS
-        if whole.media_type == sdp.MEDIA_TYPE and whole.end == len(data) and session is None:
-            return self._sdp_alone(message, whole, flow) if descriptions else []
+        if session is None and (length := entity.length_of_sdp(message)):
+            return self._sdp_alone(message, length, flow) if descriptions else []
+        whole = entity.of(message)
         call_ids = self.call_ids if self._others and flow.masks_identifiers else None
         how = Pass(
             True,
@@ -100,24 +100,24 @@ class Bodies:
         if none_escaped and session is None and not self._codec.may_open(data, body, len(data)):
             return []
         unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
-        whole = entity.read(message)
+        whole = entity.of(message)
         return self._message(data, whole, Pass(False, flow, None, unmask, session=session))
 
     @property
     def _is_idle(self) -> bool:
         return not self._descriptions and not self._others
 
-    def _sdp_alone(self, message: Message, whole: Entity, flow: Flow) -> list[Edit]:
-        """The same for the one body that most calls have, without what others need."""
-        if whole.encoded:
-            message.notes = (UNSEEN,)
-            return []
-        data = message.data
-        edits, media = self._sessions.mask(data, whole.start, whole.end, flow)
+    def _sdp_alone(self, message: Message, length: Span, flow: Flow) -> list[Edit]:
+        """The same for the body that most calls have, without what others need."""
+        data, body = message.data, message.body
+        edits, media = self._sessions.mask(data, body, len(data), flow)
         if media:
             message.notes = (MEDIA,)
-        if edits and whole.lengths:
-            edits += entity.mend_lengths(data, whole, edits, MASKED)
+        if edits:
+            new = len(data) - body
+            for start, end, text, _, _ in edits:
+                new += len(text) - end + start
+            edits.append(Edit(*length, b"%d" % new, names.CONTENT_LENGTH, MASKED))
         return edits
 
     def _hide(self, flow: Flow) -> Sealer:
@@ -197,7 +197,7 @@ class Bodies:
         except Malformed:
             how.note(UNSEEN)
             return []
-        whole = entity.read(inner)
+        whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
         edits = self._fragments.edits(inner, how) + self._entity(text, whole, how, depth + 1)
         how.session = session
@@ -210,7 +210,7 @@ def find_session(message: Message) -> Span | None:
     data = message.data
     if message.body >= len(data):
         return None
-    return _find_session(data, entity.read(message), 0)
+    return _find_session(data, entity.of(message), 0)
 
 
 def _find_session(data: bytes, whole: Entity, depth: int) -> Span | None:

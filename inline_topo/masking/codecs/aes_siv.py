@@ -41,7 +41,10 @@ KIND_TEXT = b"inline-topo text 1"
 
 _MIN_TOKEN = 24  # characters: key id, IV and at least one byte of content
 _MAX_OPENINGS = 4  # per value: what an attacker can make us try
+_TOKEN_CHARACTER = re.compile(rb"[A-Za-z0-9_-]")
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{%d,}" % _MIN_TOKEN)
+_SHAPE = bytes(120 if _TOKEN_CHARACTER.match(bytes((c,))) else 32 for c in range(256))
+_A_TOKEN = b"x" * _MIN_TOKEN  # in what _SHAPE makes of a text: many times quicker than _TOKEN
 _BRANCH_TOKEN = re.compile(
     rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK([A-Za-z0-9_-]{%d,})" % _MIN_TOKEN, re.IGNORECASE
 )
@@ -90,7 +93,7 @@ class AesSiv:
         return key.open(kind, sealed[1:]) if key else None
 
     def may_open(self, data: bytes, start: int, end: int) -> bool:
-        return bool(_TOKEN.search(data, start, end))
+        return _A_TOKEN in data[start:end].translate(_SHAPE)
 
     # --- URIs ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import pytest
 
 from inline_topo.assemble import Leg
 from inline_topo.edits import splice
+from inline_topo.masking.bodies import entity
 from inline_topo.masking.bodies.walk import find_session
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.flow import Flows
@@ -182,7 +183,8 @@ def test_a_relays_description_takes_its_place(wrapped: bool) -> None:
     found = find_session(again)
     assert found
     assert left[slice(*found)].startswith(b"v=0\r\no=")
-    assert int(again.first("Content-Length")) == len(left) - again.body
+    [(first, last)] = entity.of(again).lengths
+    assert int(left[first:last]) == len(left) - again.body
     back = topoh.bodies.open(
         parsed(notify(kind, body)), flows.find(endpoints(PEER, PROXY)), session=RELAYED
     )
@@ -213,3 +215,22 @@ def test_settings_are_independent() -> None:
     assert (b"10.47.16.5" in left, xml in left) == (False, True)
     left = leave(gateway(**others_only), message)
     assert (b"10.47.16.5" in left, xml in left) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "length",
+    [b"Content-Length: %d", b"Content-Length:   %d", b"l: %d", b"content-length: %d",
+     b"Content-Length:\r\n %d", b"Content-Length: %d\r\nContent-Disposition: session", b"X: y"],
+)  # fmt: skip
+def test_the_length_however_it_is_written(length: bytes) -> None:
+    number = b"%d" % len(SDP)
+    head = b"INVITE sip:bob@192.0.2.9 SIP/2.0\r\nContent-Type: application/sdp\r\n"
+    data = head + length.replace(b"%d", number) + b"\r\n\r\n" + SDP
+    topoh, flows = strategy()
+    message = sip.parse(data, FieldNames([]), FieldNames([]))
+    assert message
+    out = splice(data, topoh.bodies.mask(message, flows.find(endpoints(PROXY, PEER))))
+    body = out.partition(b"\r\n\r\n")[2]
+    assert body != SDP
+    expected = length.replace(b"%d", b"%d" % len(body))
+    assert out.startswith(head + expected + b"\r\n\r\n")
