@@ -92,10 +92,9 @@ class Ends:
 
     def perform(self, effects: Sequence[MediaDelete]) -> list[EffectFailed | None]:
         """None for what was sent."""
+        commands = [command for effect in effects for command in _deletes(effect)]
         try:
-            self._client.tell(
-                [{"command": "delete", **_parties(effect), "delete delay": 0} for effect in effects]
-            )
+            self._client.tell(commands)
         except OSError as error:
             return [EffectFailed("relay", f"rtpengine: {error.strerror}")] * len(effects)
         return [None] * len(effects)
@@ -116,6 +115,16 @@ def check(relay: Relay) -> list[str]:
     if reply.get("result") != "pong":
         return [f"media.rtpengine {relay.name}: what answers there is no rtpengine"]
     return []
+
+
+def _deletes(effect: MediaDelete) -> list[Command]:
+    """It ends the party of the to-tag and the branches that hang on it, the other's only with it; and
+    nobody says which of the two others of a fork hang on."""
+    parties = _parties(effect)
+    both = [parties]
+    if effect.answerer:
+        both.append({**parties, "from-tag": effect.answerer, "to-tag": effect.offerer})
+    return [{"command": "delete", **one, "delete delay": 0} for one in both]
 
 
 def _parties(effect: Exchanged | MediaDelete) -> dict[str, bytes]:
