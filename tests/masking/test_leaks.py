@@ -77,6 +77,8 @@ def seen(text: str | bytes) -> list[tuple[str, str]]:
         ("sip:a@pbx:5060", "name", "pbx"),
         ("1234@198.51.100.7.", "ipv4", "198.51.100.7"),
         ("17.10.1.1.30.4", "ipv4", "10.1.1.30"),
+        ("z9hG4bKnp104-44ce4a4110.1.1.30;rport", "ipv4", "10.1.1.30"),
+        ("z9hG4bK9910.1.1.30", "ipv4", "10.1.1.30"),
         ("sw/10.1.1.30", "ipv4", "10.1.1.30"),
         ("sip:a@167837982", "ipv4", "167837982"),  # 10.1.1.30 as one number
         ("http://0x0a01011e/", "ipv4", "0x0a01011e"),
@@ -105,6 +107,8 @@ def test_a_host(text: str, kind: str, shown: str) -> None:
         "version 1.2.3.4.5",
         "User-Agent: Phone/1.2.3.4 (v5.6.7.8)",
         "300.1.1.1",
+        "z9hG4bK-41198.51.100.7",  # whose, nobody can say
+        "210.1.1.30.7",
         "0.0.0.0",
         "12:30:45",
         "00:11:22:33:44:55",

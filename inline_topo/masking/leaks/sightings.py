@@ -72,8 +72,8 @@ class Sightings:
 
     def find(self, data: bytes, flow: Flow) -> list[Sighting]:
         """The hosts in `data` that are neither own nor the flow's mask address or outside end, in
-        order. Five numbers with dots, and a number behind a product's name and slash, are no
-        address unless it lies inside."""
+        order. Five numbers with dots, a number behind a product's name and slash, and one that runs
+        into digits before it are no address unless it lies inside."""
         found = self._read(data, flow)
         if b"%" in data or b"&" in data or b"\\" in data:
             found += list(self._disguised(data, flow, found))
@@ -117,9 +117,22 @@ class Sightings:
         """Four numbers with dots, the first before `dot`: where they begin, and what they are."""
         first = _FIRST.search(window, 0, dot)
         skip = first.start() if first else 0
-        known = skip, self._remember(window[skip:], readings.quads(window[skip:])) if first else ()
+        packed = readings.quads(window[skip:]) if first else []
+        known = skip, self._remember(window[skip:], packed)
+        if not packed and window[dot - 1 : dot].isdigit():
+            known = self._glued(window, dot)
         self._windows.remember(window, known, len(window))
         return known
+
+    def _glued(self, window: bytes, dot: int) -> tuple[int, tuple[Host, ...]]:
+        """The same where digits of another word stand before: a branch 4e41 and 192.168.1.2."""
+        for begin in range(dot - 1, max(dot - 4, -1), -1):
+            text = window[begin:]
+            if window[begin:dot].isdigit():
+                hosts = self._remember(text, readings.quads(text))
+                if any(host.named for host in hosts):
+                    return begin, hosts
+        return 0, ()
 
     def _ipv4(
         self, data: bytes, start: int, end: int, hosts: tuple[Host, ...], flow: Flow
