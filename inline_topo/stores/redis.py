@@ -10,12 +10,17 @@ exchange are written in order, but each by itself, as a cluster keeps them in di
 
 Records end by Redis's clock, a lifetime after they were written: the clock of the gateway, and its
 jumps, do not matter. A jump of Redis's own clock forward ends what had less left than the jump.
+
+A Redis that answers within a millisecond (on this host, or the next) is asked in place, in the packet
+path's own midst: to hand an exchange to a thread costs more than that. All others, clusters and
+times of trouble are the thread's, and it alone connects.
 """
 
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -35,6 +40,7 @@ from inline_topo.errors import ConfigError
 from inline_topo.masking.effects import EffectFailed, Exchange
 from inline_topo.stores.base import SCHEMA, Answer, Stored, StoreError, failed
 from inline_topo.stores.health import Health
+from inline_topo.stores.pace import BUSY, Pace
 from inline_topo.stores.redis_url import CLUSTER, SENTINEL, check_options, nodes
 from inline_topo.stores.urls import shown
 
@@ -49,12 +55,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _PAGE = 500  # keys an inspection asks for at once
 
 
+class _Here(NamedTuple):
+    """A connection for exchanges in place, and the client that holds it."""
+
+    client: Any
+    connection: Any
+
+
 class _OtherSchemaError(Exception):
     pass
 
 
 class RedisStore:
-    """A batch is one round trip (in a cluster: one to each node).
+    """A batch is one round trip (in a cluster: one to each node). In place, each exchange is.
 
     Redis has the timeout to answer, and half as much before that where it must be connected to (a
     host's name is looked up besides: give an address). After a failure to connect or a hung answer
@@ -77,7 +90,43 @@ class RedisStore:
         self._pause = 0.0
         self._not_before = 0.0
         self._last = ""
+        self._here: _Here | None = None  # given by the thread
+        self._pace = Pace()
         self._make()  # reads the URL; connects to nothing
+
+    def attempt(self, effect: Exchange) -> Answer | None:
+        """See `masking.effects.Prompt`."""
+        if self._here is None or self._process != os.getpid():
+            return None
+        if self._health.is_failing:
+            self._leave_place()
+            return None
+        if not self._pace.is_quick():
+            return None
+        connection = self._here.connection
+        began = time.monotonic()
+        try:
+            connection.send_packed_command(connection.pack_commands(self._commands([effect])))
+            replies = [_reply(connection) for _ in range(len(effect.save) + len(effect.load))]
+        except (RedisError, OSError):
+            self._leave_place()
+            self._pace.rest()
+            return None
+        self._pace.took(time.monotonic() - began)
+        [answer] = _answers([effect], replies)
+        return answer if isinstance(answer, dict) else None
+
+    def _take_place(self) -> None:
+        """Have a connection for exchanges in place; only they use it, and only they end it."""
+        client = self._make()
+        connection = client.connection_pool.get_connection()
+        connection.update_current_socket_timeout(BUSY)
+        self._here = _Here(client, connection)
+
+    def _leave_place(self) -> None:
+        here, self._here = self._here, None
+        if here is not None:
+            here.client.close()
 
     def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
         """See `base.Store`."""
@@ -91,7 +140,7 @@ class RedisStore:
         try:
             replies = self._talk(effects)
         except (RedisError, OSError, _OtherSchemaError) as error:
-            self.close()
+            self._let_go()
             self._last = _reason(error)
             self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._not_before = time.monotonic() + self._pause
@@ -104,6 +153,9 @@ class RedisStore:
             self._health.failed(reasons[0], len(reasons), saving=saving)
         else:
             self._health.worked(saving=saving)
+            if self._here is None and self._connection is not None:
+                with suppress(RedisError, OSError):
+                    self._take_place()
         return answers
 
     def _talk(self, effects: Sequence[Exchange]) -> list[Any]:
@@ -115,13 +167,17 @@ class RedisStore:
             replies = self._send(client, effects)  # a save twice is a save
         return replies
 
-    def _send(self, client: Any, effects: Sequence[Exchange]) -> list[Any]:
+    def _commands(self, effects: Sequence[Exchange]) -> list[tuple[Any, ...]]:
         commands: list[tuple[Any, ...]] = []
         for effect in effects:
             for key, value, lifetime in effect.save:
                 life = max(1, int(lifetime * 1000))
                 commands.append(("EVALSHA", self._sha, 1, _PREFIX + key, value, life))
             commands += [("GET", _PREFIX + key) for key in effect.load]
+        return commands
+
+    def _send(self, client: Any, effects: Sequence[Exchange]) -> list[Any]:
+        commands = self._commands(effects)
         if not commands:
             return []
         if self._connection is not None:
@@ -144,6 +200,8 @@ class RedisStore:
             except BaseException:
                 client.close()
                 raise
+            if self._process != os.getpid():
+                self._here = None  # it is the parent's
             self._client, self._process = client, os.getpid()
         return self._client
 
@@ -202,6 +260,10 @@ class RedisStore:
 
     def close(self) -> None:
         """Let go of the connections."""
+        self._leave_place()
+        self._let_go()
+
+    def _let_go(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._process == os.getpid():
             client.close()
