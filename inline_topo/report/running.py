@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from inline_topo.masking.bodies.base import NOTES
+
 _WIDTH = 12
 
 
@@ -34,6 +36,8 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     for kind, ended in state["effects"].items():
         counts = (f"{number} {name}" for name, number in ended.items())
         yield _line(kind, ", ".join(counts))
+    for note, number in state["noted"].items():
+        yield _line("noted", f"{number}: {NOTES[note]}")
     if state["audited"]:
         yield _line("audited", f"{state['audited']} messages that left")
         names = {"leak": "LEAKS", "policy": "by a rule", "media": "media", "open": "left clear"}

@@ -7,6 +7,7 @@ import pytest
 from lab.site import Site
 from tests.live.media import Phone, RtpEngine, only_sip
 from tests.live.running import Running
+from tests.live.test_status import metrics, status
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "rtpengine")]
 
@@ -197,9 +198,11 @@ def test_while_the_relay_hangs_others_go_on_and_then_all_is_well_again(calling: 
     alice.call_id = "another@example.com"
     alice.request("OPTIONS")
     bob.hear("OPTIONS")  # at once: nobody waits for the relay with that INVITE but its own call
-    state = calling.gateway.await_status(lambda state: "relay" in state["effects"])
-    assert state["effects"]["relay"] == {"late": 1, "seconds": state["effects"]["relay"]["seconds"]}
-    assert state["outcomes"]["egress"]["refused_relay"] == 1
+    state = calling.gateway.await_status(
+        lambda state: state["outcomes"].get("egress", {}).get("refused_relay") == 1
+    )
+    assert state["effects"]["relay"]["late"] == 1
+    assert "done" not in state["effects"]["relay"]
     assert "event=relay_late" in calling.gateway.log()
     calling.relay.go_on()
     alice.request("INVITE", alice.sdp(), "is-answered")
@@ -224,3 +227,39 @@ def test_on_error_accept_lets_media_show_and_says_so(site: Site) -> None:
     assert state["effects"]["relay"]["failed"] == 1
     assert state["shown"]["leak"]["SDP"] > 0
     assert "nobody listens there" in calling.gateway.log()
+
+
+def test_without_a_relay_media_shows_and_is_counted_and_said_once(site: Site) -> None:
+    gateway = Running(site, CONFIG.partition("[media]")[0].replace('profile = "strict"', ""))
+    alice = Phone(site, "inside", Site.INSIDE, "alice", (Site.OUTSIDE, 5060), "call")
+    bob = Phone(site, "outside", Site.OUTSIDE, "bob")
+    for number in (1, 2):
+        alice.request("INVITE", alice.sdp(version=number))
+        assert bob.hear("INVITE").media[0] == Site.INSIDE
+    assert gateway.status()["noted"] == {"media": 2}
+    assert metrics(site)["inline_topo_noted_total[media]"] == 2
+    [line] = [line for line in status(site).stdout.splitlines() if line.startswith("noted")]
+    assert line.split(None, 1)[1] == "2: SDP that leaves tells where media goes inside"
+    assert gateway.log().count("event=noted note=media") == 1
+
+
+def test_a_relay_that_is_not_there_yet_is_a_warning(site: Site) -> None:
+    gateway = Running(site, CONFIG)
+    assert "media.rtpengine 127.0.0.1:2223: nobody listens there" in gateway.log()
+    relay = RtpEngine(site, "gw", f"internal/{INNER}", f"external/{OUTER}")
+    alice = Phone(site, "inside", Site.INSIDE, "alice", (Site.OUTSIDE, 5060), "call")
+    bob = Phone(site, "outside", Site.OUTSIDE, "bob")
+    alice.request("INVITE", alice.sdp())
+    assert bob.hear("INVITE").media[0] == OUTER
+    assert relay.calls() == ["call"]
+
+
+def test_a_dry_run_asks_no_relay(site: Site) -> None:
+    relay = RtpEngine(site, "gw", f"internal/{INNER}", f"external/{OUTER}")
+    gateway = Running(site, CONFIG, "--dry-run")
+    alice = Phone(site, "inside", Site.INSIDE, "alice", (Site.OUTSIDE, 5060), "call")
+    bob = Phone(site, "outside", Site.OUTSIDE, "bob")
+    message = alice.request("INVITE", alice.sdp())
+    assert bob.hear("INVITE").data == message
+    assert "relay" not in gateway.status()["effects"]
+    assert relay.calls() == []

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from inline_topo.errors import InlineTopoError
+from inline_topo.masking.bodies.base import NOTES
 
 from . import snapshot
 from .snapshot import Source
@@ -28,6 +29,7 @@ from .tally import (
     EFFECT,
     EFFECT_NS,
     HANDLING_NS,
+    NOTED,
     OUTCOME,
     OVER_MTU,
     OVER_MTU_IPV6,
@@ -124,6 +126,7 @@ class _Collector(Collector):
         yield over
         yield self._handling()
         yield from self._effects()
+        yield self._noted()
         yield from self._audit()
         yield from self._queues()
 
@@ -138,6 +141,15 @@ class _Collector(Collector):
             "inline_topo_handling_seconds", "time that the gateway took for a packet",
             buckets=[*buckets, ("+Inf", count)], sum_value=board.total(HANDLING_NS) / 1e9,
         )  # fmt: skip
+
+    def _noted(self) -> Metric:
+        board = self._source.board
+        noted = CounterMetricFamily(
+            "inline_topo_noted", "messages in which something was seen and left", labels=("note",)
+        )
+        for note in NOTES:
+            noted.add_metric((note,), board.total((NOTED, note)))
+        return noted
 
     def _audit(self) -> Iterator[Metric]:
         board = self._source.board

@@ -16,6 +16,7 @@ from .tally import (
     EFFECT_NS,
     HELD,
     LOST,
+    NOTED,
     OPENED_NS,
     OUTCOME,
     OVER_MTU,
@@ -83,6 +84,7 @@ def take(source: Source) -> dict[str, Any]:
             effects.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EFFECT_NS:
             effects.setdefault(name[1], {})["seconds"] = round(count / 1e9, 3)
+    noted = ((name, board.total(name)) for name in board.names if name[0] == NOTED)
     return {
         "state": "ok" if all(queue["alive"] for queue in queues) else "degraded",
         "mode": source.mode.value,
@@ -91,6 +93,7 @@ def take(source: Source) -> dict[str, Any]:
         "outcomes": outcomes,
         "edits": {action: dict(fields) for action, fields in edits.items()},
         "effects": effects,
+        "noted": {name[1]: count for name, count in noted if count},
         "audited": board.total(AUDITED),
         "shown": shown,
         "seconds_since_opened": round((now - opened) / 1e9, 1) if opened else None,

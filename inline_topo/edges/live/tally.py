@@ -61,6 +61,9 @@ ENDINGS = (
 AUDITED, SHOWN = ("audited",), "shown"
 """Messages that an audit looked at, and hosts that it found: by cause and field."""
 
+NOTED = "noted"
+"""Messages in which something was seen and left (bodies.NOTES)."""
+
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 EFFECT, EFFECT_NS = "effect", "effect_ns"
 NAMES: tuple[Name, ...] = (
@@ -71,6 +74,7 @@ NAMES: tuple[Name, ...] = (
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
     *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
     *((EFFECT_NS, kind) for kind in KINDS),
+    *((NOTED, note) for note in bodies.NOTES),
     AUDITED,
     *((SHOWN, cause, field) for cause, field in product(CAUSES, (*FIELDS, *PLACES, OTHER))),
 )
@@ -133,6 +137,11 @@ class Tally:
         self._row.add(AUDITED)
         for finding in shown:
             self._row.add((SHOWN, finding.cause, known_field(finding)))
+
+    def note_seen(self, notes: Sequence[str]) -> None:
+        """What was seen in one message, and left."""
+        for note in notes:
+            self._row.add((NOTED, note))
 
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""

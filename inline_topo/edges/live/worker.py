@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
+from inline_topo.masking.bodies.base import NOTES
 from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
@@ -90,6 +91,7 @@ class Worker:
         self._refused = RefusedPackets(folder, queue.number) if folder else None
         self._call_of = job.call_of
         self._parent = os.getppid()
+        self._noted: set[str] = set()
         self._look_up_at = 0
         self._lost_before = row[LOST]
 
@@ -150,6 +152,8 @@ class Worker:
             )
         if verdict.action is Action.DROP or verdict.outcome in _TOLD:
             self._tell(packet, verdict)
+        if verdict.notes:
+            self._note_seen(verdict.notes)
         if verdict.shown is not None:
             self._note_shown(packet, verdict)
         if not self._sends:
@@ -170,6 +174,14 @@ class Worker:
         if self._room.is_full():
             return Verdict(Action.DROP, packet, Direction.NONE, TOO_MANY)
         return self._room.line_up(packet, call_id)
+
+    def _note_seen(self, notes: tuple[str, ...]) -> None:
+        """What was seen in a message and left: counted, and said when it is seen first."""
+        self._tally.note_seen(notes)
+        for note in notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                log.warning("noted", extra={"fields": {"note": note, "meaning": NOTES[note]}})
 
     def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
         """What an audit found in a message: counted, and a leak is told, by field and kind alone."""
