@@ -112,4 +112,6 @@ def replay(
             click.echo(line, err=results_to_stderr)
     for warning in replayed.warnings(report, only_outside=only_outside):
         say(f"warning: {warning}")
+    if config.media.relay != "none" and leg != "inside":
+        say("warning: no media relay is asked in a replay: SDP shows where media goes (strict: refused)")
     return 1 if strict and report.refused else 0
