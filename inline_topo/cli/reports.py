@@ -11,7 +11,7 @@ from inline_topo.errors import InlineTopoError
 from inline_topo.report import json_help
 
 if TYPE_CHECKING:
-    from inline_topo.report.html_leaks import Leaks
+    from inline_topo.report.html.leaks import Leaks
     from inline_topo.report.messages import Seen
 
 _Command = TypeVar("_Command", bound=Callable[..., int | None])
@@ -81,11 +81,12 @@ def diff(
         raise InlineTopoError(f"no SIP over UDP, neither in {before} nor in {after}")
     summary = report.summarize(differences)
     if page_path:
-        from inline_topo.report import html, html_diff
+        from inline_topo.report.html import diff as page_of
+        from inline_topo.report.html import render
 
         _check_target(page_path, before, after)
         leaks = None if given.is_empty else _leaks(given, after, right)
-        html.write(html_diff.page(before, after, differences, summary, most, leaks), page_path)
+        render.write(page_of.page(before, after, differences, summary, most, leaks), page_path)
     if as_json:
         print_json(report.as_dict(before, after, differences))
     else:
@@ -127,10 +128,11 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
         found = report.audit(messages, tally, config, flows, codec)
     report.check_judged(found, source)
     if page_path:
-        from inline_topo.report import html, html_audit
+        from inline_topo.report.html import audit as page_of
+        from inline_topo.report.html import render
 
         _check_target(page_path, source)
-        html.write(html_audit.page(source, list(messages), found, flows, most), page_path)
+        render.write(page_of.page(source, list(messages), found, flows, most), page_path)
     if as_json:
         print_json(report.as_dict(source, found))
     else:
@@ -153,7 +155,7 @@ def _leaks(given: Given, name: str, messages: "list[Seen]") -> "Leaks":
     """What shows in messages that leave, by packet; InlineTopoError where none does leave."""
     from inline_topo import assemble
     from inline_topo.report import audit as report
-    from inline_topo.report.html_leaks import by_packet
+    from inline_topo.report.html.leaks import by_packet
     from inline_topo.report.messages import Tally
 
     config, codec = given.load_to_read()

@@ -11,20 +11,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from inline_topo.errors import InlineTopoError
-from inline_topo.report.html_page import Page
+from inline_topo.report.html.page import Page
 
 
 def render(page: Page) -> str:
     """The page as text. Its policy lets a browser load nothing but the style sheet that stands in
     the page itself, told by its hash."""
     environment = Environment(
-        loader=PackageLoader("inline_topo.report"),
+        loader=PackageLoader("inline_topo.report.html"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    style = (files("inline_topo.report") / "templates" / "page.css").read_text("utf-8")
+    style = (files("inline_topo.report.html") / "templates" / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     template = environment.get_template("page.html")
     return template.render(page=page, style=Markup(style), digest=digest)

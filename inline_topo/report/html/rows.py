@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise, zip_longest
 
-from inline_topo.report.html_page import CHANGED, LEAK, Piece, Row
+from inline_topo.report.html.page import CHANGED, LEAK, Piece, Row
 from inline_topo.report.lines import Line, lines_of
 from inline_topo.report.messages import Seen
 from inline_topo.report.texts import changed_span, count, printable

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from inline_topo.report.html_page import Fact, Listing
+from inline_topo.report.html.page import Fact, Listing
 from inline_topo.report.texts import count, printable
 
 if TYPE_CHECKING:

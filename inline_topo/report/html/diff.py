@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from inline_topo.report.diff import SPACING, Difference, Summary, by_call
-from inline_topo.report.html_ladder import Rung, ladder
-from inline_topo.report.html_leaks import Leaks, leak_facts, leak_listing, leak_texts
-from inline_topo.report.html_page import Call, Card, Fact, Listing, Page
-from inline_topo.report.html_rows import both_sides, one_side
+from inline_topo.report.html.ladder import Rung, ladder
+from inline_topo.report.html.leaks import Leaks, leak_facts, leak_listing, leak_texts
+from inline_topo.report.html.page import Call, Card, Fact, Listing, Page
+from inline_topo.report.html.rows import both_sides, one_side
 from inline_topo.report.media import media_addresses
 from inline_topo.report.messages import Seen
 from inline_topo.report.texts import count, listing, printable, seconds, signed

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from inline_topo.report.columns import Columns
-from inline_topo.report.html_page import Arrow, Ladder
+from inline_topo.report.html.page import Arrow, Ladder
 from inline_topo.report.messages import Seen, destination_of, source_of
 
 _MOST_COLUMNS = 24
