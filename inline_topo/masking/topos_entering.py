@@ -114,6 +114,8 @@ class Entering:
                 break
             target = found[inner]
             routes += target.routes
+        if key_in(target.uri):
+            target = target._replace(uri=self._ids.aside(target.uri))
         targets[key] = target
         return self._add_routes(message, routes)
 

@@ -22,6 +22,8 @@ MOST_IDS = 64
 UNKNOWN_ID = "unknown_id"
 """The note on a request that names a Contact which no record has."""
 
+_OUT_AGAIN = b"out-again.invalid"
+
 _WORD = b"tpsh-"
 _ID = re.compile(rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE)
 
@@ -63,9 +65,29 @@ class Ids:
         at = b"@" if user else b""
         return b"".join((scheme, user, at, host, b";", self._parameter, b"=", word))
 
+    @staticmethod
+    def aside(uri: bytes) -> bytes:
+        """A URI with an id as the inside gets it, in a request that passes us again before it is with
+        its party. A proxy that found its own address in the Request-URI would take it for one of its
+        Record-Routes, put there by a strict router (RFC 3261 section 16.4)."""
+        return _at(uri, _OUT_AGAIN)
+
+    def back(self, uri: bytes, mask: bytes) -> bytes | None:
+        """Such a URI as the outside has it; None for any other."""
+        is_aside = _OUT_AGAIN in uri and key_in(uri)
+        return _at(uri, self._host or mask) if is_aside else None
+
     def opening(self, codec: Codec) -> Codec:
         """`codec`, but that it opens the ids in `targets` too."""
         return cast(Codec, _Opening(codec, self))
+
+
+def _at(uri: bytes, host: bytes) -> bytes:
+    parts = uris.parse(uri)
+    if not parts:
+        return uri
+    user = parts.userinfo + b"@" if parts.userinfo is not None else b""
+    return b"".join((parts.scheme, b":", user, host, parts.parameters))
 
 
 def key_in(uri: bytes) -> bytes | None:

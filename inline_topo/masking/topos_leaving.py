@@ -45,7 +45,7 @@ class Leaving:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
-        edits = self._tokens.edits(message, flow, now)
+        edits = self._tokens.edits(message, flow, now) + self._out_again(message, flow)
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
             return edits
         dialog = dialog_of(message, Direction.EGRESS)
@@ -65,6 +65,12 @@ class Leaving:
             if not self._falls_back:
                 raise
             return edits + self._mask(message, flow)
+
+    def _out_again(self, message: Message, flow: Flow) -> list[Edit]:
+        """The id in the Request-URI of a request that has passed us, as the outside knows it."""
+        start, end = message.request_uri
+        uri = self._ids.back(message.data[start:end], flow.mask) if message.is_request else None
+        return [Edit(start, end, uri, names.REQUEST_URI, MASKED)] if uri else []
 
     def _strip(self, message: Message, flow: Flow, now: float, dialog: Dialog) -> Steps[list[Edit]]:
         routes = self._routes(message, flow)

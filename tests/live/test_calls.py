@@ -19,6 +19,7 @@ from lab import calls
 from lab.live import NOTHING, Lab
 from lab.net import Net
 from tests.live.running import Running
+from tests.live.stores import Redis
 
 pytestmark = [
     pytest.mark.root,
@@ -26,6 +27,9 @@ pytestmark = [
 ]
 
 INDEX = tomllib.loads((Path(__file__).parents[2] / "captures/INDEX.toml").read_text())
+STORES = ("sqlite", "memory", "redis")
+"""Of mode topos. Mode topoh has none."""
+
 QUICK = ("basic", "spiral", "fragments")
 PLACES = (calls.ALICE, calls.BOB, calls.CAROL, calls.INNER, calls.MIDDLE)
 PLACES6 = ("2001:db8:178::27", "2001:db8:178::22")
@@ -60,7 +64,11 @@ class LiveLab(Lab):
             self._protect("pbx-nat", "nat")
         super().capture(host if host != "pbx" else "pbx-nat", nanoseconds, only)
 
+    def settle(self, host: str) -> None:
+        """Called before a gateway starts on a host."""
+
     def _protect(self, host: str, shape: str) -> None:
+        self.settle(host)
         own = self._index["own"]
         lines = [f'shape = "{shape}"', f"inside = {self._index['inside']}", f"own = {own}"]
         lines += self.keys
@@ -71,6 +79,22 @@ class LiveLab(Lab):
             lines.append("mask_callid = true")
         lines += self.tables
         self.gateway = Running(self.net, "\n".join(lines), host=host)
+
+
+class StrippingLab(LiveLab):
+    """With a gateway in mode topos, and this store."""
+
+    keys = ('mode = "topos"',)
+
+    def __init__(self, net: Net, kind: str, store: str) -> None:
+        super().__init__(net, kind)
+        self._store = store
+
+    def settle(self, host: str) -> None:
+        url = f"sqlite:///{self.net.folder}/dialogs.db" if self._store == "sqlite" else "memory:"
+        if self._store == "redis":
+            url = Redis(self.net, host).url
+        self.tables = ("[topos]", f'store = "{url}"')
 
 
 def packets(file: Path) -> Iterator[tuple[str, str, str]]:
@@ -91,14 +115,22 @@ def packets(file: Path) -> Iterator[tuple[str, str, str]]:
                 yield str(source), str(target), data.partition(b"\r\n\r\n")[0].decode("latin-1")
 
 
+def kinds(store: str) -> Iterator[Any]:
+    """Every kind of call with this store; most of them in a long run alone."""
+    for kind in calls.CALLS:
+        marks = [] if kind in QUICK and store in ("", "sqlite") else [pytest.mark.full]
+        if store == "redis":
+            marks.append(pytest.mark.needs("redis-server"))
+        yield pytest.param(kind, store, marks=marks, id=f"{kind}-{store or 'topoh'}")
+
+
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.full) for kind in calls.CALLS],
+    ("kind", "store"), [each for store in ("", *STORES) for each in kinds(store)]
 )
-def test_gets_through_and_shows_nobody_else(tmp_path: Path, kind: str) -> None:
+def test_gets_through_and_shows_nobody_else(tmp_path: Path, kind: str, store: str) -> None:
     call = calls.CALLS[kind]
     with Net(tmp_path) as net:
-        lab = LiveLab(net, kind)
+        lab = StrippingLab(net, kind, store) if store else LiveLab(net, kind)
         call.make(lab)
         lab.done()
         lab.finish(tmp_path / f"calls{call.suffix}")
@@ -106,7 +138,7 @@ def test_gets_through_and_shows_nobody_else(tmp_path: Path, kind: str) -> None:
         state = lab.gateway.status()
         assert lab.gateway.end() == 0
     assert state["edits"]["masked"]
-    assert state["edits"]["opened"]
+    assert state["edits"]["restored" if store else "opened"]
     assert not [name for name in state["outcomes"]["egress"] if name.startswith("refused")]
     public = "" if kind != "nat" else calls.PROXY
     for source, target, header in packets(tmp_path / f"calls{call.suffix}"):
