@@ -112,6 +112,18 @@ def test_says_what_it_did(command: Command, slides: Path, config: Path, tmp_path
     ]
 
 
+@pytest.mark.parametrize(("profile", "outcome"), [("default", "noted"), ("strict", "REFUSED")])
+def test_no_relay_is_asked_and_media_stays_or_is_refused(
+    command: Command, captures: Path, tmp_path: Path, profile: str, outcome: str
+) -> None:
+    words = ["-r", captures / "basic.pcap", "-w", tmp_path / "out.pcap"]
+    words += ["--inside", "192.168.178.10"]
+    words += ["--set", "media.relay=rtpengine", "--set", f"profile={profile}"]
+    ran = command("replay", *words)
+    assert "warning: no media relay is asked in a replay" in ran.err
+    assert re.search(rf"(?m)^{outcome} +[0-9]+: ", ran.out)
+
+
 @pytest.mark.parametrize(("words", "status"), [((), 0), (("--strict",), 1)])
 def test_strict_exits_1_where_a_packet_was_refused(
     command: Command, troubled: Path, tmp_path: Path, words: tuple[str, ...], status: int

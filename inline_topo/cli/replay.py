@@ -113,5 +113,7 @@ def replay(
     for warning in replayed.warnings(report, only_outside=only_outside):
         say(f"warning: {warning}")
     if config.media.relay != "none" and leg != "inside":
-        say("warning: no media relay is asked in a replay: SDP shows where media goes (strict: refused)")
+        say(
+            "warning: no media relay is asked in a replay: SDP shows where media goes (strict: refused)"
+        )
     return 1 if strict and report.refused else 0
