@@ -139,7 +139,7 @@ class Messages:
     # --- body ---------------------------------------------------------------------------------
 
     def _body(self, message: Message, depth: int) -> bytes:
-        return self._entity(message.data, entity.read(message), depth)
+        return self._entity(message.data, entity.of(message), depth)
 
     def _entity(self, data: bytes, whole: entity.Entity, depth: int) -> bytes:
         body = data[whole.start : whole.end]
