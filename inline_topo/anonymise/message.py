@@ -10,7 +10,7 @@ from inline_topo.anonymise.session import Descriptions
 from inline_topo.anonymise.vocabulary import HEADERS
 from inline_topo.anonymise.words import Words
 from inline_topo.edits import Edit, splice
-from inline_topo.masking.bodies import entity, fragment, markup
+from inline_topo.masking.bodies import fragment, markup
 from inline_topo.masking.carriers import PRODUCTS
 from inline_topo.sip import message as sip
 from inline_topo.sip import names, sdp, values
@@ -21,6 +21,11 @@ DEEPEST = 4
 """Bodies within bodies that are looked into."""
 
 _NONE = FieldNames(())
+_OF_BODY = FieldNames(names.OF_BODY)
+_CODINGS = (names.CONTENT_ENCODING, names.CONTENT_TRANSFER_ENCODING)
+_CLEAR = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
+_EMPTY_LINE = re.compile(rb"(?<=\n)\r?\n")
+_DIGITS = re.compile(rb"[0-9]{1,9}")
 _STATUS = re.compile(rb"(SIP\s*/[^\s]*[ \t]+)([0-9]{3})(?=\s|\Z)(.*)", re.IGNORECASE | re.DOTALL)
 # Fields of words that are known, and numbers.
 _PLAIN = frozenset(
@@ -103,8 +108,10 @@ class Messages:
         return self._words.rewrite(version) + code + self._words.rewrite(phrase, known=True)
 
     def _rest(self, message: Message, depth: int) -> bytes:
-        """Header fields and body."""
+        """Header fields and body. Raises Malformed."""
         data = message.data
+        if data[message.headers[0] : message.headers[0] + 1] in (b" ", b"\t"):
+            raise Malformed("the first line is folded")
         new_body = self._body(message, depth) if message.body < len(data) else b""
         edits = []
         for spelled, span in sip.header_fields(message):
@@ -139,24 +146,30 @@ class Messages:
     # --- body ---------------------------------------------------------------------------------
 
     def _body(self, message: Message, depth: int) -> bytes:
-        return self._entity(message.data, entity.of(message), depth)
+        fields = sip.find_fields(message, _OF_BODY)
 
-    def _entity(self, data: bytes, whole: entity.Entity, depth: int) -> bytes:
-        body = data[whole.start : whole.end]
+        def first(name: str) -> bytes:
+            spans = fields.get(name)
+            return message.data[slice(*spans[0])] if spans else b""
+
+        body, length = message.data[message.body :], first(names.CONTENT_LENGTH)
+        if _DIGITS.fullmatch(length):
+            body = body[: int(length)]
         if not body:
             return b""
-        content_type = data[slice(*whole.content_type)]
-        new = None if whole.encoded else self._known_body(whole, body, content_type, depth)
+        content_type = first(names.CONTENT_TYPE)
+        kind = b"".join(content_type.partition(b";")[0].lower().split())
+        is_clear = all(first(name).lower() in _CLEAR for name in _CODINGS)
+        new = self._known_body(kind, body, content_type, depth) if is_clear else None
         if new is not None:
             return new
-        kind = self._words.rewrite(whole.media_type or b"-", known=True).decode("ascii", "replace")
-        self.counts.bodies[kind] += 1
+        shown = self._words.rewrite(kind or b"-", known=True).decode("ascii", "replace")
+        self.counts.bodies[shown] += 1
         return bytes(len(body)) if self._zero else b""
 
     def _known_body(
-        self, whole: entity.Entity, body: bytes, content_type: bytes, depth: int
+        self, kind: bytes, body: bytes, content_type: bytes, depth: int
     ) -> bytes | None:
-        kind = whole.media_type
         if kind == sdp.MEDIA_TYPE or (not kind and body.startswith(b"v=0")):
             self.counts.media += 1
             return self._descriptions.rewrite(body)
@@ -190,24 +203,22 @@ class Messages:
     def _part(self, text: bytes, depth: int) -> bytes | None:
         """A part: header fields, which may be none, an empty line, a body."""
         text = b"\n" + text
-        empty = entity.EMPTY_LINE.search(text)
+        empty = _EMPTY_LINE.search(text)
         part = Message(text, b"", 0, (0, 0))
         part.headers = (1, empty.start() if empty else 1)
         part.body = empty.end() if empty else 1
         try:
-            part.fields = sip.find_fields(part, _NONE.with_body)
+            return self._rest(part, depth + 1)
         except Malformed:
             return None
-        return self._rest(part, depth + 1)
 
     def _fragment(self, body: bytes, depth: int) -> bytes | None:
         try:
             inner = fragment.parse(b"\n" + body)
+            line = self._start_line(inner) if inner.headers[0] > 1 else b""
+            return line + self._rest(inner, depth + 1)
         except Malformed:
             return None
-        start = inner.headers[0]
-        line = self._start_line(inner) if start > 1 else b""
-        return line + self._rest(inner, depth + 1)
 
 
 def _boundary(content_type: bytes) -> bytes:

@@ -43,6 +43,7 @@ _HOSTS = (
 _NOBODY = frozenset(
     map(socket.inet_aton, ("0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.1.75"))
 )
+_HAS_WORD = re.compile(rb"[A-Za-z0-9\x80-\xff]")
 _HAS_LETTER = re.compile(rb"[A-Za-z]")
 
 
@@ -98,7 +99,7 @@ def users(data: bytes) -> Iterator[bytes]:
         for match in pattern.finditer(data):
             whole = unquote_to_bytes(match[1]).strip().lower()
             for name in {whole, *whole.split()}:
-                if name not in KEPT and any(byte not in b"-*." for byte in name):
+                if name not in KEPT and _HAS_WORD.search(name):
                     yield name
 
 

@@ -1,7 +1,8 @@
 """From a capture to one fit for sharing, in one pass; and the search of what was written."""
 
 import struct
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -89,7 +90,7 @@ def anonymise(
         report = replay(capture, writer, anonymiser, only_outside=True, **options)
         writer.finish()
         sink.flush()
-        _search(sink.path, target, originals)
+        _search(sink, originals, writer.numbers)
     report.packets_written -= writer.left_out
     more = Report(messages.counts, anonymiser.payloads, writer.stripped, writer.left_out)
     more.looked_for = {
@@ -109,12 +110,15 @@ def _sink(target: str, capture: Capture) -> Iterator[Sink]:
         yield sink
 
 
-def _search(path: str, name: str, originals: Originals) -> None:
-    with open_capture(path) as written:
+def _search(sink: Sink, originals: Originals, numbers: Sequence[int]) -> None:
+    with open_capture(sink.path) as written:
         found = Search(originals).first(written)
     if found:
         number, what = found
-        raise LeakError(f"{name}: packet {number} shows {what} of the original: nothing is written")
+        raise LeakError(
+            f"{sink.name}: {what} of the original would show in what packet {numbers[number - 1]} "
+            "becomes: nothing is written"
+        )
 
 
 class _Writer:
@@ -125,6 +129,7 @@ class _Writer:
     ) -> None:
         self.warnings: list[str] = []
         self.left_out = self.stripped = 0
+        self.numbers = array("L")  # in the original, of each packet written
         self._sink = sink
         self._frames = frames
         self._originals = originals
@@ -180,6 +185,7 @@ class _Writer:
         new = Packet(
             packet.number, seconds, fraction, self._resolution, packet.linktype, data, wire_length
         )
+        self.numbers.append(packet.number)
         try:
             inner.copy(new)
         except struct.error:

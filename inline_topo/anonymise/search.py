@@ -13,6 +13,8 @@ _MACS = {ETHERNET: (0, 6), LINUX_SLL: (6,), LINUX_SLL2: (12,)}
 _WORD = re.compile(rb"[^\s,;=<>\"@()/:?&\[\]{}\\|']{3,}")
 _PARTS = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
 _MOST_PARTS = 12
+_ICMP, _ICMPV6 = b"\x01", b"\x3a"
+_HEADERS = 240  # bytes that hold the headers of IPv6, and what they quote
 
 
 class Search:
@@ -27,7 +29,8 @@ class Search:
     def first(self, capture: Capture) -> tuple[int, str] | None:
         """The number of the first packet in which a name shows, and which; None: there is none."""
         for packet in capture.packets():
-            for found in self.frame(packet):
+            found = next(self.frame(packet), None)
+            if found:
                 return packet.number, found
         return None
 
@@ -43,22 +46,22 @@ class Search:
         yield from self.text(data[start:])
 
     def _headers(self, packet: bytes) -> Iterator[str]:
-        """Addresses of IP headers and ARP; of IPv6 and MAC wherever they stand in what is short, as
-        all headers are."""
+        """Addresses of IP headers and ARP, and in what ICMP holds, wherever it stands there."""
         version = packet[0] >> 4 if packet else 0
-        found = []
+        addresses, macs = [], []
         if version == 4:
-            found = [packet[12:16], packet[16:20]]
+            addresses = [packet[12:16], packet[16:20]]
+            if packet[9:10] == _ICMP:
+                addresses += _windows(packet[20:], 4)
         elif version == 6:
-            found = [packet[8:24], packet[24:40]]
+            addresses = _windows(packet[8:_HEADERS], 16)
+            if packet[6:7] == _ICMPV6:
+                macs = _windows(packet[40:], 6)
         elif packet[:2] == b"\0\1":
-            found = [packet[14:18], packet[24:28]]
-        head = packet[:160]
-        found += [head[at : at + 16] for at in range(len(head) - 15)]
-        yield from (f"the address {_shown(one)}" for one in found if one in self._addresses)
-        for at in range(len(head) - 5):
-            if head[at : at + 6] in self._macs:
-                yield f"the MAC address {head[at : at + 6].hex(':')}"
+            addresses = [packet[14:18], packet[24:28]]
+            macs = [packet[8:14], packet[18:24]]
+        yield from (f"the address {_shown(one)}" for one in addresses if one in self._addresses)
+        yield from (f"the MAC address {one.hex(':')}" for one in macs if one in self._macs)
 
     def text(self, data: bytes) -> Iterator[str]:
         """What shows in the text of a message: addresses in any place, names in theirs and, if they
@@ -86,6 +89,10 @@ def _pieces(word: bytes) -> Iterator[bytes]:
     for first in range(min(len(spans), _MOST_PARTS)):
         for last in range(first, min(len(spans), first + _MOST_PARTS)):
             yield word[spans[first][0] : spans[last][1]]
+
+
+def _windows(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(len(data) - size + 1)]
 
 
 def _shown(packed: bytes) -> str:

@@ -7,7 +7,7 @@ from inline_topo.anonymise.vocabulary import ATTRIBUTES
 from inline_topo.anonymise.words import Words
 from inline_topo.sip import sdp
 
-_LINE = re.compile(rb"([A-Za-z])=([^\r\n]*)(\r?\n|\Z)")
+_LINE = re.compile(rb"(?m)^([A-Za-z])=([^\r\n]*)(\r?\n|\Z)")
 _PLAIN_LETTERS = frozenset(
     (b"v", b"t", b"r", b"z", b"b", b"m", b"c")
 )  # lines of words that are known, and numbers
@@ -21,6 +21,11 @@ _PLAIN_ATTRIBUTES = frozenset(
     """.split()
 )
 _NUMBER = re.compile(rb"[0-9]{1,20}")
+_KEY_WORD = re.compile(
+    rb"[0-9]{1,9}|(?:AES_(?:192_|256_)?CM_(?:128_)?HMAC_SHA1_(?:80|32)|F8_128_HMAC_SHA1_80"
+    rb"|AEAD_AES_(?:128|256)_GCM(?:_8)?)|sha-(?:1|224|256|384|512)|md5",
+    re.IGNORECASE,
+)
 _SMALL = 1 << 16  # a version that counts, and is no time
 
 
@@ -56,6 +61,8 @@ class Descriptions:
         kept = name if lower in ATTRIBUTES else self._words.names(name)
         if lower in _PLAIN_ATTRIBUTES:
             return kept + colon + self._words.rewrite(rest, known=True, numbers=True)
+        if lower in (b"crypto", b"fingerprint"):
+            return kept + colon + self._key(rest)
         if lower == b"ssrc":
             source, blank, rest = rest.partition(b" ")
             attribute, inner, name = rest.partition(b":")
@@ -63,6 +70,16 @@ class Descriptions:
             source = self._words.names(source)
             return kept + colon + source + blank + attribute + inner + self._words.names(name)
         return kept + colon + self._words.names(rest)
+
+    def _key(self, value: bytes) -> bytes:
+        """`1 AES_CM_128_HMAC_SHA1_80 inline:KEY|...` (RFC 4568), `sha-256 12:AB:...` (RFC 8122): as
+        long as it was, without a key."""
+        *before, key = value.split(b" ")
+        kept = [word if _KEY_WORD.fullmatch(word) else self._words.names(word) for word in before]
+        prefix = b"inline:" if key.startswith(b"inline:") else b""
+        key = key[len(prefix) :].partition(b"|")[0]
+        blank = b"A" if prefix else b"0"
+        return b" ".join([*kept, prefix + re.sub(rb"[^:=]", blank, key)])
 
     def _origin(self, value: bytes) -> bytes:
         parts = sdp.origin(value)

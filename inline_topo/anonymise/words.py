@@ -15,9 +15,9 @@ from inline_topo.masking.hosts import pack_address
 _SEPARATORS = rb"\s,;=<>\"@()/:?&\[\]{}\\|'"
 _ITEM = re.compile(
     rb'(?P<quoted>"[^"\\]*(?:\\.[^"\\]*)*")'
-    rb"|(?P<version>SIP[ \t]*/[ \t]*2\.0(?:[ \t]*/[ \t]*(?:UDP|TCP|TLS|SCTP|WSS?))?(?![^%(s)s]))"
+    rb"|(?P<version>SIP\s{0,9}/\s{0,9}2\.0(?:\s{0,9}/\s{0,9}(?:UDP|TCP|TLS|SCTP|WSS?))?(?![^%(s)s]))"
     rb"|(?P<scheme>urn:service:sos(?:\.[a-z]{1,20})?(?![^%(s)s])"
-    rb"|(?:sips?|tel|pres|im|mailto|https?|xmpp|h323|cid|urn:uuid|urn):)"
+    rb"|(?:sips?|tel|pres|im|mailto|https?|xmpp|h323|cid|urn:uuid|urn):(?=[^\s\"<>:]))"
     rb"|(?P<user>[^%(s)s]+)(?P<more>[:;][^\s@<>\"?&,]{0,256})?@"
     rb"|(?P<address>\[[0-9A-Fa-f:.]{2,45}\]"
     rb"|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*(?![^%(s)s]))"
@@ -27,11 +27,11 @@ _ITEM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SIGNS = re.compile(rb"[!#$%*+.^_`~-]+")
-_NUMBER = re.compile(rb"[+-]?[0-9]{1,20}(?:[.-][0-9]{1,10}){0,2}")
+_NUMBER = re.compile(rb"-?[0-9]{1,10}(?:[.-][0-9]{1,10}){0,2}")
 _ESCAPED = re.compile(rb"%[0-9A-Fa-f]{2}")
 _CLEAR = "!$'()*-._~"  # beside letters and digits: what a URI's headers hold unescaped
 _SPACED = re.compile(rb"[^\s()/,;]+")
-_PRODUCT = re.compile(rb"[A-Za-z0-9_+-]*(?:[0-9]+(?:\.[0-9]+){0,2}[A-Za-z0-9_-]*)?")
+_PRODUCT = re.compile(rb"(?!.*[0-9]{7})[A-Za-z0-9_-]*(?:[0-9]+(?:\.[0-9]+){0,2}[A-Za-z0-9_-]*)?")
 _LISTED = frozenset((b"qop", b"algorithm", b"stale"))
 _DEEPEST = 3  # quotes in escapes in quotes
 
@@ -63,10 +63,12 @@ class Words:
         pieces: list[bytes] = []
         position = 0
         parameter: bytes | None = None
+        kind: str | None = None
         for item in _ITEM.finditer(text):
             gap = text[position : item.start()]
             pieces.append(gap)
             position = item.end()
+            named = kind == "scheme" and not gap  # a user or a host, whatever it looks like
             kind = item.lastgroup
             if kind == "quoted":
                 listed = parameter in _LISTED
@@ -75,7 +77,7 @@ class Words:
                 inner = self._rewrite(inner, listed, digits, not (listed or digits), depth + 1)
                 pieces.append(b'"%b"' % inner)
             elif kind in ("version", "scheme"):
-                pieces.append(item[0])
+                pieces.append(self._pseudonyms.word(item[0]) if named else item[0])
             elif item["user"] is not None:
                 pieces.append(self._user(item["user"], item["more"] or b""))
             elif item["address"] is not None:
@@ -84,8 +86,8 @@ class Words:
                 word, equals = item["word"], item["equals"]
                 beside = bool(equals) or gap.rstrip()[-1:] == b";" or parameter is not None
                 digits = numbers or parameter in NUMERIC
-                allowed = not bare and (known or beside)
-                pieces.append(self._word(word, allowed, digits and not bare, depth))
+                free = not bare and not named
+                pieces.append(self._word(word, free and (known or beside), free and digits, depth))
                 pieces.append(equals or item["port"] or b"")
                 if equals:
                     parameter = word.lower()
