@@ -93,7 +93,7 @@ class Leaving:
             edits += replaced
             edits += self._beside(message, flow)
             saves += self._entries(message, dialog, targets)
-            target = targets[0] if len(targets) == 1 else None
+            target = next(iter(targets.values())) if len(targets) == 1 else None
         if message.is_request and message.method != b"ACK":
             saves += self._transaction(message, dialog, lower, routes, target)
         yield from self._shelf.save(now, saves)
@@ -198,9 +198,10 @@ class Leaving:
         routes: tuple[bytes, ...],
         *,
         has_routes: bool,
-    ) -> tuple[list[Edit], list[Target]]:
-        """Ids for the Contacts. One that is own stays, where nothing is lost with it."""
-        data, edits, targets = message.data, list[Edit](), list[Target]()
+    ) -> tuple[list[Edit], dict[bytes, Target]]:
+        """Ids for the Contacts, and the keys of their records. A Contact that is own stays, where
+        nothing is lost with it."""
+        data, edits, targets = message.data, list[Edit](), dict[bytes, Target]()
         letter = b"b" if message.is_request else b"a"
         for entry in values.split(data, message.fields[names.CONTACT]):
             where = address.locate(data, *entry)
@@ -215,11 +216,12 @@ class Leaving:
                 continue
             start, stop = where.start, where.start + known.length
             target = Target(data[start:stop], routes)
-            new = self._ids.write(letter, self._keys.contact(dialog, target), target.uri, flow.mask)
+            key = self._keys.contact(dialog, target)
+            new = self._ids.write(letter, key, target.uri, flow.mask)
             edits += replace_uri(
                 start, stop, where.end, new, names.CONTACT, MASKED, bracket=where.bare
             )
-            targets.append(target)
+            targets[key] = target
         return edits, targets
 
     def _beside(self, message: Message, flow: Flow) -> list[Edit]:
@@ -228,13 +230,16 @@ class Leaving:
         entries = values.split(data, message.fields[names.CONTACT])
         return [edit for entry in entries for edit in swap(data, entry, flow, names.CONTACT)]
 
-    def _entries(self, message: Message, dialog: Dialog, targets: list[Target]) -> list[Entry]:
+    def _entries(
+        self, message: Message, dialog: Dialog, targets: dict[bytes, Target]
+    ) -> list[Entry]:
         """What to keep of Contacts that leave."""
         life = self._life(message, dialog)
-        entries = [Entry(self._keys.contact(dialog, t), t.pack(), life) for t in targets]
-        if targets and targets[0].routes:
-            routes = pack(targets[0].routes)
-            entries.append(Entry(self._dialog_keys(message, dialog)[0], routes, life))
+        entries = [Entry(key, target.pack(), life) for key, target in targets.items()]
+        for target in targets.values():
+            if target.routes:  # all have the same
+                key = self._keys.dialog(dialog, self._nested(message))
+                return [*entries, Entry(key, pack(target.routes), life)]
         return entries
 
     def _life(self, message: Message, dialog: Dialog) -> float:

@@ -30,6 +30,9 @@ def cuts(message: Message, spans: list[Span], gone: Collection[Span]) -> list[Sp
     lines that hold nothing else."""
     found: list[Span] = []
     for span in spans:
+        if span in gone:
+            found.append(line(message, span))
+            continue
         entries = values.split(message.data, [span])
         if all(entry in gone for entry in entries):
             found.append(line(message, span))

@@ -87,7 +87,7 @@ def _lines(message: Message, name: str, gone: Sequence[Span]) -> bytes:
         return b""
     lines = []
     for span in message.fields[name]:
-        if all(entry in gone for entry in values.split(message.data, [span])):
+        if span in gone or all(entry in gone for entry in values.split(message.data, [span])):
             start, end = line(message, span)
             lines.append(message.data[start:end])
     return b"".join(lines)

@@ -5,6 +5,7 @@ on every gateway with this key ring. A value is sealed by AES-SIV together with 
 changed, moved to another key or made by another key ring does not open.
 """
 
+import struct
 from collections.abc import Iterable
 from hashlib import blake2b, sha512
 
@@ -15,6 +16,7 @@ KIND_RECORD = b"inline-topo record 1"
 MAC_SIZE = 12  # bytes: nobody guesses one in 2^96
 
 _SIZE = 4  # bytes before each part
+_LENGTH = struct.Struct("!I").pack
 
 
 class Seal:
@@ -55,7 +57,7 @@ class Seal:
 
 def pack(parts: Iterable[bytes]) -> bytes:
     """The parts one after the other, each with its length."""
-    return b"".join([len(part).to_bytes(_SIZE, "big") + part for part in parts])
+    return b"".join([_LENGTH(len(part)) + part for part in parts])
 
 
 def unpack(packed: bytes) -> list[bytes]:
