@@ -203,7 +203,7 @@ class Phone:
         return head + self.user.encode().ljust(160, b"\xff")
 
     def _send(self, lines: list[str], body: bytes, target: tuple[str, int]) -> bytes:
-        if body:
+        if body and not any(line.startswith("Content-Type") for line in lines):
             lines.append("Content-Type: application/sdp")
         data = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
         self.sip.sendto(data, target)
