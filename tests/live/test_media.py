@@ -263,3 +263,25 @@ def test_a_dry_run_asks_no_relay(site: Site) -> None:
     assert bob.hear("INVITE").data == message
     assert "relay" not in gateway.status()["effects"]
     assert relay.calls() == []
+
+
+def test_behind_a_translating_router_audio_goes_by_the_relay_too(site: Site) -> None:
+    masquerade = ("-o", "out0", "-p", "udp", "--dport", "5060", "-j", "MASQUERADE")
+    site.run("gw", "iptables", "-t", "nat", "-A", "POSTROUTING", *masquerade)
+    calling = Calling(site, f'shape = "nat"\npublic = "{OUTER}"\n{CONFIG}')
+    alice, bob = calling.alice, calling.bob
+    alice.request("INVITE", alice.sdp())
+    invite = bob.hear("INVITE")
+    assert invite.source == (OUTER, 5060)
+    bob.answer(invite, "200 OK", bob.sdp())
+    ok = alice.hear("SIP/2.0 200")
+    alice.join(ok)
+    alice.request("ACK")
+    bob.join(invite)
+    bob.hear("ACK")
+    calling.talk(ok.media, invite.media)
+    calling.hang_up(bob, alice)
+    assert not [message.data for message in bob.heard if b"192.168." in message.data]
+    state = calling.gateway.status()
+    assert state["effects"]["relay"]["done"] == 3
+    assert state["noted"] == {}
