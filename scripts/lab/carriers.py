@@ -109,7 +109,7 @@ a=tool:phone of {SDP a=tool}
 m=audio 40000 RTP/AVP 0
 a=rtcp:40001 IN IP4 {SDP a=rtcp}
 a=candidate:1 1 UDP 1 {SDP a=candidate} 40000 typ host
-a=candidate:2 1 UDP 1 198.51.100.9 40000 typ srflx raddr {SDP a=candidate raddr} rport 40000
+a=candidate:2 1 UDP 1 192.168.178.10 40000 typ srflx raddr {SDP a=candidate raddr} rport 40000
 a=remote-candidates:1 {SDP a=remote-candidates} 40000
 a=source-filter: incl IN IP4 * {SDP a=source-filter}
 a=ssrc:1 cname:alice@{SDP cname}
