@@ -43,7 +43,7 @@ from inline_topo.masking.topos_dialog import (
     transaction_of,
 )
 from inline_topo.sip import names, sdp
-from inline_topo.sip.message import Message
+from inline_topo.sip.message import Message, Span
 from inline_topo.sip.names import FieldNames
 
 REPEATED = 32.0
@@ -124,16 +124,17 @@ class Relayed:
             return self._end_of_invite(message, flow, now)
         if method == b"BYE" and status >= 200 and status not in _AUTHENTICATE:
             return self._end_of_call(message, flow, now)
-        has_session = sdp.is_exchanged(method, status) and find_session(message) is not None
-        if not has_session and message.method != b"INVITE":
+        span = find_session(message) if sdp.is_exchanged(method, status) else None
+        if span is None and message.method != b"INVITE":
             return self._strategy.edits(message, flow, now)
-        return self._exchange(message, flow, now)
+        return self._exchange(message, flow, now, span)
 
     # --- offers and answers -------------------------------------------------------------------
 
-    def _exchange(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
+    def _exchange(
+        self, message: Message, flow: Flow, now: float, span: Span | None
+    ) -> list[Edit] | Need:
         dialog = self._dialog(message, flow)
-        span = find_session(message)
         session = message.data[slice(*span)] if span else b""
         begins = message.method == b"INVITE" and not tag_of(message, names.TO)
         if begins:
