@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ def main() -> None:
         parser.error("Kamailio runs in network namespaces, which needs root; or use --ours")
     if theirs and (missing := [tool for tool in TOOLS if not shutil.which(tool)]):
         parser.error(f"not installed: {', '.join(missing)}; or use --ours")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that namespaces are removed
     try:
         seen = {kind: by_kamailio(kind) for kind in theirs}
     except LabError as error:
