@@ -15,18 +15,19 @@ pytestmark = [
 ]
 
 
-def held_by_bob() -> tuple[Party, Party]:
-    """alice calls, bob holds and hangs up: every method of his is a request into the dialog."""
+def held_by_bob(pause: int = 100) -> tuple[Party, Party]:
+    """alice calls, bob holds and hangs up: every method of his is a request into the dialog. He
+    waits so many milliseconds before each."""
     bob = Party("bob")
     bob.asked("INVITE")
     bob.reply("180 Ringing")
     bob.reply("200 OK", body=SDP)
     bob.asked("ACK")
-    bob.pause(100)
+    bob.pause(pause)
     bob.send("INVITE", body=SDP)
     bob.answered(100, 200)
     bob.send("ACK")
-    bob.pause(100)
+    bob.pause(pause)
     bob.send("BYE")
     bob.answered(200)
     alice = Party("alice", calls="bob")

@@ -16,7 +16,17 @@ from lab.site import Site
 from tests.live.running import INLINE_TOPO, Running
 from tests.live.stores import Redis, topos
 from tests.live.test_pair import held_by_bob
-from tests.live.traffic import ALICE, COUNT, RouterLab, dump, showing
+from tests.live.traffic import (
+    ALICE,
+    COUNT,
+    RATE,
+    RouterLab,
+    answered,
+    dump,
+    hung_up,
+    invites,
+    showing,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -70,37 +80,67 @@ def test_a_thousand_calls(site: Site, kind: str) -> None:
         assert {ALICE in contact["uri"] for contact in found["contacts"]} == {True}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_dialogs_outlive_a_gateway_that_is_killed(site: Site, kind: str) -> None:
-    lab = RouterLab(site, config=topos(store_of(site, kind)))
-    with dump(site, "gw", "out0"):
-        lab.calls.start(pause=LONG)
-        time.sleep(2)
+def goes_on(site: Site, trouble: float) -> None:
+    """Every call that was established when the trouble began was hung up, and had its answer."""
+    established = answered(site.folder / "in0.pcap", trouble)
+    assert len(established) > RATE
+    assert established - hung_up(site.folder / "in0.pcap") == set()
+
+
+def start(lab: RouterLab, by: str) -> None:
+    """Calls that last: alice hangs up, or bob does, who says something in between too."""
+    alice, bob = held_by_bob(LONG // 2) if by == "bob" else (None, None)
+    lab.calls.start(pause=LONG, caller=alice, callee=bob)
+
+
+def kill(lab: RouterLab, *, worker: bool = False) -> None:
+    """kill -9 of the gateway."""
+    if worker:
         os.kill(lab.gateway.worker(), signal.SIGKILL)
+        return
+    lab.gateway.process.kill()
+    lab.gateway.process.wait()
+    time.sleep(1)  # its workers notice
+    (lab.site.folder / "gateway.log").write_text("")
+
+
+@pytest.mark.parametrize("by", ["alice", "bob"])
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_dialogs_outlive_a_gateway_that_is_killed(site: Site, kind: str, by: str) -> None:
+    lab = RouterLab(site, config=topos(store_of(site, kind)))
+    with dump(site, "gw", "out0"), dump(site, "gw", "in0"):
+        start(lab, by)
         time.sleep(2)
-        lab.gateway.process.kill()
-        lab.gateway.process.wait()
-        time.sleep(1)  # its workers notice
-        (site.folder / "gateway.log").write_text("")
+        first = time.time()
+        kill(lab, worker=True)
+        time.sleep(2)
+        second = time.time()
+        kill(lab)
         lab.gateway.start()
         lab.calls.few_failed()
+    goes_on(site, first)
+    goes_on(site, second)
     hides(site)
 
 
 def test_dialogs_outlive_a_redis_that_is_killed_and_one_that_hangs(site: Site) -> None:
     redis = Redis(site, "gw")
     lab = RouterLab(site, config=topos(redis.url))
-    with dump(site, "gw", "out0"):
-        lab.calls.start(pause=LONG)
+    with dump(site, "gw", "out0"), dump(site, "gw", "in0"):
+        start(lab, "alice")
         time.sleep(3)
+        killed = time.time()
         redis.kill()
         time.sleep(1)
         redis.start()
         time.sleep(2)
+        hung = time.time()
         redis.hang()
         time.sleep(1)
         redis.go_on()
         lab.calls.few_failed()
+    goes_on(site, killed)
+    goes_on(site, hung)
     hides(site)
     log = lab.gateway.log()
     assert 'event="store failed"' in log
@@ -108,20 +148,42 @@ def test_dialogs_outlive_a_redis_that_is_killed_and_one_that_hangs(site: Site) -
     assert log.count('event="store failed"') < 20
 
 
-def test_both_are_killed_at_once(site: Site) -> None:
+@pytest.mark.parametrize("by", ["alice", "bob"])
+def test_both_are_killed_at_once(site: Site, by: str) -> None:
     redis = Redis(site, "gw")
     lab = RouterLab(site, config=topos(redis.url))
-    lab.calls.start(pause=LONG)
-    time.sleep(4)
-    redis.kill()
-    lab.gateway.process.kill()
-    lab.gateway.process.wait()
-    time.sleep(1)  # its workers notice
-    (site.folder / "gateway.log").write_text("")
-    lab.gateway.start()  # it starts without its store, and says so
-    assert "does not answer yet" in lab.gateway.log()
-    redis.start()
-    lab.calls.few_failed()
+    with dump(site, "gw", "in0"):
+        start(lab, by)
+        time.sleep(4)
+        killed = time.time()
+        redis.kill()
+        kill(lab)
+        lab.gateway.start()  # it starts without its store, and says so
+        assert "does not answer yet" in lab.gateway.log()
+        redis.start()
+        lab.calls.few_failed()
+    goes_on(site, killed)
+
+
+def test_a_change_of_mode_and_back_strands_no_dialog(site: Site) -> None:
+    """Every call has begun in one mode, is held in the other, and is hung up in the first again."""
+    stripping = topos(store_of(site, "sqlite"))
+    masking = stripping.replace('mode = "topos"', 'mode = "topoh"')
+    lab = RouterLab(site, config=masking)
+    with dump(site, "gw", "out0"), dump(site, "gw", "in0"):
+        start(lab, "bob")
+        changes = []
+        for config in (stripping, masking):
+            time.sleep(4)
+            lab.gateway.config.write_text(config)
+            changes.append(time.time())
+            lab.gateway.process.send_signal(signal.SIGHUP)
+        lab.calls.done()
+    for change in changes:
+        goes_on(site, change)
+    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE) == []
+    stripped = [text for text in invites(site.folder / "out0.pcap") if b"tpsh-" in text]
+    assert COUNT / 4 < len(stripped) < COUNT
 
 
 def test_two_gateways_share_one_redis(site: Site) -> None:

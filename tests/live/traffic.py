@@ -119,6 +119,34 @@ def datagrams(file: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
                 yield packet[12:16], packet[16:20], packet[28:]
 
 
+def answered(file: Path, until: float) -> set[bytes]:
+    """The Call-IDs of calls whose ACK of a 200 was there before this time (of the clock)."""
+    acknowledged, failed = set(), set()
+    with RawPcapReader(str(file)) as reader:
+        for frame, meta in reader:
+            if meta.sec + meta.usec / 1e6 > until:
+                break
+            text = bytes(frame)[42:]
+            if text.startswith(b"ACK "):
+                acknowledged.add(_call_id(text))
+            elif re.match(rb"SIP/2.0 [3-6]", text):
+                failed.add(_call_id(text))
+    return acknowledged - failed
+
+
+def hung_up(file: Path) -> set[bytes]:
+    """The Call-IDs of calls of which a BYE was answered with 200."""
+    return {
+        _call_id(text)
+        for _, _, text in datagrams(file)
+        if text.startswith(b"SIP/2.0 200") and re.search(rb"\r\nCSeq: \d+ BYE", text)
+    }
+
+
+def _call_id(text: bytes) -> bytes:
+    return text.split(b"Call-ID: ", 1)[1].split(b"\r\n", 1)[0]
+
+
 def packed(address: str) -> bytes:
     return bytes(map(int, address.split(".")))
 
