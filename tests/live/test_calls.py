@@ -138,7 +138,7 @@ def test_gets_through_and_shows_nobody_else(tmp_path: Path, kind: str, store: st
         state = lab.gateway.status()
         assert lab.gateway.end() == 0
     assert state["edits"]["masked"]
-    assert state["edits"]["restored" if store else "opened"]
+    assert state["edits"].keys() & ({"opened", "restored"} if store else {"opened"})
     assert not [name for name in state["outcomes"]["egress"] if name.startswith("refused")]
     public = "" if kind != "nat" else calls.PROXY
     for source, target, header in packets(tmp_path / f"calls{call.suffix}"):
