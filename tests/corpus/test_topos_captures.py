@@ -148,3 +148,24 @@ def values(message: bytes) -> tuple[list[str], dict[str, list[str]], bytes]:
     if not re.match("SIP/2.0 [12]|[A-Z]+ ", lines[0]):
         lists["Record-Route"].clear()
     return lines, lists, body
+
+
+@pytest.mark.parametrize("profile", ["default", "topoh"])
+@pytest.mark.parametrize("name", sorted({*CLEAR} - FRAGMENTS))
+def test_requests_that_lose_something_leave_shorter(name: str, profile: str) -> None:
+    judge = live(name, profile)
+    judged = lost = 0
+    for packet in rdpcap(str(CAPTURES / name)):
+        data = bytes(packet[IPv6 if IPv6 in packet else IP])
+        text = bytes(packet[UDP].payload)
+        verdict = judge(data, float(packet.time))
+        if verdict.direction is not Direction.EGRESS or text.startswith(b"SIP/2.0"):
+            continue
+        judged += 1
+        if profile == "topoh" and text.startswith(b"REGISTER "):
+            continue  # which the profile leaves alone
+        if len(re.findall(rb"\r\n(?:Via|v):", text)) > 1 or b"\r\nRecord-Route:" in text:
+            lost += 1
+            assert len(verdict.packet) < len(data), text
+    assert judged
+    assert lost or name == NAT or (name.startswith("register") and profile == "topoh")
