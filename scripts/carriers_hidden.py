@@ -9,14 +9,13 @@ addresses. A carrier is hidden where it never shows, and refused where its messa
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping
 
 from lab.carriers import groups
-from lab.hiding import GATEWAY, HIDDEN, REFUSED, SHOWN, TOOLS, Seen, by_gateway, by_kamailio
+from lab.hiding import GATEWAY, HIDDEN, REFUSED, SHOWN, Seen, by_gateway, by_kamailio, missing
 from lab.net import LabError
 
 THEIRS = ("topoh", "topos")
@@ -87,8 +86,8 @@ def main() -> None:
     theirs = () if given.ours else THEIRS
     if theirs and os.geteuid() != 0:
         parser.error("Kamailio runs in network namespaces, which needs root; or use --ours")
-    if theirs and (missing := [tool for tool in TOOLS if not shutil.which(tool)]):
-        parser.error(f"not installed: {', '.join(missing)}; or use --ours")
+    if theirs and (lacking := missing()):
+        parser.error(f"not installed: {', '.join(lacking)}; or use --ours")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that namespaces are removed
     try:
         seen = {kind: by_kamailio(kind) for kind in theirs}

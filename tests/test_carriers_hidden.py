@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -15,14 +15,36 @@ from inline_topo.masking.bodies import walk
 from inline_topo.masking.callid import CALL_IDS
 from inline_topo.sip import names, sdp
 from lab.carriers import INSIDE, RECEIVED, REQUESTS, RESPONSES, Probe, addresses, groups
-from lab.hiding import GATEWAY, HIDDEN, REFUSED, SHOWN, Seen, by_gateway, by_kamailio
+from lab.hiding import (
+    GATEWAY,
+    HIDDEN,
+    MODULES,
+    REFUSED,
+    SHOWN,
+    TOOLS,
+    Seen,
+    by_gateway,
+    by_kamailio,
+    missing,
+)
 from tests.conftest import ROOT
 from tests.demo import need_filled_venv
 
 EVERY = [name for named in groups().values() for name in named]
 README = (ROOT / "README.md").read_text()
 ours = cache(by_gateway)
-theirs = pytest.mark.needs("ip", "kamailio", "redis-server", "ss")
+
+
+def theirs(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that runs Kamailio with all of its modules."""
+    reason = f"{MODULES} is not installed (Debian: apt install {MODULES})"
+    for mark in (
+        pytest.mark.root,
+        pytest.mark.needs(*TOOLS),
+        pytest.mark.skipif(MODULES in missing(), reason=reason),
+    ):
+        test = mark(test)
+    return test
 
 
 def documented() -> dict[str, list[str]]:
@@ -45,14 +67,12 @@ def test_the_readme_tells_what_the_gateway_hides(kind: str) -> None:
 
 
 @theirs
-@pytest.mark.root
 @pytest.mark.parametrize("kind", THEIRS)
 def test_the_readme_tells_what_kamailio_hides(kind: str) -> None:
     assert documented()[HEADINGS[kind]] == measured(kind, by_kamailio(kind))[2]
 
 
 @theirs
-@pytest.mark.root
 def test_all_is_shown_by_a_plain_kamailio() -> None:
     """Or nothing would be proved by an address that does not show."""
     seen = by_kamailio("plain")
@@ -60,7 +80,6 @@ def test_all_is_shown_by_a_plain_kamailio() -> None:
 
 
 @theirs
-@pytest.mark.root
 def test_profile_topoh_hides_what_topoh_hides_and_what_belongs_to_its_call_ids() -> None:
     hidden = [
         {name for name in EVERY if fate(seen, name) == HIDDEN}

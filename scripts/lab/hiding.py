@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,9 @@ from lab.net import LabError, Net
 
 HIDDEN, SHOWN, REFUSED = "hidden", "shown", "refused"
 TOOLS = ("ip", "kamailio", "redis-server", "ss")
+MODULES = "kamailio-redis-modules"
+"""The Debian package of what topos keeps its dialogs with."""
+
 SCRIPTS = Path(__file__).parents[1]
 _PROBING = Path(__file__).with_name("probing.py")
 _ADDRESS = re.compile(rb"10\.77\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
@@ -57,6 +61,14 @@ Seen = dict[str, dict[str, str]]
 """HIDDEN, SHOWN or REFUSED, by "requests" or "responses" and by carrier."""
 
 _PROBES = {"requests": REQUESTS, "responses": RESPONSES}
+
+
+def missing() -> list[str]:
+    """The programs and packages that `by_kamailio` needs and that are not installed."""
+    tools = [tool for tool in TOOLS if not shutil.which(tool)]
+    module = "kamailio/modules/topos_redis.so"
+    found = [*Path("/usr/lib").glob(f"*/{module}"), *Path("/usr/lib64").glob(module)]
+    return tools if found else [*tools, MODULES]
 
 
 def by_kamailio(kind: str) -> Seen:
