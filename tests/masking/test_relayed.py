@@ -385,6 +385,16 @@ def test_mode_topos_asks_relay_and_store() -> None:
     assert payload_of(verdict.packet).endswith(sdp(RELAY))
 
 
+def test_a_drain_goes_on_asking() -> None:
+    net = Net()
+    values: dict[str, Any] = {"inside": [PROXY, "10.0.0.0/8"], "media.relay": "rtpengine"}
+    config = load(None, env={}, overrides=values, key_ring_given=True)
+    net.gateway = assemble.gateway(config, ring=RING, drain=True, relayed=True)
+    assert payload_of(net.leave(INVITE).packet).endswith(sdp(RELAY, 30002))
+    answer = message(OK, sdp(PEER), cseq="1 INVITE", tags="ab")
+    assert payload_of(net.enter(answer).packet).endswith(sdp(RELAY, 30004))
+
+
 def test_only_a_live_gateway_asks() -> None:
     overrides: dict[str, Any] = {"inside": [PROXY], "media.relay": "rtpengine"}
     config = load(None, env={}, overrides=overrides, key_ring_given=True)
