@@ -127,6 +127,15 @@ def test_no_host(text: str) -> None:
     assert seen(text) == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("host", ["10.1.1.30", "2001:db8:1::30", "gw.example.com"])
+def test_in_wide_characters(encoding: str, host: str) -> None:
+    body = f'<identity display="x">sip:alice@[{host}]</identity>'.encode(encoding)
+    data = b"X: 198.51.100.7\r\n\r\n" + body
+    assert [shown for _, shown in seen(data)] == ["198.51.100.7", host]
+    assert seen(b"Y: 10.1.1.30\r\n\r\n\0\1") == [("ipv4", "10.1.1.30")]
+
+
 TEXTS = ("10.1.1.30", "sip:alice@10.1.1.30:5060", "[2001:db8:1::30]", "<sip:bob@GW.example.com>")
 
 

@@ -1,5 +1,5 @@
 """Text behind percent-encoding (RFC 3986), character references (XML) and backslashes (RFC 3261
-section 25.1), a line at a time."""
+section 25.1), a line at a time; and text in UTF-16 or UTF-32."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,6 +29,11 @@ def lines(data: bytes) -> Iterator[Line]:
                 start = data.rfind(b"\n", 0, match.start()) + 1
                 done = data.find(b"\n", match.start()) + 1 or len(data)
                 yield Line(start, done, *_undone(data[start:done], code, undo))
+
+
+def without_nulls(data: bytes) -> tuple[bytes, list[int]]:
+    """What is left of ASCII in UTF-16 or UTF-32, and where in the data each byte of it stood."""
+    return data.replace(b"\0", b""), [at for at, byte in enumerate(data) if byte]
 
 
 def _undone(

@@ -2,8 +2,8 @@
 
 It knows no fields and no grammar. An IPv4 or IPv6 literal counts wherever it stands (leading zeros,
 read as decimal and as octal; long, short and mapped IPv6; capitals; percent-encoded, as a character
-reference, with backslashes, in base64 of text). What else inetreadings.aton(3) reads as an address (one
-number, hexadecimal) counts behind `@` and `//` alone, or every phone number would be one.
+reference, with backslashes, in base64 of text, in UTF-16). What else inet_aton(3) reads as an address
+(one number, hexadecimal) counts behind `@` and `//` alone, or every phone number would be one.
 """
 
 import re
@@ -77,6 +77,8 @@ class Sightings:
         found = self._read(data, flow)
         if b"%" in data or b"&" in data or b"\\" in data:
             found += list(self._disguised(data, flow, found))
+        if b"\0" in data:
+            found += self._wide(data, flow)
         for start, end, text in self._base64.find(data):
             found += [Sighting(start, end, *one[2:]) for one in self._read(text, flow) if one.named]
         return sorted(found) if len(found) > 1 else found
@@ -88,6 +90,14 @@ class Sightings:
             for one in self._read(line.text, flow):
                 if (line.start, one.kind, one.shown) not in clear:
                     yield Sighting(line.place(one.start), line.place(one.end), *one[2:])
+
+    def _wide(self, data: bytes, flow: Flow) -> Iterator[Sighting]:
+        """What shows between null bytes, where it lies inside."""
+        text, places = disguises.without_nulls(data)
+        for one in self._read(text, flow):
+            start, end = places[one.start], places[one.end - 1] + 1
+            if one.named and end - start > one.end - one.start:
+                yield Sighting(start, end, *one[2:])
 
     def _read(self, data: bytes, flow: Flow) -> list[Sighting]:
         found: list[Sighting] = []
