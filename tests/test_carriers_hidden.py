@@ -94,6 +94,7 @@ def test_strict_shows_nothing_and_refuses_what_has_no_remedy() -> None:
     refused = {name for name, what in fates.items() if what == REFUSED}
     named = groups()
     assert refused == {
+        *named["other headers"],
         *named["what a digest or a signature covers"],
         *named["SDP: where media goes"],
         *named["bodies that are not read"],

@@ -41,6 +41,7 @@ RULES: dict[str, dict[str, Any]] = {
     "multipart/mixed": {"hide.bodies": False, "hide.sdp": False},
 }
 NO_REMEDY = {
+    "other headers",
     "what a digest or a signature covers",
     "SDP: where media goes",
     "bodies that are not read",

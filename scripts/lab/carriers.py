@@ -31,6 +31,7 @@ _HEADERS = (
     + filled_in.TEXTS
     + filled_in.PRODUCTS
     + filled_in.OWN_NETWORK
+    + filled_in.UNHEARD_OF
 )
 _REQUEST = """\
 + Via: SIP/2.0/UDP 192.168.178.10;branch=z9hG4bKproxyNUMBER
@@ -193,6 +194,7 @@ _GROUPS = {
     "texts": filled_in.TEXTS + "{reason phrase}",
     "products": filled_in.PRODUCTS,
     "headers of one's own network": filled_in.OWN_NETWORK,
+    "other headers": filled_in.UNHEARD_OF,
     "what a digest or a signature covers": filled_in.CREDENTIALS + filled_in.CHALLENGES + _SIGNED,
     "bodies": "".join(f"{{{kind}}}" for kind in filled_in.BODIES),
     "bodies that are not read": "".join(f"{{{kind}}}" for kind in filled_in.OPAQUE),

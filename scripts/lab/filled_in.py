@@ -64,6 +64,9 @@ User-Agent: PBX at {User-Agent}
 Server: PBX at {Server}
 Organization: {Organization}
 """
+UNHEARD_OF = """\
+Unheard-Of: {a header that no rule names}
+"""
 CREDENTIALS = """\
 Authorization: Digest username="alice",realm="{Authorization realm}",uri="sip:{Authorization uri}"
 Proxy-Authorization: Digest username="alice",realm="x",uri="sip:{Proxy-Authorization uri}"
