@@ -36,7 +36,17 @@ PASSWORD = "[authentication username=alice password=secret]"
 CREDENTIALS = re.compile(rb"^(?:Proxy-)?Authorization: .*$", re.MULTILINE)
 
 
-def test_bob_and_carol_ring_and_bob_answers(tmp_path: Path) -> None:
+in_both_modes = pytest.mark.parametrize("mode", ["topoh", "topos"])
+
+
+def in_mode(mode: str, config: str, folder: Path) -> str:
+    """The configuration, in this mode."""
+    stripping = f'mode = "topos"\n{config}[topos]\nstore = "sqlite:///{folder}/dialogs.db"\n'
+    return stripping if mode == "topos" else config
+
+
+@in_both_modes
+def test_bob_and_carol_ring_and_bob_answers(tmp_path: Path, mode: str) -> None:
     bob = calls.answering_bob(ring=500)
     carol = Party("carol")
     carol.asked("INVITE")
@@ -52,7 +62,7 @@ def test_bob_and_carol_ring_and_bob_answers(tmp_path: Path) -> None:
         lab = Lab(net, topoh=False)
         users = {name.upper(): f'"sip:{name}@{places[name]}:5060"' for name in ("bob", "carol")}
         lab.proxy("srv", f"{calls.PROXY}:5060", defines={**users, "FORK": ""})
-        running = Running(net, HOST, host="srv")
+        running = Running(net, in_mode(mode, HOST, tmp_path), host="srv")
         with dump(net, "srv", "eth0"):
             lab.party("bob", calls.BOB, bob)
             lab.party("carol", calls.CAROL, carol)
@@ -93,12 +103,13 @@ def credentials(file: Path) -> Counter[bytes]:
     )
 
 
-def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site) -> None:
+@in_both_modes
+def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site, mode: str) -> None:
     site.run("outside", "ip", "addr", "add", f"{PHONE}/24", "dev", "eth0")
     lab = Lab(site, topoh=False)
     bob = {"BOB": f'"sip:bob@{Site.OUTSIDE}:5060"'}
     lab.proxy("inside", f"{Site.INSIDE}:5060", defines={**bob, "AUTH": ""})
-    Running(site, ROUTER)
+    Running(site, in_mode(mode, ROUTER, site.folder))
     register, call = with_password()
     with dump(site, "gw", "in0"), dump(site, "gw", "out0"):
         lab.party("outside", PHONE, register, via=Site.INSIDE, port=5062)
@@ -112,7 +123,10 @@ def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site) -> None:
     assert showing(site.folder / "out0.pcap", PHONE, Site.OUTSIDE) == []
 
 
-def test_a_phone_system_behind_nat_proves_who_it_is_to_its_carrier(tmp_path: Path) -> None:
+@in_both_modes
+def test_a_phone_system_behind_nat_proves_who_it_is_to_its_carrier(
+    tmp_path: Path, mode: str
+) -> None:
     register, call = with_password()
     with Net(tmp_path) as net:
         net.host("carrier", CARRIER)
@@ -121,7 +135,7 @@ def test_a_phone_system_behind_nat_proves_who_it_is_to_its_carrier(tmp_path: Pat
         lab = Lab(net, topoh=False)
         defines = {"NAT": "", "AUTH": "", "BOB": f'"sip:bob@{calls.FAR}:5060"'}
         lab.proxy("carrier", f"{CARRIER}:5060", defines=defines)
-        Running(net, NAT, host="pbx-nat")
+        Running(net, in_mode(mode, NAT, tmp_path), host="pbx-nat")
         with dump(net, "pbx-nat", "home"), dump(net, "pbx-nat", "eth0"):
             lab.party("pbx", calls.PROXY, register, via=CARRIER)
             lab.done()
