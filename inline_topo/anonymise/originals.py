@@ -18,7 +18,7 @@ MOST = 1_000_000
 
 _LITERAL4 = re.compile(rb"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.]*[0-9])")
 _LITERAL6 = re.compile(
-    rb"(?<![0-9A-Fa-f:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f.]{0,15}(?![0-9A-Fa-f:])"
+    rb"(?<![0-9A-Fa-f:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f.]{0,15}(?![0-9A-Za-z:])"
 )
 _USERS = (
     re.compile(rb"(?i:sips?|pres|im|xmpp|h323|mailto):([^\s@<>\":;?,]{1,128})[^\s@<>\"?,]{0,128}@"),
@@ -43,7 +43,7 @@ _HOSTS = (
 _NOBODY = frozenset(
     map(socket.inet_aton, ("0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.1.75"))
 )
-_HAS_WORD = re.compile(rb"[A-Za-z0-9\x80-\xff]")
+_WORDS = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
 _HAS_LETTER = re.compile(rb"[A-Za-z]")
 
 
@@ -99,8 +99,14 @@ def users(data: bytes) -> Iterator[bytes]:
         for match in pattern.finditer(data):
             whole = unquote_to_bytes(match[1]).strip().lower()
             for name in {whole, *whole.split()}:
-                if name not in KEPT and _HAS_WORD.search(name):
+                if name not in KEPT and not _is_of_sip(name):
                     yield name
+
+
+def _is_of_sip(name: bytes) -> bool:
+    """Whether a text is signs alone, or several words of SIP between signs."""
+    words = _WORDS.findall(name)
+    return not words or (words != [name] and all(word in WORDS for word in words))
 
 
 def hosts(data: bytes) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ _ESCAPED = re.compile(rb"%[0-9A-Fa-f]{2}")
 _CLEAR = "!$'()*-._~"  # beside letters and digits: what a URI's headers hold unescaped
 _SPACED = re.compile(rb"[^\s()/,;]+")
 _PRODUCT = re.compile(rb"(?!.*[0-9]{7})[A-Za-z0-9_-]*(?:[0-9]+(?:\.[0-9]+){0,2}[A-Za-z0-9_-]*)?")
+_BEFORE_NAMES = ("scheme", "user", "more")
 _LISTED = frozenset((b"qop", b"algorithm", b"stale"))
 _DEEPEST = 3  # quotes in escapes in quotes
 
@@ -68,7 +69,8 @@ class Words:
             gap = text[position : item.start()]
             pieces.append(gap)
             position = item.end()
-            named = kind == "scheme" and not gap  # a user or a host, whatever it looks like
+            # behind a scheme and an @ stands a user or a host, whatever it looks like
+            named = gap[-1:] == b"@" or (kind in _BEFORE_NAMES and not gap)
             kind = item.lastgroup
             if kind == "quoted":
                 listed = parameter in _LISTED
@@ -77,7 +79,9 @@ class Words:
                 inner = self._rewrite(inner, listed, digits, not (listed or digits), depth + 1)
                 pieces.append(b'"%b"' % inner)
             elif kind in ("version", "scheme"):
-                pieces.append(self._pseudonyms.word(item[0]) if named else item[0])
+                end = b":" if kind == "scheme" else b""
+                new = self._pseudonyms.word(item[0].removesuffix(b":")) + end
+                pieces.append(new if named else item[0])
             elif item["user"] is not None:
                 pieces.append(self._user(item["user"], item["more"] or b""))
             elif item["address"] is not None:
