@@ -42,6 +42,7 @@ SHARED = re.compile(r"ff:ff:ff:ff:ff:ff|01:.*|33:33:.*|00:00:00:00:00:00")
 OF_SIP = {
     "anonymous",
     "anonymous.invalid",
+    "unavailable",
     "-",
     "",
     "sip",
