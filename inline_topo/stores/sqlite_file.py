@@ -27,6 +27,13 @@ CREATE INDEX record_expires ON record (expires);
 """
 
 
+# In one statement: another process may be making the schema.
+_WHAT_IT_IS = """
+SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_user_version, pragma_application_id
+"""
+
+
 class Options(NamedTuple):
     """What the URL says. `most_bytes`: of the database, 0 for as many as the disk has."""
 
@@ -115,15 +122,13 @@ def _prepare(connection: sqlite3.Connection, options: Options, *, make: bool) ->
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     """The schema's version, 0 in a file that is empty; ConfigError where it is not ours."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    version, application, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application != APPLICATION_ID and (application or version or tables):
         raise ConfigError(f"store {path}: a database of another program")
     if application == APPLICATION_ID and version != SCHEMA:
         reason = f"its schema is version {version}, this program's is {SCHEMA}"
         raise ConfigError(f"store {path}: {reason} (move the file away to begin a new one)")
-    return version
+    return int(version)
 
 
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:

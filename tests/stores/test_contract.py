@@ -124,6 +124,7 @@ def test_another_process_sees_it(shared: Bench) -> None:
 
 
 def test_several_write_at_once(shared: Bench) -> None:
+    shared.store.check()  # as at a start: before several are there
     answers = []
 
     def write(name: bytes) -> None:
