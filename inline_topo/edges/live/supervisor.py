@@ -143,6 +143,8 @@ class Supervisor:
             self._job = self._load()
         except InlineTopoError as error:
             log.error("reload refused, the old configuration stays: %s", error)
+        except Exception:
+            log.exception("reload refused, the old configuration stays: a defect in this program")
         else:
             log.info("configuration and keys are read anew")
             for child in self._workers:
