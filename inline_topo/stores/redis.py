@@ -29,6 +29,7 @@ from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
     NoScriptError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -53,6 +54,9 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, ARGV[2]))
 _STEPS = 3  # of connecting, which may hang one after the other: the socket, to log in, to select
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _PAGE = 500  # keys an inspection asks for at once
+
+
+_TROUBLE = RedisError, RedisClusterException, OSError  # the second is none of the first
 
 
 class _Here(NamedTuple):
@@ -108,7 +112,7 @@ class RedisStore:
         try:
             connection.send_packed_command(connection.pack_commands(self._commands([effect])))
             replies = [_reply(connection) for _ in range(len(effect.save) + len(effect.load))]
-        except (RedisError, OSError):
+        except _TROUBLE:
             self._leave_place()
             self._pace.rest()
             return None
@@ -139,7 +143,7 @@ class RedisStore:
             return answers
         try:
             replies = self._talk(effects)
-        except (RedisError, OSError, _OtherSchemaError) as error:
+        except (*_TROUBLE, _OtherSchemaError) as error:
             self._let_go()
             self._last = _reason(error)
             self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
@@ -154,7 +158,7 @@ class RedisStore:
         else:
             self._health.worked(saving=saving)
             if self._here is None and self._connection is not None:
-                with suppress(RedisError, OSError):
+                with suppress(*_TROUBLE):
                     self._take_place()
         return answers
 
@@ -279,7 +283,7 @@ class RedisStore:
                 client.close()
         except (AuthenticationError, ResponseError, InvalidResponse, _OtherSchemaError) as error:
             raise ConfigError(f"store {self._name}: {_reason(error)}") from None
-        except (RedisError, OSError) as error:
+        except _TROUBLE as error:
             return [f"store {self._name}: does not answer yet: {_reason(error)}"]
 
     def records(self, now: float) -> Iterator[Stored]:
@@ -297,7 +301,7 @@ class RedisStore:
                 yield from _read(client, page)
             finally:
                 client.close()
-        except (RedisError, OSError, _OtherSchemaError) as error:
+        except (*_TROUBLE, _OtherSchemaError) as error:
             raise StoreError(f"store {self._name}: {_reason(error)}") from None
 
     def prune(self, now: float) -> int:

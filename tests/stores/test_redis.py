@@ -339,6 +339,15 @@ def test_a_sentinel_that_is_gone_is_not_missed(
         assert load(store, b"key") == {b"key": b"value"}
 
 
+def test_a_cluster_that_comes_later(make: Callable[..., RedisStore]) -> None:
+    store = make(f"redis+cluster://127.0.0.1:{free_port()}", timeout=0.5)
+    [warning] = store.check()
+    assert "does not answer yet" in warning
+    assert "refused" in reason(save(store, b"key"))
+    with pytest.raises(StoreError, match="refused"):
+        list(store.records(1.0))
+
+
 def test_a_node_of_a_cluster_dies_and_comes_back(
     tmp_path: Path, make: Callable[..., RedisStore]
 ) -> None:
