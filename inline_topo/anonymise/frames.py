@@ -55,7 +55,7 @@ class Frames:
         if start:
             macs += [frame[start + 8 : start + 14], frame[start + 18 : start + 24]]
             addresses = [frame[start + 14 : start + 18], frame[start + 24 : start + 28]]
-        return macs, addresses
+        return [mac for mac in macs if len(mac) == 6], addresses
 
     def _head(self, linktype: int, head: bytes) -> bytes:
         if linktype == ETHERNET:

@@ -82,10 +82,12 @@ class Anonymiser:
         half = len(ends) // 2
         addresses = self._address(ends[:half]) + self._address(ends[half:])
         try:
-            return ip.encode(datagram, payload, (kind, error), addresses)
+            new = ip.encode(datagram, payload, (kind, error), addresses)
         except ip.TooLong:
             self.payloads.unreadable += 1
             return None
+        behind = len(datagram.packet) - datagram.udp - 8 - len(datagram.payload)
+        return new[: len(new) - behind] + bytes(behind)
 
     def _address(self, packed: bytes) -> bytes:
         return self._pseudonyms.address(packed)

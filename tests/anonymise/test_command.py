@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, defragment, fragment
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 from scapy.utils import PcapNgReader, rdpcap, wrpcap
@@ -92,6 +92,36 @@ def test_payloads_go_or_are_zeros(command: Command, mixed: Path, how: str, rest:
     assert (packets[3][IP].src, packets[3][UDP].dport) == (packets[0][IP].src, 4002)
     assert packets[4][ARP].psrc == packets[0][IP].src
     assert packets[4][ARP].hwsrc == packets[0][Ether].src
+
+
+def test_what_stands_behind_a_datagram_goes(command: Command, tmp_path: Path) -> None:
+    udp = UDP(sport=5060, dport=5060, len=8 + len(INVITE))
+    packet = Ether() / IP(src="10.0.0.1", dst="198.51.100.2") / udp / Raw(INVITE + b"SECRET")
+    wrpcap(str(tmp_path / "in.pcap"), packet)
+    shared(command, tmp_path / "in.pcap")
+    [new] = rdpcap(str(tmp_path / "shared.pcap"))
+    assert b"INVITE sip:u" in bytes(new)
+    assert b"SECRET" not in bytes(new)
+    assert new[IP].len == len(new) - 14
+
+
+def test_fragments_stay_fragments(command: Command, tmp_path: Path) -> None:
+    message = INVITE.replace(b"\r\n\r\n", b"\r\nX: " + b"alice " * 300 + b"\r\n\r\n")
+    whole = Ether() / IP(src="10.0.0.1", dst="198.51.100.2") / UDP(sport=5060, dport=5060)
+    pieces = [*fragment(whole / Raw(message)), *fragment(whole / Raw(b"voice of alice" * 200))]
+    wrpcap(str(tmp_path / "in.pcap"), pieces)
+    report = json.loads(shared(command, tmp_path / "in.pcap", "--json").out)
+    assert report["fragments"]["datagrams"] == 2
+    assert report["anonymised"]["messages"] == 1
+    packets = list(rdpcap(str(tmp_path / "shared.pcap")))
+    assert not [packet for packet in packets if b"alice" in bytes(packet)]
+    sip, voice = packets[:-2], packets[-2:]
+    [again] = defragment([packet[IP] for packet in sip])
+    assert bytes(again[UDP].payload).startswith(b"INVITE sip:u")
+    checksum = again[UDP].chksum
+    del again[UDP].chksum
+    assert IP(bytes(again))[UDP].chksum == checksum
+    assert [len(packet) for packet in voice] == [14 + 20 + 8, 14 + 20]
 
 
 def test_time_stays_unless_rebased(command: Command, mixed: Path) -> None:
