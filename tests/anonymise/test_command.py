@@ -94,6 +94,18 @@ def test_payloads_go_or_are_zeros(command: Command, mixed: Path, how: str, rest:
     assert packets[4][ARP].hwsrc == packets[0][Ether].src
 
 
+@pytest.mark.parametrize(("words", "stays"), [((), False), (("--set", "profile=default"), True)])
+def test_the_profile_is_strict_unless_said(
+    command: Command, tmp_path: Path, words: tuple[str, ...], stays: bool
+) -> None:
+    message = INVITE.replace(b"\r\n\r\n", b"\r\nUser-Agent: Asterisk PBX 18\r\n\r\n")
+    packet = Ether() / IP(src="10.0.0.1", dst="198.51.100.2") / UDP(sport=5060, dport=5060)
+    wrpcap(str(tmp_path / "in.pcap"), packet / Raw(message))
+    shared(command, tmp_path / "in.pcap", *words)
+    [new] = rdpcap(str(tmp_path / "shared.pcap"))
+    assert (b"\r\nUser-Agent: Asterisk PBX 18\r\n" in bytes(new)) is stays
+
+
 def test_what_stands_behind_a_datagram_goes(command: Command, tmp_path: Path) -> None:
     udp = UDP(sport=5060, dport=5060, len=8 + len(INVITE))
     packet = Ether() / IP(src="10.0.0.1", dst="198.51.100.2") / udp / Raw(INVITE + b"SECRET")
