@@ -599,3 +599,6 @@ def test_what_lets_sip_out_in_clear_is_said_aloud(read: Read) -> None:
     assert len(read(WORKS + "[queue]\nfail_open = true").warnings()) == 1
     assert "passes in clear" in read(WORKS + "[queue]\nfail_open = true").warnings()[0]
     assert "leaves in clear" in read(WORKS + '[queue]\non_error = "accept"').warnings()[0]
+    strict = 'profile = "strict"\n'
+    assert read(strict + WORKS).warnings() == []
+    assert "only with" in read(strict + "audit = 0\n" + WORKS).warnings()[0]

@@ -184,6 +184,11 @@ class Config(Table):
             warnings.append('media.on_error "accept": SDP shows the inside while the relay fails')
         if self.queue.fail_open:
             warnings.append("queue.fail_open: while nobody listens, SIP passes in clear")
+        if self.profile == "strict" and self.audit != "enforce":
+            warnings.append(
+                f'audit {json.dumps(self.audit)}: profile "strict" refuses what shows the inside only '
+                'with "enforce"'
+            )
         if self.profile == "strict" and self.queue.on_tcp == "accept":
             warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
         return warnings
