@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from inline_topo.config.tables import Queue as QueueTable
 from inline_topo.edges.live.port import Queue
 from lab.costs import TOOLS, Cost, Kind, measure, start_gateway
 from lab.net import Net, run
 
+GATHER = QueueTable.model_fields["gather_us"].default / 1e6
 PACKETS_A_CALL = 13  # INVITE, 100, 180, 200, ACK, BYE, 200: all but the 100 twice
 
 
@@ -25,7 +27,7 @@ def reinjecting(net: Net) -> None:
 
 def reinject() -> None:
     """The work of `reinjecting`, in its namespace."""
-    queue = Queue(0, 4096)
+    queue = Queue(0, 4096, GATHER)
     print("ready", flush=True)
     queue.serve(lambda packet: bytes(memoryview(packet)), lambda: None, 0.25)
 

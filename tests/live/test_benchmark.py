@@ -35,3 +35,14 @@ def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
     assert list(costs) == ["plain", "kamailio-topos", "memory", "sqlite", "redis"]
     assert all(costs["plain"] < cost for kind, cost in costs.items() if kind != "plain")
     assert [report["calls_failed"][kind] for kind in ("memory", "sqlite", "redis")] == [0, 0, 0]
+
+
+def test_a_flood_passes_through_one_worker_and_through_two() -> None:
+    script = SCRIPT.with_name("flood_benchmark.py")
+    command = [*INLINE_TOPO[:3], str(script), "--json", "--bursts", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert list(report) == ["accept", "one worker", "two workers"]
+    assert [figures["lost"] for figures in report.values()] == [0, 0, 0]
+    cpu = [figures["us_of_cpu_per_packet"] for figures in report.values()]
+    assert 0 < cpu[0] < min(cpu[1:])
