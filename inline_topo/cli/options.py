@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inline_topo.errors import ConfigError
+from inline_topo.errors import ConfigError, InlineTopoError
 
 if TYPE_CHECKING:
     from inline_topo.config import Config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inline_topo.masking.codecs.keyring import KeyRing
 
 FILE = click.Path(path_type=Path)
-CAPTURE = click.Path(allow_dash=True)
+CAPTURE = click.Path(allow_dash=True, readable=False)  # who reads it says what is wrong
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,20 @@ class Given:
         config = self.load(key_ring_given=self.path is None)
         has_key = config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None
         return config, assemble.codec(config, None if has_key else KeyRing.generate())
+
+    def spare(self, config: "Config", target: str, *more: Path | None) -> None:
+        """InlineTopoError where an output would take the place of the configuration, of what it
+        needs (key ring, dialog store), or of one of `more`."""
+        from inline_topo.stores.sqlite_file import options
+
+        needed = [self.path, config.topoh.mask_key_file, *more]
+        if (url := config.topos.store or "").startswith("sqlite:"):
+            needed.append(options(url).path)
+        for path in filter(None, needed):
+            if os.path.exists(target) and path.exists() and path.samefile(target):
+                raise InlineTopoError(
+                    f"{target}: the configuration needs this file, give the output another name"
+                )
 
 
 def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -87,6 +87,7 @@ def replay(
     from inline_topo.wire.ip import MAX_PACKET
 
     config, ring = given.load_with_ring(leg)
+    given.spare(config, target)
     gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
     performers = assemble.performers(config)
     with (

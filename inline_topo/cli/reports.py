@@ -85,7 +85,7 @@ def diff(
         from inline_topo.report.html import render
 
         _check_target(page_path, before, after)
-        leaks = None if given.is_empty else _leaks(given, after, right)
+        leaks = None if given.is_empty else _leaks(given, page_path, after, right)
         render.write(page_of.page(before, after, differences, summary, most, leaks), page_path)
     if as_json:
         print_json(report.as_dict(before, after, differences))
@@ -132,6 +132,7 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
         from inline_topo.report.html import render
 
         _check_target(page_path, source)
+        given.spare(config, page_path)
         render.write(page_of.page(source, list(messages), found, flows, most), page_path)
     if as_json:
         print_json(report.as_dict(source, found))
@@ -151,7 +152,7 @@ def _check_target(target: str, *sources: str) -> None:
             raise InlineTopoError(f"{target}: is an input too, give the page another name")
 
 
-def _leaks(given: Given, name: str, messages: "list[Seen]") -> "Leaks":
+def _leaks(given: Given, page_path: str, name: str, messages: "list[Seen]") -> "Leaks":
     """What shows in messages that leave, by packet; InlineTopoError where none does leave."""
     from inline_topo import assemble
     from inline_topo.report import audit as report
@@ -159,6 +160,7 @@ def _leaks(given: Given, name: str, messages: "list[Seen]") -> "Leaks":
     from inline_topo.report.messages import Tally
 
     config, codec = given.load_to_read()
+    given.spare(config, page_path)
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
     found = report.audit(messages, Tally(), config, flows, codec)
     report.check_judged(found, name)

@@ -33,6 +33,7 @@ def share(
     from inline_topo.report.progress import progress_of
 
     config, ring = given.load_with_ring("outside", for_sharing=True)
+    given.spare(config, target, wanted.key)
     # What masking leaves in clear (media) is replaced behind it, and all is searched in the end.
     config = config.model_copy(update={"audit": 0.0})
     key = secrets.token_bytes(KEY_BYTES)
