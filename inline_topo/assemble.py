@@ -29,14 +29,14 @@ from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.relayed import Relayed
 from inline_topo.masking.topoh import Options, Topoh
-from inline_topo.masking.topos import Stripped, Topos
-from inline_topo.masking.topos_entering import Entering
-from inline_topo.masking.topos_ids import Ids
-from inline_topo.masking.topos_keys import Lives
-from inline_topo.masking.topos_leaving import Leaving
-from inline_topo.masking.topos_legs import Outside, StrippedOutside
-from inline_topo.masking.topos_shelf import Shelf
-from inline_topo.masking.topos_way_back import FOR_GOOD, going, keeping
+from inline_topo.masking.topos.entering import Entering
+from inline_topo.masking.topos.ids import Ids
+from inline_topo.masking.topos.keys import Lives
+from inline_topo.masking.topos.leaving import Leaving
+from inline_topo.masking.topos.legs import Outside, StrippedOutside
+from inline_topo.masking.topos.shelf import Shelf
+from inline_topo.masking.topos.strategy import Stripped, Topos
+from inline_topo.masking.topos.way_back import FOR_GOOD, going, keeping
 from inline_topo.stores.base import Store
 from inline_topo.stores.urls import open_store
 from inline_topo.wire.ip import CUT, FRAGMENT, MAX_PACKET

@@ -34,14 +34,14 @@ from inline_topo.masking.media import (
 )
 from inline_topo.masking.policy import method_of
 from inline_topo.masking.topoh import Topoh
-from inline_topo.masking.topos import Topos
-from inline_topo.masking.topos_dialog import (
+from inline_topo.masking.topos.dialog import (
     Dialog,
     dialog_of,
     tag_of,
     topmost_of,
     transaction_of,
 )
+from inline_topo.masking.topos.strategy import Topos
 from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.names import FieldNames

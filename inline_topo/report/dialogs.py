@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inline_topo.masking.codecs.records import unpack
-from inline_topo.masking.topos_ids import CONTACT, Target
-from inline_topo.masking.topos_keys import BRANCH, DIALOG
+from inline_topo.masking.topos.ids import CONTACT, Target
+from inline_topo.masking.topos.keys import BRANCH, DIALOG
+from inline_topo.masking.topos.way_back import WAY_BACK
 from inline_topo.report.texts import count, printable
 from inline_topo.stores.base import Stored
 
-KINDS = {DIALOG: "dialog", CONTACT: "contact", BRANCH: "transaction"}
+KINDS = {DIALOG: "dialog", CONTACT: "contact", BRANCH: "transaction", WAY_BACK: "replayed"}
 """The kinds of records, by the first byte of their keys."""
 
 UNREADABLE = "unreadable"
 """Records that were changed, made with another key, or made by another program."""
 
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_UNITS = ((31536000, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 Opener = Callable[[bytes, bytes], bytes | None]
 """Opens a value by its key (`Seal.open`); None for what is not of our making."""
@@ -127,7 +128,7 @@ def _rest(kept: Kept) -> dict[str, Any]:
 
 
 def _share(kind: str, share: Share) -> str:
-    name = f"{share.records} {kind}" if kind == UNREADABLE else count(share.records, kind)
+    name = f"{share.records} {kind}" if kind == UNREADABLE else count(share.records, _noun(kind))
     text = f"{name}, {count(share.bytes, 'byte')}"
     if share.oldest is not None:
         text += f", the oldest {duration(share.oldest)}"
@@ -136,6 +137,10 @@ def _share(kind: str, share: Share) -> str:
     if kind == UNREADABLE:
         text += ": changed, or made with another key or by another program"
     return text
+
+
+def _noun(kind: str) -> str:
+    return "replayed message" if kind == KINDS[WAY_BACK] else kind
 
 
 def _life(kept: Kept) -> str:

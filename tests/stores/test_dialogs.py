@@ -81,7 +81,7 @@ def test_what_is_kept_for_programs(command: Command, kept: Kept, path: Path) -> 
     assert found["store"] == kept.url
     assert found["removed"] is None
     counts = {kind: share["records"] for kind, share in found["records"].items()}
-    assert counts == {"dialog": 1, "contact": 1, "transaction": 1, "unreadable": 0}
+    assert counts == {"dialog": 1, "contact": 1, "transaction": 1, "replayed": 0, "unreadable": 0}
     with closing(sqlite3.connect(path)) as file:
         sizes = "SELECT sum(length(key) + length(value)) FROM record"
         size = file.execute(sizes).fetchone()[0]
@@ -118,6 +118,21 @@ def test_records_of_another_key_or_that_were_changed(
     assert "2 unreadable" in out
     assert "another key" in out
     assert URI.decode() not in out
+
+
+def test_what_a_replay_leaves_is_no_stranger(
+    command: Command, path: Path, tmp_path: Path, captures: Path
+) -> None:
+    command("keygen", "-o", tmp_path / "mask.key")
+    words = (
+        *("--inside", "192.168.178.10", "--set", f"topos.store=sqlite:///{path}"),
+        *("--set", f"topoh.mask_key_file={tmp_path / 'mask.key'}"),
+    )
+    replayed = ("replay", "-r", captures / "basic.pcap", "-w", tmp_path / "outside.pcap")
+    assert command(*replayed, *words, "--set", "mode=topos", "--leg", "outside").status == 0
+    status, out, _ = command("dialogs", *words)
+    assert (status, "unreadable" in out) == (0, False)
+    assert "  13 replayed messages, " in out  # every message of the capture
 
 
 def test_a_contact_cannot_break_the_line(command: Command, kept: Kept) -> None:
@@ -175,6 +190,7 @@ def test_a_bad_url(command: Command, kept: Kept, words: tuple[str, ...]) -> None
         (3600, "1 h"),
         (3601, "1 h"),
         (90061, "1 d 1 h"),
+        (1e9, "31 y 259 d"),
     ],
 )
 def test_times_for_people(seconds: float, text: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.topos_ids import UNKNOWN_ID
+from inline_topo.masking.topos.ids import UNKNOWN_ID
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
 from inline_topo.sip import names
 

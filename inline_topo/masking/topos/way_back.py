@@ -11,15 +11,16 @@ from collections.abc import Iterable
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.topos_keys import Lives
-from inline_topo.masking.topos_shelf import Entry, Rules, Shelf, Steps
+from inline_topo.masking.topos.keys import Lives
+from inline_topo.masking.topos.shelf import Entry, Rules, Shelf, Steps
 from inline_topo.masking.uris import MASKED, OPENED, RESTORED
 from inline_topo.sip.message import Message
 
 FOR_GOOD = Lives(1e9, 1e9)
 """A capture may be read again in ten years."""
 
-_WAY_BACK = b"r"
+WAY_BACK = b"r"
+"""The kind of its records."""
 
 
 def keeping(rules: Rules, shelf: Shelf) -> Rules:
@@ -49,7 +50,7 @@ def going(rules: Rules, shelf: Shelf) -> Rules:
 
 
 def _key(shelf: Shelf, data: bytes, now: float) -> bytes:
-    return shelf.key(_WAY_BACK, repr(now).encode(), data)
+    return shelf.key(WAY_BACK, repr(now).encode(), data)
 
 
 def inverse(data: bytes, edits: Iterable[Edit]) -> list[Edit]:

@@ -10,13 +10,13 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
 from inline_topo.masking.legs import Memory, OutsideLeg
 from inline_topo.masking.table import Table
-from inline_topo.masking.topos import Stripped
-from inline_topo.masking.topos_dialog import Dialog, dialog_of, tag_of, topmost_of, vias_of
-from inline_topo.masking.topos_ids import Ids, Target, key_in
-from inline_topo.masking.topos_keys import Keys
-from inline_topo.masking.topos_leaving import Leaving
-from inline_topo.masking.topos_lines import cut
-from inline_topo.masking.topos_shelf import Shelf, Steps
+from inline_topo.masking.topos.dialog import Dialog, dialog_of, tag_of, topmost_of, vias_of
+from inline_topo.masking.topos.ids import Ids, Target, key_in
+from inline_topo.masking.topos.keys import Keys
+from inline_topo.masking.topos.leaving import Leaving
+from inline_topo.masking.topos.lines import cut
+from inline_topo.masking.topos.shelf import Shelf, Steps
+from inline_topo.masking.topos.strategy import Stripped
 from inline_topo.masking.uris import MASKED, REMOVED
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Message, Span

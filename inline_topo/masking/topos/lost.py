@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.records import pack, unpack
-from inline_topo.masking.topos_ids import Target
-from inline_topo.masking.topos_lines import as_lines, line
+from inline_topo.masking.topos.ids import Target
+from inline_topo.masking.topos.lines import as_lines, line
 from inline_topo.masking.uris import RESTORED
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Message, Span
@@ -17,7 +17,7 @@ class Lost(NamedTuple):
 
     `beside`: lower Vias in the topmost one's line, from its end; `via_lines`, `route_lines`: whole
     header lines. `contact`: the record of the Contact, where the request may form a dialog, and
-    `nested` of which pass (topos_keys.Keys.dialog).
+    `nested` of which pass (keys.Keys.dialog).
     """
 
     beside: bytes

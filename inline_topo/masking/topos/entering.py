@@ -8,12 +8,12 @@ from inline_topo.masking.codecs.records import pack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.topoh import Topoh
-from inline_topo.masking.topos_dialog import Dialog, cseq_of, dialog_of, vias_of
-from inline_topo.masking.topos_ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
-from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
-from inline_topo.masking.topos_lines import as_lines, line
-from inline_topo.masking.topos_lost import Lost
-from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
+from inline_topo.masking.topos.dialog import Dialog, cseq_of, dialog_of, vias_of
+from inline_topo.masking.topos.ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
+from inline_topo.masking.topos.keys import FORM_DIALOGS, Keys, Lives
+from inline_topo.masking.topos.lines import as_lines, line
+from inline_topo.masking.topos.lost import Lost
+from inline_topo.masking.topos.shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import RESTORED
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris

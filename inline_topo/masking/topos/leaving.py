@@ -7,12 +7,12 @@ from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
 from inline_topo.masking.topoh import Topoh
-from inline_topo.masking.topos_dialog import Dialog, dialog_of, topmost_of, vias_of
-from inline_topo.masking.topos_ids import Ids, Target, key_in
-from inline_topo.masking.topos_keys import FORM_DIALOGS, Keys, Lives
-from inline_topo.masking.topos_lines import cut
-from inline_topo.masking.topos_lost import Lost
-from inline_topo.masking.topos_shelf import Entry, Shelf, Steps
+from inline_topo.masking.topos.dialog import Dialog, dialog_of, topmost_of, vias_of
+from inline_topo.masking.topos.ids import Ids, Target, key_in
+from inline_topo.masking.topos.keys import FORM_DIALOGS, Keys, Lives
+from inline_topo.masking.topos.lines import cut
+from inline_topo.masking.topos.lost import Lost
+from inline_topo.masking.topos.shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import IRREVERSIBLE, MASKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span

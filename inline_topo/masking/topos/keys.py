@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from inline_topo.masking.topos_dialog import Dialog, transaction_of
-from inline_topo.masking.topos_ids import CONTACT, Target
-from inline_topo.masking.topos_shelf import Shelf
+from inline_topo.masking.topos.dialog import Dialog, transaction_of
+from inline_topo.masking.topos.ids import CONTACT, Target
+from inline_topo.masking.topos.shelf import Shelf
 from inline_topo.sip.message import Message, find_fields
 from inline_topo.sip.names import FieldNames
 

@@ -2,13 +2,13 @@
 
     leaves as a request      loses its lower Vias and all Record-Routes
     leaves as a response     loses the Record-Routes down to the last own one
-    both                     have ids for Contacts (topos_ids)
+    both                     have ids for Contacts (`ids`)
     enters as a response     gets lower Vias and Record-Routes of its request back
     enters as a request      gets the Contact that its Request-URI names, and in the dialog the Routes
 
 Everything else is masked by tokens, as mode topoh does (`tokens`), and so are Contacts of a REGISTER,
 which outlive every record, and of a redirection. Tokens open in this mode too, and ids in mode topoh
-where a store is configured. Records (topos_shelf), by kind:
+where a store is configured. Records (`shelf`), by kind:
 
     b   a transaction     by topmost Via, Call-ID and CSeq: what its request lost, and its Contact
     c   a Contact         by dialog and content: the URI, and the Routes to it
@@ -23,8 +23,8 @@ from inline_topo.masking.effects import Need
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import Topoh
-from inline_topo.masking.topos_dialog import FIELDS
-from inline_topo.masking.topos_shelf import Rules, drive
+from inline_topo.masking.topos.dialog import FIELDS
+from inline_topo.masking.topos.shelf import Rules, drive
 from inline_topo.sip import names
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
