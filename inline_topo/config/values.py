@@ -177,7 +177,10 @@ class StoreUrl(str):
     @property
     def shown(self) -> str:
         """The URL without user and password."""
-        return _PASSWORD.sub("********", self)
+        text = _PASSWORD.sub("********", self)
+        if "@" in text.partition("?")[2]:  # the end of a password with a `?` in it
+            return f"{self.partition(':')[0]}://********"
+        return text
 
 
 def store_url(value: object) -> StoreUrl:

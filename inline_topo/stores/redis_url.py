@@ -1,5 +1,6 @@
 """The URL of a Redis with Sentinels, and of a Redis Cluster; the others redis-py reads itself."""
 
+import re
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -10,6 +11,7 @@ SENTINEL, CLUSTER = "redis+sentinel", "redis+cluster"
 _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _PLAIN = ("db", "username", "password", *_FILES)
+_PATH = re.compile(r"[^/]*//[^/]*(.*)")
 _WORDS = ("sentinel_username", "sentinel_password")
 
 
@@ -25,7 +27,10 @@ class Nodes(NamedTuple):
 
 def check_options(url: str, shown: str) -> None:
     """ConfigError where the URL of a single Redis has an option that would change more than where
-    it is, or is not known; redis-py takes them all."""
+    it is, or is not known, or a database that is no number (redis-py takes them all, and that for 0)."""
+    scheme, path = url.partition(":")[0], _PATH.fullmatch(url.partition("?")[0])
+    if scheme != "unix" and path and not re.fullmatch(r"/?|/[0-9]{1,9}", path[1], re.ASCII):
+        raise ConfigError(f"store {shown}: {path[1][1:]!r} is not the number of a database")
     for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):
         if name not in _PLAIN:
             raise ConfigError(f"store {shown}: {name} is not an option of such a store")

@@ -8,6 +8,9 @@ from inline_topo.stores.base import Store
 REDIS = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 """The schemes of a Redis."""
 
+_OPTION = re.compile(r"(?<=password=)[^&]*")
+_BEHIND_HOST = re.compile(r"//[^/?#]*[/?#].*@", re.DOTALL)  # the end of a password
+
 
 def open_store(url: str, timeout: float, clean_interval: float = 60.0) -> Store:
     """The store of a URL; nothing is opened yet (see `Store.check`).
@@ -34,6 +37,10 @@ def open_store(url: str, timeout: float, clean_interval: float = 60.0) -> Store:
 
         return SqliteStore(url, timeout, clean_interval)
     if scheme in REDIS:
+        if scheme != "unix" and _BEHIND_HOST.search(_OPTION.sub("", url)):
+            raise ConfigError(
+                f"store {shown(url)}: in a password, / ? # and @ are written %2F %3F %23 %40"
+            )
         try:
             from inline_topo.stores.redis import RedisStore
         except ModuleNotFoundError as error:
@@ -53,7 +60,10 @@ def shown(url: str) -> str:
     if login := re.fullmatch(r"([a-z+]*://)(.*)@(.*)", place, re.DOTALL):
         scheme, user, host = login.groups()
         place = f"{scheme}{user.partition(':')[0]}@{host}"
-    return f"{place}{mark}{'&'.join(map(_shown_option, query.split('&')))}"
+    query = "&".join(map(_shown_option, query.split("&")))
+    if "@" in query:  # the end of a password with a `?` in it
+        return f"{url.partition(':')[0]}://********"
+    return f"{place}{mark}{query}"
 
 
 def _shown_option(option: str) -> str:

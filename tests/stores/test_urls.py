@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from inline_topo.config.values import StoreUrl
 from inline_topo.errors import ConfigError
 from inline_topo.stores.redis_url import Nodes, nodes
 from inline_topo.stores.urls import open_store, shown
@@ -46,6 +47,8 @@ def test_a_url_is_taken_and_nothing_is_opened(url: str) -> None:
         ("sqlite:////a.db?max_mib=many", "max_mib=many: not one of"),
         ("sqlite:////a.db?mode=ro", "mode=ro: not one of"),
         ("redis://host:port", "not one of|[Pp]ort"),
+        ("redis://127.0.0.1/one", "'one' is not the number of a database"),
+        ("rediss://127.0.0.1/1/2", "'1/2' is not the number of a database"),
         ("redis+sentinel://127.0.0.1", "/service"),
         ("redis+sentinel://127.0.0.1/main/one", "/service"),
         ("redis+sentinel:///main", "not a host"),
@@ -91,6 +94,8 @@ def test_the_parts_of_a_sentinels_url() -> None:
         ),
         ("sqlite:////var/lib/dialogs.db", "sqlite:////var/lib/dialogs.db"),
         ("redis://user:sec/re:t@host/2", "redis://user@host/2"),
+        ("redis://user:sec?ret@host/2", "redis://********"),
+        ("redis://host?password=sec@ret", "redis://host?password=********"),
     ],
 )
 def test_no_secret_is_shown(url: str, text: str) -> None:
@@ -106,9 +111,16 @@ def test_no_secret_is_shown(url: str, text: str) -> None:
         "sqlite://:secret@host/file",
         "mysql://:secret@host",
         "redis://[:secret@host",
+        "redis://:x/secret@host/0",
+        "redis://:secret/x@host/0",
+        "redis://:secret?x@host/0",
+        "redis://:x?secret@host/0",
+        "redis://:secret#x@host/0",
+        "redis+sentinel://:secret?secret@host/main",
     ],
 )
 def test_no_error_shows_a_secret(url: str) -> None:
+    assert "secret" not in StoreUrl(url).shown
     with pytest.raises(ConfigError) as error:
         open_store(url, 1.0).close()
     assert "secret" not in str(error.value)
