@@ -201,9 +201,12 @@ def test_while_the_relay_hangs_others_go_on_and_then_all_is_well_again(calling: 
     state = calling.gateway.await_status(
         lambda state: state["outcomes"].get("egress", {}).get("refused_relay") == 1
     )
-    assert state["effects"]["relay"]["late"] == 1
-    assert "done" not in state["effects"]["relay"]
-    assert "event=relay_late" in calling.gateway.log()
+    # The room's patience and the client's end together: which of them is first does not matter.
+    endings = state["effects"]["relay"]
+    [ending] = endings.keys() & {"done", "late", "failed", "crowded"}
+    assert ending in ("late", "failed")
+    assert endings[ending] == 1
+    assert f"event=relay_{ending}" in calling.gateway.log()
     calling.relay.go_on()
     alice.request("INVITE", alice.sdp(), "is-answered")
     invite = bob.hear("INVITE")
