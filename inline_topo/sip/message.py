@@ -125,7 +125,8 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
     version = _VERSION.search(data)
     if not version:
         return None
-    if _BINARY.search(data, 0, version.start()):
+    begins = _START_LINE.match(data, len(data) - len(data.lstrip(b"\r\n")))
+    if not begins and _BINARY.search(data, 0, version.start()):
         return None  # a tunnel that carries SIP (GTP-U, GRE, HEP ...), which no SIP receiver reads
     position = 0
     while position >= 0:

@@ -295,3 +295,11 @@ def test_any_bytes_are_a_message_or_not_sip_or_malformed(data: bytes, more: byte
             for spans in message.fields.values():
                 for start, end in spans:
                     assert message.headers[0] <= start <= end <= message.headers[1]
+
+
+@pytest.mark.parametrize(
+    "start", ["OPTIONS  sip:a\x01b@h SIP/2.0\r\n", "\r\nOPTIONS sip:\x7f@h SIP/2.0\n"]
+)
+def test_a_start_line_with_control_characters_is_one(start: str) -> None:
+    """Written unusually, too: it must not leave as if it were no SIP."""
+    assert values(start.encode() + b"Contact: <sip:a@h>\r\n\r\n") == [CONTACT]
