@@ -14,6 +14,7 @@ from . import netlink
 MOST_AT_ONCE = 32
 """Packets that are read before they are judged: what a killed worker can have had in its hand."""
 
+_COMPLAIN_EVERY = 10.0  # seconds, at most: an interface that goes down fails many verdicts
 _TIMEVAL = struct.Struct("@ll")
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Feed:
         self._look_up, self._tick, self._gather = look_up, tick, gather
         self._errands = errands
         self._is_busy = False
+        self._complained = -_COMPLAIN_EVERY
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         if errands.fd >= 0:
@@ -110,7 +112,9 @@ class Feed:
             size = self._receive_into(self._buffer, 0, flags)
             packet = netlink.packet(self._view[:size])
         except netlink.NetlinkError as error:
-            log.error("%s", error)
+            if time.monotonic() - self._complained > _COMPLAIN_EVERY:
+                self._complained = time.monotonic()
+                log.error("%s", error)
         except OSError as error:
             # ENOBUFS is no more than a notice: a gap in the numbers tells how much was lost.
             if error.errno != errno.ENOBUFS:

@@ -20,7 +20,8 @@ from .netlink import Fate
 log = logging.getLogger(__name__)
 
 _SOCKET_BYTES_A_PACKET = 4096  # what a message of middle size takes of the socket's buffer
-_MOST_TO_SEND = 64 * 1024  # bytes of verdicts; the socket takes three such, and a packet is smaller
+_MOST_TO_SEND = 64 * 1024  # bytes of verdicts, behind which they are sent
+_SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python's socket does not name it
 
 
 @final
@@ -76,6 +77,8 @@ class Queue:
             raise InlineTopoError(f"queue {number}: {_why(error)}") from None
         # The binding's own descriptor, not to be closed by two.
         self._socket = socket.socket(fileno=os.dup(self._queue.get_fd()))
+        # Verdicts go out many at a time, whatever net.core.wmem_default is (it takes CAP_NET_ADMIN).
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 4 * _MOST_TO_SEND)
         self._socket.send(netlink.whole_packets(number))
 
     def serve(
