@@ -1,6 +1,7 @@
 """What commands share: the configuration as the command line gives it, and how they speak."""
 
 import functools
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,6 +69,10 @@ class Given:
 
         profile = "strict" if for_sharing else ""
         config = self.load(key_ring_given=self.path is None, profile=profile)
+        if config.mode == "topos" and leg == "inside" and _is_memory(config):
+            raise ConfigError(
+                "topos.store: memory: has forgotten: --leg inside needs the store of --leg outside"
+            )
         if config.topoh.codec != "aes-siv" or config.topoh.mask_key_file is not None:
             return config, None
         if leg == "inside":
@@ -103,6 +108,31 @@ class Given:
                 raise InlineTopoError(
                     f"{target}: the configuration needs this file, give the output another name"
                 )
+
+
+def check_store(config: "Config") -> None:
+    """Before a replay: say what should be known of the dialog store, and hear what it says later.
+    ConfigError where it cannot be used."""
+    if config.topos.store is None or _is_memory(config):
+        return
+    from inline_topo import assemble
+
+    for warning in assemble.store(config).check():
+        say(f"warning: {warning}")
+    logging.getLogger("inline_topo").handlers = [_Said(logging.WARNING)]
+
+
+class _Said(logging.Handler):
+    """A line of the log as a warning for the person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, "fields", {})
+        told = ", ".join(f"{name} {value}" for name, value in fields.items())
+        say(f"warning: {record.getMessage()}{': ' if told else ''}{told}")
+
+
+def _is_memory(config: "Config") -> bool:
+    return (config.topos.store or "").startswith("memory:")
 
 
 def config_options(command: Callable[..., int | None]) -> Callable[..., int | None]:

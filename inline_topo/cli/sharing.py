@@ -36,6 +36,9 @@ def share(
     given.spare(config, target, wanted.key)
     # What masking leaves in clear (media) is replaced behind it, and all is searched in the end.
     config = config.model_copy(update={"audit": 0.0})
+    if config.topos.store is not None:  # nobody comes back to it
+        topos = config.topos.model_copy(update={"store": "memory:"})
+        config = config.model_copy(update={"topos": topos})
     key = secrets.token_bytes(KEY_BYTES)
     if wanted.key:
         names = KeyRing.load(wanted.key)
