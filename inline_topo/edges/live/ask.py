@@ -18,6 +18,7 @@ def ask(port: int) -> dict[str, Any]:
             state = json.load(answer)
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = getattr(reason, "strerror", None) or reason
         raise InlineTopoError(f"no gateway answers on loopback port {port}: {reason}") from None
     if not isinstance(state, dict) or "queues" not in state:
         raise InlineTopoError(f"what answers on loopback port {port} is no gateway")
