@@ -157,11 +157,12 @@ def test_log_lines_are_put_between_by_their_times(
     command: Command, config: Path, live: Callable[..., str], tmp_path: Path
 ) -> None:
     [line] = live(packet(BROKEN)).splitlines()
+    another = line[:-1] + ("1" if line.endswith("0") else "0")  # the mark of another call
     moment = datetime.fromtimestamp(1700000000.5, UTC)
     (tmp_path / "gw.log").write_text(
         f"{moment.isoformat()} gw inline-topo[1]: {line}\n"
         f"1700000002.25 gw inline-topo[1]: {line}\n"
-        f"level=warning event=refused_unmaskable more=12\n{line[:-1]}0\n"
+        f"level=warning event=refused_unmaskable more=12\n{another}\n"
     )
     packets = capture(tmp_path / "inside.pcap", packet(INVITE), packet(INVITE))
     words = ("-c", config, "-r", packets, "--log", tmp_path / "gw.log", "--set")

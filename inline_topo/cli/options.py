@@ -3,7 +3,8 @@
 import functools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,16 +111,23 @@ class Given:
                 )
 
 
-def check_store(config: "Config") -> None:
-    """Before a replay: say what should be known of the dialog store, and hear what it says later.
-    ConfigError where it cannot be used."""
+@contextmanager
+def heard_store(config: "Config") -> Iterator[None]:
+    """Around a replay: say what should be known of the dialog store before it, and what its log says
+    meanwhile. ConfigError where it cannot be used."""
     if config.topos.store is None or _is_memory(config):
+        yield
         return
     from inline_topo import assemble
 
     for warning in assemble.store(config).check():
         say(f"warning: {warning}")
-    logging.getLogger("inline_topo").handlers = [_Said(logging.WARNING)]
+    logger, said = logging.getLogger("inline_topo"), _Said(logging.WARNING)
+    logger.addHandler(said)
+    try:
+        yield
+    finally:
+        logger.removeHandler(said)
 
 
 class _Said(logging.Handler):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inline_topo.cli.options import FILE, Given, check_store, config_options, say
+from inline_topo.cli.options import FILE, Given, config_options, heard_store, say
 
 
 @click.command()
@@ -88,10 +88,10 @@ def replay(
 
     config, ring = given.load_with_ring(leg)
     given.spare(config, target)
-    check_store(config)
     gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
     performers = assemble.performers(config)
     with (
+        heard_store(config),
         open_capture(source) as capture,
         create_capture(target, capture) as writer,
         progress_of(source) as progress,
