@@ -130,7 +130,7 @@ class Messages:
         if spelled.lower() not in HEADERS:
             new = b"X-" + self._words.names(spelled)
             edits.append(Edit(start, start + len(spelled), new, name, "replaced"))
-        value = data[slice(*span)]
+        value = data[span[0] : span[1]]
         is_length = name == names.CONTENT_LENGTH
         new = b"%d" % length if is_length else self._value(name, value)
         return [*edits, Edit(*span, new, name, "replaced")]
@@ -150,7 +150,7 @@ class Messages:
 
         def first(name: str) -> bytes:
             spans = fields.get(name)
-            return message.data[slice(*spans[0])] if spans else b""
+            return message.data[spans[0][0] : spans[0][1]] if spans else b""
 
         body, length = message.data[message.body :], first(names.CONTENT_LENGTH)
         if _DIGITS.fullmatch(length):
@@ -223,4 +223,4 @@ class Messages:
 
 def _boundary(content_type: bytes) -> bytes:
     span = values.parameter(content_type, 0, len(content_type), b"boundary")
-    return content_type[slice(*span)].strip(b'" \t\r') if span else b""
+    return content_type[span[0] : span[1]].strip(b'" \t\r') if span else b""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 
 from inline_topo.errors import CaptureError
+from inline_topo.wire.link import network_packet
 
 from .files import Sink, Source
 from .pcap import MAGICS, PcapReader, PcapWriter
@@ -39,6 +40,18 @@ class Capture:
     def packets(self) -> Iterator[Packet]:
         """The packets alone."""
         return (item for item in self.reader if isinstance(item, Packet))
+
+    def spans(self) -> Iterator[tuple[Packet, tuple[int, int] | None]]:
+        """Each packet with the span of the IP packet in it; None where it has none.
+
+        CaptureError, with the packet's number, for an unknown link type.
+        """
+        for packet in self.packets():
+            try:
+                span = network_packet(packet.linktype, packet.data)
+            except CaptureError as error:
+                raise CaptureError(f"{self.name}: packet {packet.number}: {error}") from None
+            yield packet, span
 
 
 @contextmanager

@@ -163,7 +163,7 @@ class Carriers:
             try:
                 edits += self._uris.mask(data, entry, flow, name, is_hidden)
             except SealError:
-                named = self._hosts.named_in(data[slice(*entry)])
+                named = self._hosts.named_in(data[entry[0] : entry[1]])
                 if any(is_hidden(host, flow) for host in named):
                     raise
             edits += self.swap_beside(data, entry, flow, name)
@@ -259,7 +259,9 @@ class Carriers:
         """The configured text."""
         new = self._product
         return [
-            Edit(*span, new, name, REPLACED) for span in spans if message.data[slice(*span)] != new
+            Edit(*span, new, name, REPLACED)
+            for span in spans
+            if message.data[span[0] : span[1]] != new
         ]
 
 

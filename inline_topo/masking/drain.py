@@ -80,7 +80,7 @@ class BegunCallIds(CallIds):
         """A dialog may begin with this request; what the outside knows by a token does not."""
         spans = message.fields.get(names.CALL_ID)
         if spans:
-            self._begun[message.data[slice(*spans[0])]] = None
+            self._begun[message.data[spans[0][0] : spans[0][1]]] = None
             if len(self._begun) > MOST_REMEMBERED:
                 del self._begun[next(iter(self._begun))]
 

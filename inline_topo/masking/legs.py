@@ -101,7 +101,7 @@ class OutsideLeg(Topoh):
                 continue
             if field == names.VIA:
                 for span in values.split(clear, [(0, len(clear))]):
-                    self._minted_vias[peer, clear[slice(*span)]] = True
+                    self._minted_vias[peer, clear[span[0] : span[1]]] = True
             elif PARAMETER in new and clear[:3].lower() == b"sip":  # a From without <>
                 self._minted[peer, host_of(clear, (0, len(clear)))] = _Minted(True)
             elif field not in CALL_IDS:
@@ -201,7 +201,7 @@ class OutsideLeg(Topoh):
         entries = values.split(data, spans)
         if entries and self.codec.wants_cookie:
             self._cookies[_branch(data, entries[0])] = dialog_cookie(message)
-        minted = [(flow.outside, data[slice(*e)]) in self._minted_vias for e in entries]
+        minted = [(flow.outside, data[e[0] : e[1]]) in self._minted_vias for e in entries]
         first = minted.index(True) if True in minted else 0
         if not first:
             return []
@@ -213,7 +213,7 @@ class OutsideLeg(Topoh):
     ) -> list[Edit]:
         """Within a dialog what is not own; else what was minted earlier."""
         data, span = message.data, message.request_uri
-        text = data[slice(*span)]
+        text = data[span[0] : span[1]]
         minted = self._minted.get((flow.outside, text))
         if minted is None:
             # What a peer asked for in clear it also cancels and acknowledges so.
@@ -386,7 +386,7 @@ def _by_nearness(edit: Edit) -> tuple[bool, int]:
 def _host_of(edit: Edit) -> bytes:
     if edit.field == names.VIA:
         parts = via.parse(edit.new, 0, len(edit.new))
-        return edit.new[slice(*parts.host)] if parts else b""
+        return edit.new[parts.host[0] : parts.host[1]] if parts else b""
     if edit.field in (names.CONTACT, names.REQUEST_URI):
         return uri.host(edit.new) or b""
     return b""
@@ -394,4 +394,4 @@ def _host_of(edit: Edit) -> bytes:
 
 def _branch(data: bytes, span: Span) -> bytes:
     parts = via.parse(data, *span)
-    return data[slice(*parts.branch)] if parts and parts.branch[0] >= 0 else b""
+    return data[parts.branch[0] : parts.branch[1]] if parts and parts.branch[0] >= 0 else b""

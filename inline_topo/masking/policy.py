@@ -50,7 +50,7 @@ class Rule:
         if self.to_user and _user_of(message, names.TO) not in self.to_user:
             return False
         if self.request_uri_user:
-            user = _user(message.data[slice(*message.request_uri)])
+            user = _user(message.data[message.request_uri[0] : message.request_uri[1]])
             return message.is_request and user in self.request_uri_user
         return True
 

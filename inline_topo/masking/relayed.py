@@ -135,7 +135,7 @@ class Relayed:
         self, message: Message, flow: Flow, now: float, span: Span | None
     ) -> list[Edit] | Need:
         dialog = self._dialog(message, flow)
-        session = message.data[slice(*span)] if span else b""
+        session = message.data[span[0] : span[1]] if span else b""
         begins = message.method == b"INVITE" and not tag_of(message, names.TO)
         if begins:
             self._note_pass(dialog, flow, session)

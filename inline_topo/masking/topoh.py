@@ -250,11 +250,11 @@ class Topoh:
         """Via[1] in shape nat, where it is not own already."""
         data = message.data
         topmost = next(iter(values.split(data, spans)), spans[0])
-        value = data[slice(*topmost)]
+        value = data[topmost[0] : topmost[1]]
         parts = via.parse(value, 0, len(value))
         if not parts:
             raise SealError("Via: does not parse")
-        if not is_not_own(self.hosts.find(value[slice(*parts.host)]), flow):
+        if not is_not_own(self.hosts.find(value[parts.host[0] : parts.host[1]]), flow):
             return []
         return [Edit(*topmost, self.codec.seal_via1(value, flow.mask), name, MASKED)]
 
@@ -279,7 +279,7 @@ class Topoh:
         entries = values.split(data, spans)
         for i, entry in enumerate(entries):
             if self.uris.host_of(data, entry).own:
-                if not self.uris.find(data[slice(*message.request_uri)]):
+                if not self.uris.find(data[message.request_uri[0] : message.request_uri[1]]):
                     raise SealError("Request-URI does not parse")
                 edits = self.uris.mask_all(
                     data, entries[i + 1 :], flow, name, is_hidden, route=True
@@ -347,10 +347,10 @@ class Topoh:
         parts = via.parse(data, *vias[-1]) if vias else None
         if not parts:
             return []
-        hosts = [self.hosts.find(data[slice(*parts.host)])]
+        hosts = [self.hosts.find(data[parts.host[0] : parts.host[1]])]
         received = values.parameter(data, parts.sent_by_end, vias[-1][1], _RECEIVED)
         if received:
-            hosts.append(self.hosts.find(data[slice(*received)]))
+            hosts.append(self.hosts.find(data[received[0] : received[1]]))
         return hosts
 
     def mask_call_ids(
@@ -410,7 +410,7 @@ class Topoh:
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The topmost Via of a response to a request that left through shape nat."""
         topmost = next(iter(values.split(message.data, spans)), spans[0])
-        opened = self.codec.open_via1(message.data[slice(*topmost)])
+        opened = self.codec.open_via1(message.data[topmost[0] : topmost[1]])
         return [Edit(*topmost, opened, name, OPENED)] if opened else []
 
     def open_call_ids(
@@ -481,7 +481,7 @@ def dialog_cookie(message: Message) -> bytes:
     first = address.locate(message.data, *routes[0]) if routes else None
     if first:
         ftag = values.parameter(message.data, first.start, first.end, b"ftag")
-        if ftag and message.data[slice(*ftag)] != tag_of(message, names.FROM):
+        if ftag and message.data[ftag[0] : ftag[1]] != tag_of(message, names.FROM):
             return b"ucv"
     return b"dcv"
 

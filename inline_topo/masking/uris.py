@@ -162,7 +162,7 @@ class Uris:
         bare: bool = False,
     ) -> Edit | None:
         """The same for a Request-URI, which stands without brackets; what is no URI is left."""
-        uri = data[slice(*span)]
+        uri = data[span[0] : span[1]]
         known = self.find(uri)
         if not known or not known.shows(flow, decide):
             return None
@@ -208,7 +208,7 @@ class Uris:
 
     def open_request_uri(self, data: bytes, span: Span, field: str) -> Edit | None:
         """The same for a Request-URI."""
-        uri = data[slice(*span)]
+        uri = data[span[0] : span[1]]
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
         return Edit(span[0], span[0] + length, opened.uri, field, OPENED) if opened else None
@@ -219,17 +219,17 @@ class Uris:
         """The edit that masks a URI in a parameter of a field value (Kamailio's registrar lists
         where a phone behind NAT came from as `;received="sip:…"`)."""
         found = self._parameter(data, span, name)
-        known = self.find(data[slice(*found)]) if found else None
+        known = self.find(data[found[0] : found[1]]) if found else None
         if not found or not known or not known.shows(flow, decide):
             return None
-        uri = data[slice(*found)]
+        uri = data[found[0] : found[1]]
         sealed = self._codec.seal_uri(uri, flow.mask, stable=True, bare=False, route=False)
         return Edit(*found, sealed, field, MASKED)
 
     def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:
         """The edit that opens a token in a parameter of a field value."""
         found = self._parameter(data, span, name)
-        opened = self._codec.open_uri(data[slice(*found)]) if found else None
+        opened = self._codec.open_uri(data[found[0] : found[1]]) if found else None
         return Edit(*found, opened.uri, field, OPENED) if found and opened else None
 
     @staticmethod

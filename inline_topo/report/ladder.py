@@ -15,7 +15,7 @@ from rich.text import Text
 from inline_topo.report.columns import Columns
 from inline_topo.report.diff import Difference, by_call
 from inline_topo.report.messages import destination_of, source_of
-from inline_topo.report.texts import is_ascii_only, printable
+from inline_topo.report.texts import fit, is_ascii_only, printable
 from inline_topo.report.wording import figures_of, label_of
 
 _TIME = 11  # columns for the time of a message
@@ -117,21 +117,11 @@ def _rung(
         loop = f"{shaft}{lines.left} {label}"
         return Text.assemble(("".join(bars[: left + 1]), "dim"), (loop, style))
     room = right - left - 1
-    label = _fit(label, room - 4)
+    label = fit(label, room - 4)
     arrow = f"{shaft} {label} ".ljust(room - 1, shaft) if label else shaft * (room - 1)
     arrow = arrow + lines.right if there > here else lines.left + arrow
     before, after = "".join(bars[: left + 1]), "".join(bars[right:]).rstrip()
     return Text.assemble((before, "dim"), (arrow, style), (after, "dim"))
-
-
-def _fit(label: str, room: int) -> str:
-    """The label in `room` columns; what gives way is its middle, not the bytes added."""
-    if len(label) <= room:
-        return label
-    text, _, added = label.rpartition(" ")
-    if added[:1] in ("+", "-") and room > len(added) + 2:
-        return f"{text[: room - len(added) - 2]}… {added}"
-    return f"{label[: room - 1]}…" if room > 1 else ""
 
 
 def _shaft(difference: Difference, lines: _Lines) -> str:

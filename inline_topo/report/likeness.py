@@ -67,7 +67,7 @@ def _branch(seen: Seen) -> bytes:
     for start, end in topmost:
         parts = via.parse(seen.data, start, end)
         if parts and parts.branch[0] >= 0:
-            return seen.data[slice(*parts.branch)]
+            return seen.data[parts.branch[0] : parts.branch[1]]
     return b""
 
 

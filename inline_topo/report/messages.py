@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from inline_topo.edges.capture import Capture, open_capture
 from inline_topo.edges.records import Packet
-from inline_topo.errors import CaptureError
 from inline_topo.report.texts import endpoint_text
 from inline_topo.sip import message as sip
 from inline_topo.sip import names
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.names import FieldNames, field_name
 from inline_topo.wire import fragments, ip
-from inline_topo.wire.link import network_packet, path
+from inline_topo.wire.link import path
 
 _TCP = 6
 _TCP_START = re.compile(rb"SIP/2\.0 [1-6][0-9]{2} |[A-Za-z]+ [a-z]+:[^\r\n]* SIP/2\.0\r\n")
@@ -85,15 +84,11 @@ def read(capture: Capture, tally: Tally) -> Iterator[Seen]:
     CaptureError, with the packet's number, for a broken capture or an unknown link type.
     """
     reassembler: fragments.Reassembler[int] = fragments.Reassembler()
-    for packet in capture.packets():
+    for packet, span in capture.spans():
         tally.packets += 1
-        try:
-            span = network_packet(packet.linktype, packet.data)
-        except CaptureError as error:
-            raise CaptureError(f"{capture.name}: packet {packet.number}: {error}") from None
         if span is None:
             continue
-        network = packet.data[slice(*span)]
+        network = packet.data[span[0] : span[1]]
         fragment = fragments.parse(network)
         pieces = 1
         if fragment:

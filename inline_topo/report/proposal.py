@@ -133,7 +133,7 @@ def _hosts(messages: Iterable[Seen]) -> dict[bytes, _Host]:
             source.for_private += any(_is_private(host) for host in behind if host)
             routes = uri_hosts(message, names.RECORD_ROUTE)[:1]
             source.record_routed += [pack_address(host) for host in routes] == [seen.source]
-            parts = uri.parse(message.data[slice(*message.request_uri)])
+            parts = uri.parse(message.data[message.request_uri[0] : message.request_uri[1]])
             name = printable(parts.host.lower()).removesuffix(".") if parts else ""
             if "." in name and is_name(name):
                 destination.domains[name] += 1
@@ -195,7 +195,10 @@ def _entries(message: Message, name: str) -> list[sip.Span]:
 def _via_hosts(message: Message) -> list[bytes]:
     """The packed sent-by address of each Via; empty where it is a name."""
     parsed = (via.parse(message.data, *entry) for entry in _entries(message, names.VIA))
-    return [pack_address(message.data[slice(*parts.host)]) if parts else b"" for parts in parsed]
+    return [
+        pack_address(message.data[parts.host[0] : parts.host[1]]) if parts else b""
+        for parts in parsed
+    ]
 
 
 def uri_hosts(message: Message, name: str) -> list[bytes]:

@@ -75,6 +75,16 @@ def changed_span(before: str, after: str, stops: str = " ;,<>@=?&\"'") -> Sequen
     return (start, len(before) - tail), (start, len(after) - tail)
 
 
+def fit(label: str, room: int) -> str:
+    """The label in `room` characters; what gives way is its middle, not the bytes added."""
+    if len(label) <= room:
+        return label
+    text, _, added = label.rpartition(" ")
+    if added[:1] in ("+", "-") and room > len(added) + 2:
+        return f"{text[: room - len(added) - 2]}… {added}"
+    return f"{label[: room - 1]}…" if room > 1 else ""
+
+
 def console() -> Console:
     """Standard output: coloured on a terminal (not with NO_COLOR), and unbroken lines elsewhere."""
     if sys.stdout.isatty():

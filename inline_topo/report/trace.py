@@ -18,7 +18,6 @@ from inline_topo.config import Config
 from inline_topo.edges.capture import Capture
 from inline_topo.edges.pcapng import comments
 from inline_topo.edges.records import Packet
-from inline_topo.errors import CaptureError
 from inline_topo.gateway import OUTCOMES, Ask
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
@@ -27,7 +26,6 @@ from inline_topo.masking.media import MediaDelete
 from inline_topo.report.texts import endpoint_text, printable, seconds
 from inline_topo.sip import peek
 from inline_topo.wire import fragments, ip
-from inline_topo.wire.link import network_packet
 
 AS_IT_LEFT = "as_it_left"
 NOT_JUDGED = "not_judged"
@@ -118,14 +116,10 @@ class Tracer:
         """Add the messages of a capture. CaptureError for a broken one, or an unknown link type."""
         reassembler: fragments.Reassembler[_Piece] = fragments.Reassembler()
         alone: list[_Piece] = []
-        for packet in capture.packets():
-            try:
-                span = network_packet(packet.linktype, packet.data)
-            except CaptureError as error:
-                raise CaptureError(f"{capture.name}: packet {packet.number}: {error}") from None
+        for packet, span in capture.spans():
             if span is None:
                 continue
-            network = packet.data[slice(*span)]
+            network = packet.data[span[0] : span[1]]
             piece = fragments.parse(network)
             if piece and not _comments(packet):  # one that was refused alone stays alone
                 now = packet.seconds + packet.fraction / packet.resolution

@@ -42,7 +42,7 @@ def tag(data: bytes, start: int, end: int) -> bytes:
     """The tag of a From or To value; empty where it has none (RFC 3261 section 19.3)."""
     where = locate(data, start, end)
     span = values.parameter(data, where.end, end, b"tag") if where else None
-    return data[slice(*span)] if span else b""
+    return data[span[0] : span[1]] if span else b""
 
 
 def _bare(data: bytes, start: int, end: int) -> Address | None:

@@ -23,4 +23,4 @@ def is_method(message: Message, method: bytes) -> bool:
     if data.find(method, *message.headers) < 0:
         return False
     spans = find_fields(message, _CSEQ_ONLY).get(names.CSEQ)
-    return spans is not None and data[slice(*spans[0])].split()[-1:] == [method]
+    return spans is not None and data[spans[0][0] : spans[0][1]].split()[-1:] == [method]

@@ -87,13 +87,12 @@ class FieldNames(dict[bytes, str | None]):
 
     A name beginning with a blank is CONTINUATION (the line folds the one before), one that is no
     token is INVALID. A wanted name that ends with `*` stands for all that begin so. Spellings are
-    learned as they come, up to a bound. `with_body` wants the fields OF_BODY, too.
+    learned as they come, up to a bound.
     """
 
-    def __init__(self, wanted: Iterable[str], *, of_body: bool = False) -> None:
+    def __init__(self, wanted: Iterable[str]) -> None:
         super().__init__()
         self.wanted = wanted = tuple(wanted)
-        self.with_body = self if of_body else FieldNames((*wanted, *OF_BODY), of_body=True)
         self._canonical: dict[bytes, str] = {}
         self._beginnings: list[tuple[bytes, str]] = []
         for name in wanted:

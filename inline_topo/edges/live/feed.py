@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from . import netlink
@@ -78,43 +79,40 @@ class Feed:
         """The numbers and the bytes of the packets that wait: MOST_AT_ONCE at most, none after a
         tick, or when the errands have been seen to."""
         packets: list[tuple[int, bytes]] = []
-        is_idle = False
         try:
             if self._errands.count:
                 self._await_any()
             elif not self._is_busy:
-                is_idle = True
                 self._add(packets, 0)
-                is_idle = False
             elif self._gather:
                 time.sleep(self._gather)
-            while len(packets) < MOST_AT_ONCE:
-                self._add(packets, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            if is_idle:
-                self._look_up()
+            self._add_waiting(packets)
+        except BlockingIOError:  # a tick went by
+            self._look_up()
         self._is_busy = bool(packets)
         return packets
 
     def rest(self) -> list[tuple[int, bytes]]:
         """The same, without any waiting."""
         packets: list[tuple[int, bytes]] = []
-        try:
+        self._add_waiting(packets)
+        return packets
+
+    def _add_waiting(self, packets: list[tuple[int, bytes]]) -> None:
+        """All that wait, up to MOST_AT_ONCE."""
+        with suppress(BlockingIOError):
             while len(packets) < MOST_AT_ONCE:
                 self._add(packets, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            pass
-        return packets
 
     def _add(self, packets: list[tuple[int, bytes]], flags: int) -> None:
         """The next packet; BlockingIOError where there is none."""
         try:
             size = self._receive_into(self._buffer, 0, flags)
             packet = netlink.packet(self._view[:size])
-        except netlink.NetlinkError as error:
+        except netlink.NetlinkError as refusal:
             if time.monotonic() - self._complained > _COMPLAIN_EVERY:
                 self._complained = time.monotonic()
-                log.error("%s", error)
+                log.error("%s", refusal)
         except OSError as error:
             # ENOBUFS is no more than a notice: a gap in the numbers tells how much was lost.
             if error.errno != errno.ENOBUFS:

@@ -55,7 +55,7 @@ def read(message: Message, fields: dict[str, list[Span]]) -> Entity:
     numbers = [data[first:last] for first, last in lengths]
     if numbers and not all(map(_NUMBER.fullmatch, numbers)):
         lengths = [span for span in lengths if _NUMBER.fullmatch(data, *span)]
-        numbers = [data[slice(*span)] for span in lengths]
+        numbers = [data[span[0] : span[1]] for span in lengths]
     if numbers:
         end = min(end, start + max(map(int, numbers)))
     encoded = False
@@ -84,7 +84,7 @@ def length_of_sdp(message: Message) -> Span | None:
 
 
 def _is_coded(data: bytes, spans: list[Span]) -> bool:
-    return any(data[slice(*span)].lower() not in _PLAIN for span in spans)
+    return any(data[span[0] : span[1]].lower() not in _PLAIN for span in spans)
 
 
 @lru_cache(1 << 10)
@@ -141,7 +141,7 @@ def parts(data: bytes, entity: Entity) -> list[Entity]:
 
 def _boundary(data: bytes, content_type: Span) -> bytes:
     span = values.parameter(data, *content_type, b"boundary")
-    return data[slice(*span)].strip(b'" \t\r') if span else b""
+    return data[span[0] : span[1]].strip(b'" \t\r') if span else b""
 
 
 def _before_line_break(data: bytes, first: int, position: int) -> int:

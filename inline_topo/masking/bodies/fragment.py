@@ -32,7 +32,7 @@ ADDRESSES = frozenset(
 )
 """The fields whose URIs are masked."""
 
-_NAMES = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA}).with_body
+_NAMES = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA, *names.OF_BODY})
 
 
 class Fragments:
@@ -61,7 +61,7 @@ class Fragments:
                     edits += self._mask_via(data, span, how)
                 elif name in ADDRESSES:
                     edits += self._mask_address(data, span, how)
-        uri = data[slice(*fragment.request_uri)]
+        uri = data[fragment.request_uri[0] : fragment.request_uri[1]]
         known = self._uris.find(uri) if uri else None
         sealed = how.seal(uri[: known.length], known, False) if known else None
         if known and sealed:
@@ -70,7 +70,7 @@ class Fragments:
         return edits
 
     def _mask_via(self, data: bytes, span: Span, how: Pass) -> list[Edit]:
-        named = self._hosts.named_in(data[slice(*span)])
+        named = self._hosts.named_in(data[span[0] : span[1]])
         if not any(is_hidden(host, how.flow) for host in named):
             return []
         sealed = self._codec.seal_vias(data, [span], how.flow.mask, b"")
@@ -82,7 +82,7 @@ class Fragments:
         uri = data[where.start : where.end] if where else b""
         known = self._uris.find(uri) if where else None
         if not where or not known or not how.seal:
-            named = self._hosts.named_in(data[slice(*span)])
+            named = self._hosts.named_in(data[span[0] : span[1]])
             if any(is_hidden(host, how.flow) for host in named):
                 raise SealError("a URI in a body does not parse")
             return []
@@ -102,7 +102,7 @@ class Fragments:
                 if name in ADDRESSES:
                     edits += self._uris.open(data, span, BODY_URI)
                 elif name == names.VIA:
-                    opened = self._codec.open_via(data[slice(*span)])
+                    opened = self._codec.open_via(data[span[0] : span[1]])
                     edits += [Edit(*span, opened, BODY_VIA, OPENED)] if opened else []
         if fragment.is_request:
             edit = self._uris.open_request_uri(data, fragment.request_uri, BODY_URI)
@@ -133,10 +133,12 @@ def _map_call_ids(fragment: Message, how: Pass) -> list[Edit]:
     for name, spans in fragment.fields.items():
         if name in CALL_IDS:
             for span in callid.locate(data, spans, name):
-                edits.append(Edit(*span, how.map(data[slice(*span)]), BODY_CALL_ID, how.action))
+                edits.append(
+                    Edit(*span, how.map(data[span[0] : span[1]]), BODY_CALL_ID, how.action)
+                )
         else:
             for span in callid.locate_in_uris(data, spans):
-                escaped = data[slice(*span)]
+                escaped = data[span[0] : span[1]]
                 clear = callid.unescape(escaped)
                 mapped = how.map(clear)
                 new = escaped if mapped == clear else callid.escape_like(mapped, escaped)

@@ -131,7 +131,7 @@ def _call_ids(data: bytes, span: Span) -> Iterator[tuple[Span, Escape]]:
 def _map_call_ids(data: bytes, call_ids: list[tuple[Span, Escape]], how: Pass) -> list[Edit]:
     edits = []
     for span, escape in call_ids:
-        clear, _ = _unescape(data[slice(*span)])
+        clear, _ = _unescape(data[span[0] : span[1]])
         mapped = how.map(clear)
         if mapped != clear:
             edits.append(Edit(*span, escape(mapped), BODY_CALL_ID, how.action))

@@ -31,7 +31,7 @@ class Texts:
         spared: Sequence[Span] = (),
     ) -> list[Edit]:
         """The words of data[start:end] that name a host that `decide` wants hidden."""
-        if not self._names(data[slice(*span)], flow, decide):
+        if not self._names(data[span[0] : span[1]], flow, decide):
             return []
         edits = []
         for match in _words(data, span, spared):

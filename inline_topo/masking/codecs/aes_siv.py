@@ -167,7 +167,10 @@ class AesSiv:
             separator = 0
             if group:
                 between = data[group[-1][1][1] : span[0]]
-                folded = b"\n" in data[span[0] : span[1]] or b"\n" in data[slice(*group[-1][1])]
+                folded = (
+                    b"\n" in data[span[0] : span[1]]
+                    or b"\n" in data[group[-1][1][0] : group[-1][1][1]]
+                )
                 if between in compact.SEPARATORS and not folded:
                     separator = compact.SEPARATORS.index(between)
             if group and not separator:

@@ -46,5 +46,5 @@ def restore(value: bytes, original: bytes | None) -> bytes | None:
     if inner.branch[0] < 0:  # the sender wrote no branch: the parameter goes
         name = value.rfind(b";", 0, start)
         return head + value[parts.sent_by_end : name] + value[end:]
-    branch = original[slice(*inner.branch)]
+    branch = original[inner.branch[0] : inner.branch[1]]
     return b"".join((head, value[parts.sent_by_end : start], branch, value[end:]))

@@ -167,7 +167,7 @@ class Places:
             if parts.branch[0] >= 0:
                 yield Place(names.VIA, JUDGED, *parts.branch)
             field, start = f"{names.VIA}, parameters", parts.sent_by_end
-        elif parts and pack_address(self._data[slice(*parts.host)]) == self._flow.inside:
+        elif parts and pack_address(self._data[parts.host[0] : parts.host[1]]) == self._flow.inside:
             start = parts.sent_by_end  # the packet's source shows it anyway
         yield Place(field, self._open(field), start, end)
         for entry in lower:
@@ -238,7 +238,7 @@ class Places:
 
     def _content_type(self) -> bytes:
         spans = self._spans.get("Content-Type")
-        return self._data[slice(*spans[-1])] if spans else b""
+        return self._data[spans[-1][0] : spans[-1][1]] if spans else b""
 
     def _is_own(self, entry: Span) -> bool:
         host = self._host(entry)
@@ -257,10 +257,10 @@ class Places:
         hosts = {_canonical(address_text(self._flow.outside))}
         parts = via.parse(data, *entries[-1]) if entries else None
         if parts:
-            hosts.add(_canonical(data[slice(*parts.host)]))
+            hosts.add(_canonical(data[parts.host[0] : parts.host[1]]))
             received = values.parameter(data, parts.sent_by_end, entries[-1][1], b"received")
             if received:
-                hosts.add(_canonical(data[slice(*received)]))
+                hosts.add(_canonical(data[received[0] : received[1]]))
         return hosts
 
 

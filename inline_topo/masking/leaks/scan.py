@@ -167,7 +167,7 @@ class Scanner:
         """Digits in a token may read as an address, by chance."""
         span = place.start, place.end
         if span not in tokens:
-            revealed = self._codec.reveal(data[slice(*span)])
+            revealed = self._codec.reveal(data[span[0] : span[1]])
             tokens[span] = [(token.start, token.end) for token in revealed]
         at = sighting.start - place.start
         return any(start <= at < end for start, end in tokens[span])

@@ -234,5 +234,6 @@ class Sightings:
                     yield Sighting(start, end, NAME, shown, True)
             within = {end for _, end in words}
             for match in re.finditer(re.escape(name), lower):
-                if match.end() not in within:  # a word ends with the name
-                    yield Sighting(*match.span(), NAME, data[slice(*match.span())], True, True)
+                start, end = match.span()
+                if end not in within:  # a word ends with the name
+                    yield Sighting(start, end, NAME, data[start:end], True, True)

@@ -61,7 +61,7 @@ def vias_of(message: Message) -> list[Span]:
 def topmost_of(message: Message) -> bytes:
     """The topmost Via value; empty where there is none."""
     vias = vias_of(message)
-    return message.data[slice(*vias[0])] if vias else b""
+    return message.data[vias[0][0] : vias[0][1]] if vias else b""
 
 
 def transaction_of(value: bytes) -> bytes:
@@ -70,5 +70,5 @@ def transaction_of(value: bytes) -> bytes:
     if not parts:
         return value
     sent_by = value[parts.host[0] : parts.sent_by_end]
-    branch = value[slice(*parts.branch)] if parts.branch[0] >= 0 else b""
+    branch = value[parts.branch[0] : parts.branch[1]] if parts.branch[0] >= 0 else b""
     return sent_by.lower() + b" " + branch

@@ -76,7 +76,7 @@ class Entering:
         return dialog_of(message, Direction.INGRESS, call_id)
 
     def _clear_topmost(self, message: Message, topmost: Span) -> bytes:
-        return self._tokens.clear_via1(message.data[slice(*topmost)])
+        return self._tokens.clear_via1(message.data[topmost[0] : topmost[1]])
 
     def _targets(self, now: float, keys: list[bytes]) -> Steps[dict[bytes, Target]]:
         found = yield from self._shelf.load(now, keys)
@@ -86,7 +86,7 @@ class Entering:
         self, message: Message, flow: Flow, now: float, targets: dict[bytes, Target]
     ) -> Steps[list[Edit]]:
         """The Routes of a request within the dialog whose Contact its Request-URI names."""
-        key = key_in(message.data[slice(*message.request_uri)])
+        key = key_in(message.data[message.request_uri[0] : message.request_uri[1]])
         target = targets.get(key) if key else None
         if key and not target:
             message.notes = (*message.notes, UNKNOWN_ID)
@@ -150,7 +150,7 @@ class Entering:
 
     def _opened(self, data: bytes, entry: Span) -> bytes:
         opened = self._tokens.uris.open(data, entry, names.ROUTE, unbracket=False)
-        return opened[0].new if opened else data[slice(*entry)]
+        return opened[0].new if opened else data[entry[0] : entry[1]]
 
     @staticmethod
     def _hop(route: bytes) -> bytes:

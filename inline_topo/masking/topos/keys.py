@@ -30,7 +30,7 @@ class Lives:
         if dialog.method != b"SUBSCRIBE":
             return self.dialog_expire
         spans = find_fields(message, _EXPIRES).get("Expires")
-        seconds = message.data[slice(*spans[0])] if spans else b""
+        seconds = message.data[spans[0][0] : spans[0][1]] if spans else b""
         asked = int(seconds) if seconds.isdigit() and len(seconds) < 10 else 0
         return max(self.dialog_expire, asked)
 

@@ -77,7 +77,7 @@ class Leaving:
         lower = vias_of(message)[1:] if message.is_request else []
         edits = cut(message, names.VIA, lower)
         edits += cut(message, names.RECORD_ROUTE, routes)
-        texts = tuple(message.data[slice(*span)] for span in routes)
+        texts = tuple(message.data[span[0] : span[1]] for span in routes)
         if not message.is_request:
             texts = texts[::-1]
         contacts = message.fields.get(names.CONTACT, [])
@@ -188,7 +188,7 @@ class Leaving:
     def _nested(message: Message) -> bytes:
         """Tells how a call that passes us twice passes: the second time its Contact is an id."""
         spans = message.fields.get(names.CONTACT)
-        return b"1" if spans and key_in(message.data[slice(*spans[0])]) else b""
+        return b"1" if spans and key_in(message.data[spans[0][0] : spans[0][1]]) else b""
 
     def _replace(
         self,
@@ -206,7 +206,7 @@ class Leaving:
         for entry in values.split(data, message.fields[names.CONTACT]):
             where = address.locate(data, *entry)
             if not where:
-                if data[slice(*entry)] == b"*":
+                if data[entry[0] : entry[1]] == b"*":
                     continue
                 raise SealError("Contact: no URI")
             known = self._tokens.uris.find(data[where.start : where.end])

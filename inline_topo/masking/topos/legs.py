@@ -50,7 +50,7 @@ class StrippedOutside(Stripped, OutsideLeg):
 
     def _names_an_id(self, message: Message, flow: Flow) -> bool:
         """Within a dialog; but a request that comes back (a spiral) has what the first pass gave it."""
-        uri = message.data[slice(*message.request_uri)]
+        uri = message.data[message.request_uri[0] : message.request_uri[1]]
         return bool(tag_of(message, names.TO)) and (flow.outside, uri) not in self._minted
 
 
@@ -93,7 +93,7 @@ class Outside:
         edits = edits + self._spiral(message, flow)
         if any(edit.field == names.REQUEST_URI for edit in edits):
             return edits
-        text = message.data[slice(*message.request_uri)]
+        text = message.data[message.request_uri[0] : message.request_uri[1]]
         if not dialog.local:
             written = self._written.get((flow.outside, text))
             return [*edits, self._name(message, text, written)] if written else edits
@@ -124,7 +124,9 @@ class Outside:
         edits: list[Edit] = []
         for name in (names.VIA, names.RECORD_ROUTE):
             entries = values.split(message.data, message.fields.get(name, []))
-            gone = [e for e in entries if (flow.outside, message.data[slice(*e)]) in self._removed]
+            gone = [
+                e for e in entries if (flow.outside, message.data[e[0] : e[1]]) in self._removed
+            ]
             edits += cut(message, name, gone if entries[0:1] != gone[0:1] else [])
         return edits
 
@@ -138,7 +140,7 @@ class Outside:
         nested = b"1" if key_in(text) else b""
         keys = [self._keys.dialog(d, nested) for d in (dialog, dialog._replace(remote=b""))]
         found = yield from self._shelf.load(now, keys)
-        routes = tuple(message.data[slice(*entry)] for entry in ours)
+        routes = tuple(message.data[entry[0] : entry[1]] for entry in ours)
         for key in reversed(keys):
             routes = tuple(unpack(found[key])) if key in found else routes
         if not routes and not known.shows(flow, is_not_own):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from inline_topo.report.columns import Columns
 from inline_topo.report.html.page import Arrow, Ladder
 from inline_topo.report.messages import Seen, destination_of, source_of
+from inline_topo.report.texts import fit
 
 _MOST_COLUMNS = 24
 _TIMES = 64  # pixels for the times, left of the columns
@@ -48,7 +49,7 @@ def ladder(rungs: Sequence[Rung]) -> Ladder | None:
                 time=f"{(rung.time - first) / 10**9:.3f}",
                 start=start,
                 end=end,
-                label=_fit(rung.label, int(room / _CHARACTER) - (3 if rung.leaks else 0)),
+                label=fit(rung.label, int(room / _CHARACTER) - (3 if rung.leaks else 0)),
                 label_x=start + _LOOP + 6 if start == end else (start + end) // 2,
                 kind=rung.kind,
                 anchor=rung.anchor,
@@ -59,13 +60,3 @@ def ladder(rungs: Sequence[Rung]) -> Ladder | None:
     width = _TIMES + _GAP * len(middle)
     height = _HEAD + 20 + len(rungs) * _STEP
     return Ladder(width, height, list(zip(middle, columns.names, strict=True)), arrows)
-
-
-def _fit(label: str, room: int) -> str:
-    """The label in `room` characters; its end, the bytes added, stays."""
-    if len(label) <= room:
-        return label
-    text, _, added = label.rpartition(" ")
-    if added[:1] in ("+", "-") and room > len(added) + 2:
-        return f"{text[: room - len(added) - 2]}… {added}"
-    return f"{label[: room - 1]}…"
