@@ -14,21 +14,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inline_topo.masking.codecs.keyring import KeyRing
-from lab import calls
+from lab import calls, phones
 from lab.live import CALL_TIME, Lab
-from lab.net import Net
+from lab.net import Net, stop
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("env", f"PYTHONPATH={ROOT}", sys.executable)
 RUN = ("-m", "inline_topo", "run", "-c", "gw.toml")
-TOOLS = ("ip", "iptables", "kamailio", "sipp")
+TOOLS = ("ip", "ss", "iptables", "kamailio", "sipp")
 SERVER = "srv"
 CONFIG = f"""\
 shape = "host"
 inside = ["{calls.PROXY}"]
 own = ["{calls.PROXY}", "server.com"]
 """
-LINGER = 4000  # milliseconds: a BYE is sent again after 0.5, 1.5 and 3.5 seconds
+TALK = 100  # milliseconds from ACK to BYE
+MEMORY = (
+    512  # megabytes: a transaction stays for five seconds, and 500 calls a second fill 32 in three
+)
 
 
 class Kind(NamedTuple):
@@ -45,14 +47,21 @@ class Cost(NamedTuple):
     failed: int
 
 
-def start_gateway(net: Net, more: str = "", script: tuple[str, ...] = RUN) -> None:
+def python(package: Path = ROOT) -> tuple[str, ...]:
+    """How to start Python with the package that lies in a folder."""
+    return ("env", f"PYTHONPATH={package}", sys.executable)
+
+
+def start_gateway(
+    net: Net, more: str = "", *, script: tuple[str, ...] = RUN, package: Path = ROOT
+) -> None:
     """Start the gateway on the server's host; `more` follows the configuration's first keys.
-    `script`: what is run in its place."""
+    `script`: what is run in its place; `package`: the folder of the package that is run."""
     folder = ("env", "-C", str(net.folder))
     (net.folder / "gw.toml").write_text(f'{CONFIG}{more}\n[topoh]\nmask_key_file = "mask.key"\n')
     KeyRing.generate().save(net.folder / "mask.key")
-    net.run(SERVER, *folder, *OURS, "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
-    net.start(SERVER, "gw.log", *OURS, *script)
+    net.run(SERVER, *folder, *python(), "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
+    net.start(SERVER, "gw.log", *python(package), *script)
     net.await_text("gw.log", "ready")
 
 
@@ -67,41 +76,40 @@ def start_redis(net: Net, port: int = 6379) -> None:
 
 def measure(kind: Kind, count: int, rate: int) -> Cost:
     """The cost of `count` calls at `rate` a second, after a second's calls that are not counted."""
-    with tempfile.TemporaryDirectory() as name, Net(Path(name)) as net:
+    with tempfile.TemporaryDirectory() as name, Net(Path(name), offload=True) as net:
         lab = Lab(net, topoh=False)
         for host, address in ((SERVER, calls.PROXY), ("alice", calls.ALICE), ("bob", calls.BOB)):
             net.host(host, address)
         kind.prepare(net)
         bob = f'"sip:bob@{calls.BOB}:5060"'
-        lab.proxy(SERVER, f"{calls.PROXY}:5060", defines={"BOB": bob, **kind.defines})
+        lab.proxy(
+            SERVER, f"{calls.PROXY}:5060", defines={"BOB": bob, **kind.defines}, memory=MEMORY
+        )
+        # As many as come: those of both rounds, and those that are asked again when all is said.
+        lab.party("bob", calls.BOB, phones.snom(), more=("-m", "1000000", "-timeout", "0"))
         _call(lab, rate, rate)  # caches, pools, connections
-        before = running_time(net)
+        before = running_time(net, SERVER)
         failed = _call(lab, count, rate)
-        return Cost((running_time(net) - before) / count / 1000, failed)
+        return Cost((running_time(net, SERVER) - before) / count / 1000, failed)
 
 
 def _call(lab: Lab, count: int, rate: int) -> int:
     """Make calls; how many of them failed for the caller."""
-    more = ("-m", str(count), "-l", "5000")
-    # What comes again, or late, is no failure of the callee's: the caller counts.
-    patient = ("-default_behaviors", "all,-abortunexp")
-    bob = calls.answering_bob()
-    bob.linger(LINGER)
-    lab.party("bob", calls.BOB, bob, more=(*more, *patient))
-    caller = lab.party(
-        "alice", calls.ALICE, calls.calling_alice(), via=calls.PROXY, more=(*more, "-r", str(rate))
-    )
-    caller.program.wait(CALL_TIME + 5)
+    more = ("-m", str(count), "-r", str(rate), "-l", str(count))
+    caller = lab.party("alice", calls.ALICE, phones.grandstream(TALK), via=calls.PROXY, more=more)
+    try:
+        caller.program.wait(count / rate + CALL_TIME)
+    except subprocess.TimeoutExpired:
+        stop(caller.program)
     said = (lab.net.folder / f"{caller.log}.out").read_text(errors="replace")
     succeeded = int(re.findall(r"Successful call +\| +\d+ +\| +(\d+)", said)[-1])
-    lab.dismiss()
     return count - succeeded
 
 
-def running_time(net: Net) -> int:
-    """Nanoseconds that all threads of the server's namespace have run."""
+def running_time(net: Net, host: str) -> int:
+    """Nanoseconds that all threads of a host's namespace have run."""
     listed = subprocess.run(
-        ["ip", "netns", "pids", net.name_of(SERVER)], capture_output=True, text=True, check=True
+        ["ip", "netns", "pids", net.name_of(host)], capture_output=True, text=True, check=True
     ).stdout
     files = [
         file for pid in listed.split() for file in Path(f"/proc/{pid}/task").glob("*/schedstat")

@@ -35,10 +35,15 @@ class Lab:
         self._dump: subprocess.Popen[bytes] | None = None
 
     def proxy(
-        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
+        self,
+        host: str,
+        *listen: str,
+        hide: bool = True,
+        defines: Mapping[str, str] = NOTHING,
+        memory: int = 32,
     ) -> subprocess.Popen[bytes]:
         """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
-        `hide`: it is a protected one."""
+        `hide`: it is a protected one. `memory`: megabytes for its transactions and dialogs."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
             names.append("TOPOH")
@@ -46,7 +51,7 @@ class Lab:
         options += [part for address in listen for part in ("-l", f"udp:{address}")]
         shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
         kamailio = self.net.start(
-            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", "32",
+            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", str(memory),
             "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))

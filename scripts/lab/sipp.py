@@ -14,6 +14,8 @@ CALLEE_AGENT = """\
 User-Agent: snom370/8.4.18
 Allow: INVITE, ACK, CANCEL, BYE, REFER, OPTIONS, NOTIFY, SUBSCRIBE, PRACK, MESSAGE, INFO, UPDATE
 Allow-Events: talk, hold, refer, call-info"""
+# Where the first request's header fields are kept, those that a later message says again
+_KEEP_FIRST = "<!-- first request -->"
 # Record-Route and Via of a request, which stand before its From as Kamailio sends it
 _STACK = (
     '<ereg regexp="((Record-Route|Via): .*[^[:space:]])[[:space:]]+(From|f): " '
@@ -51,9 +53,10 @@ class Party:
         self._steps: list[str] = []
         self._sent = 0  # index of the next message, as sipp counts for [branch-N]
         self._invite = 0
-        self._cseq = 0
+        self.cseq = 0  # of the last request sent
         self._invite_cseq = 0
         self._in_dialog = not calls
+        self._asked = False
         self._makes_dialog = False
         self._names: list[str] = []
 
@@ -61,13 +64,13 @@ class Party:
         """Send a request; `extra` are more header lines, `kind` the Content-Type of `body`."""
         again = method in ("ACK", "CANCEL")
         if not again:
-            self._cseq += 1
+            self.cseq += 1
         self._makes_dialog = method in ("INVITE", "SUBSCRIBE", "PRACK")
         if method == "INVITE":
-            self._invite, self._invite_cseq = self._sent, self._cseq
+            self._invite, self._invite_cseq = self._sent, self.cseq
         same_branch = method == "CANCEL" or (method == "ACK" and not self._in_dialog)
         branch = f"[branch-{self._sent - self._invite}]" if same_branch else "[branch]"
-        cseq = self._invite_cseq if again else self._cseq
+        cseq = self._invite_cseq if again else self.cseq
         lines = [
             f"{method} {'[next_url]' if self._in_dialog else self._uri} SIP/2.0",
             f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch};rport",
@@ -104,7 +107,7 @@ class Party:
             *([CALLEE_AGENT] if body == SDP else []),
             *extra,
         ]
-        self._message(lines, body, "application/sdp", retrans=body == SDP)
+        self._message(lines, body, "application/sdp", retrans=bool(body))
 
     def answered(
         self, *codes: int, keep: str = "", tag_keep: bool = False, challenge: bool = False
@@ -131,17 +134,10 @@ class Party:
     def asked(self, method: str, keep: str = "") -> None:
         """Expect a request."""
         mark = own = ""
-        if not self._peer and "peer" not in self._names:
-            self._names += ["peer", "own", "cseq", "all", "stack"]
+        if not self._peer and not self._asked:
+            self._asked = True
             mark = ' rrs="true"'
-            own = "".join(
-                [
-                    _ereg("peer", "From:", ".*"),
-                    _ereg("own", "To:", ".*"),
-                    _ereg("cseq", "CSeq:", ".*"),
-                    _STACK,
-                ]
-            )
+            own = _KEEP_FIRST
         elif self._echo:
             own = _STACK
         self._step(f'<recv request="{method}"{mark}>{_action(own + self._keep(keep))}</recv>')
@@ -154,11 +150,13 @@ class Party:
         self._step(f'<timewait milliseconds="{milliseconds}"/>')
 
     def xml(self) -> str:
-        used = ",".join(self._names)
-        steps = [*self._steps, f'<Reference variables="{used}"/>'] if used else self._steps
-        return "\n".join(
-            ['<?xml version="1.0"?>', '<scenario name="lab">', *steps, "</scenario>", ""]
-        )
+        steps = "\n".join(self._steps)
+        again = {name: ereg for name, ereg in _FIRST.items() if f"[${name}]" in steps}
+        names = [*self._names, *again, *(["all"] if "stack" in again else [])]
+        steps = steps.replace(_KEEP_FIRST, "".join(again.values())).replace("<action></action>", "")
+        if names:
+            steps += f'\n<Reference variables="{",".join(names)}"/>'
+        return f'<?xml version="1.0"?>\n<scenario name="lab">\n{steps}\n</scenario>\n'
 
     def _from_to(self, dialog: bool) -> list[str]:
         if not self._peer:
@@ -194,6 +192,14 @@ def _ereg(name: str, header: str, pattern: str) -> str:
     return (
         f'<ereg regexp={quoteattr(pattern)} search_in="hdr" header="{header}" assign_to="{name}"/>'
     )
+
+
+_FIRST = {
+    "peer": _ereg("peer", "From:", ".*"),
+    "own": _ereg("own", "To:", ".*"),
+    "cseq": _ereg("cseq", "CSeq:", ".*"),
+    "stack": _STACK,
+}
 
 
 def _action(steps: str) -> str:
