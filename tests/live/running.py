@@ -4,19 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from inline_topo.edges.live.worker import TICK
 from inline_topo.masking.codecs.keyring import KeyRing
 from lab.net import Net
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 
-ROOT = Path(__file__).parents[2]
-INLINE_TOPO = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "inline_topo")
 CONFIG = f"""\
 inside = ["{Site.INSIDE}", "{Site.INSIDE6}"]
 [topoh]

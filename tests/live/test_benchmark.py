@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.running import INLINE_TOPO
+from lab.ours import PYTHON
 
 pytestmark = [
     pytest.mark.root,
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts/live_benchmark.py"
 
 
 def test_every_kind_is_measured_and_hiding_costs_something() -> None:
-    command = [*INLINE_TOPO[:3], str(SCRIPT), "--json", "--runs", "1", "--calls", "400"]
+    command = [*PYTHON, str(SCRIPT), "--json", "--runs", "1", "--calls", "400"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
@@ -28,7 +28,7 @@ def test_every_kind_is_measured_and_hiding_costs_something() -> None:
 
 def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
     script = SCRIPT.with_name("topos_benchmark.py")
-    command = [*INLINE_TOPO[:3], str(script), "--json", "--calls", "400"]
+    command = [*PYTHON, str(script), "--json", "--calls", "400"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
@@ -39,7 +39,7 @@ def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
 
 def test_a_flood_passes_through_one_worker_and_through_two() -> None:
     script = SCRIPT.with_name("flood_benchmark.py")
-    command = [*INLINE_TOPO[:3], str(script), "--json", "--bursts", "2"]
+    command = [*PYTHON, str(script), "--json", "--bursts", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     assert list(report) == ["accept", "one worker", "two workers"]

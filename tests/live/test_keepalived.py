@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.ours import INLINE_TOPO
 from lab.site import SharedSite, Site
 from tests.live.messages import HIDDEN, invite, ok_to
-from tests.live.running import CONFIG, INLINE_TOPO, PATIENCE, Running
+from tests.live.running import CONFIG, PATIENCE, Running
 
 pytestmark = [
     pytest.mark.root,

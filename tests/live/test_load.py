@@ -11,8 +11,9 @@ from inline_topo.masking.codecs.keyring import KeyRing
 from lab import calls
 from lab.live import Lab
 from lab.net import Net
+from lab.ours import INLINE_TOPO
 from lab.site import Site
-from tests.live.running import INLINE_TOPO, Running
+from tests.live.running import Running
 from tests.live.traffic import ALICE, COUNT, Calls, RouterLab, dump, invites, payloads, showing
 
 pytestmark = [

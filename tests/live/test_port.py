@@ -1,10 +1,10 @@
 """The port to the kernel's queues."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from lab.ours import PYTHON
 from lab.site import Site
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -16,10 +16,7 @@ QUEUE = ("iptables", "-t", "mangle", "-A", "FORWARD", "-p", "udp", "-j", "NFQUEU
 @pytest.mark.parametrize(("fate", "arrive"), [("REPEAT", {b"1", b"2"}), ("DROP", {b"2"})])
 def test_the_packet_in_a_killed_workers_hand(site: Site, fate: str, arrive: set[bytes]) -> None:
     site.run("gw", *QUEUE)
-    program = site.start(
-        "gw", "orphan.log", "env", f"PYTHONPATH={SCRIPT.parents[2]}", sys.executable,
-        str(SCRIPT), fate,
-    )  # fmt: skip
+    program = site.start("gw", "orphan.log", *PYTHON, str(SCRIPT), fate)
     site.await_text("orphan.log", "bound")
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
     inside.sendto(b"1", (Site.OUTSIDE, 5060))

@@ -11,9 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from inline_topo.edges.live.worker import TICK
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.live.messages import invite, ok_to
-from tests.live.running import INLINE_TOPO, Running
+from tests.live.running import Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 

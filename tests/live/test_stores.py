@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.ours import INLINE_TOPO
 from lab.site import Site
-from tests.live.running import INLINE_TOPO, Running
+from tests.live.running import Running
 from tests.live.stores import Redis, topos
 from tests.live.test_pair import held_by_bob
 from tests.live.traffic import (

@@ -4,17 +4,17 @@ import os
 import re
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.ours import PYTHON
 from lab.site import Site
 from tests.live.load import Load
 from tests.live.messages import HIDDEN, invite, numbered
-from tests.live.running import CONFIG, ROOT, Running
+from tests.live.running import CONFIG, Running
 from tests.live.test_status import metrics, status
 from tests.live.test_supervisor import deaths
 
@@ -35,8 +35,7 @@ class Asking(Running):
         config: str = "",
         base: str = CONFIG,
     ) -> None:
-        program = ("env", f"PYTHONPATH={ROOT}", sys.executable, str(ASKING), str(latency))
-        self.program = program
+        self.program = (*PYTHON, str(ASKING), str(latency))
         for number in (1, 2):
             os.mkfifo(site.folder / f"gate{number}")
         super().__init__(site, base + config, *options)

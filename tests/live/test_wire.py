@@ -9,10 +9,11 @@ from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.conftest import Ran
 from tests.live.messages import HIDDEN, invite, ok_to
-from tests.live.running import CONFIG, INLINE_TOPO, Running
+from tests.live.running import CONFIG, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
