@@ -11,11 +11,13 @@ from typing import NamedTuple
 import hypothesis
 import pytest
 
+from inline_topo import gateway
 from inline_topo.cli import main
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NO_SHARED = "../shared is not beside this clone"
+ONLY_INTERPRETED = "replaces parts of modules that are compiled here"
 
 DEBIAN_PACKAGES = {
     "capinfos": "tshark",
@@ -93,6 +95,20 @@ def command(
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long tests too")
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
+    parser.addoption(
+        "--compiled", action="store_true", help="the package is the compiled one (see scripts/test)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_compiled = not gateway.__file__.endswith(".py")
+    if is_compiled != config.getoption("--compiled"):
+        kind = "compiled" if is_compiled else "interpreted"
+        raise pytest.UsageError(f"{gateway.__file__} is {kind}: run scripts/test [--compiled]")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"inline_topo: {gateway.__file__}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -100,6 +116,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("full"):
                 item.add_marker(pytest.mark.skip(reason="long: only with --full"))
+    if config.getoption("--compiled"):
+        for item in items:
+            if item.get_closest_marker("interpreted"):
+                item.add_marker(pytest.mark.skip(reason=ONLY_INTERPRETED))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -134,6 +154,8 @@ def _judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest
     if not config.getoption("--no-skips") or not report.skipped or hasattr(report, "wasxfail"):
         return
     reason = _reason(report)
+    if reason == ONLY_INTERPRETED and config.getoption("--compiled"):
+        return
     if reason != NO_SHARED or SHARED.is_dir():
         report.outcome = "failed"
         report.longrepr = f"skipped, and --no-skips is on: {reason}"

@@ -15,12 +15,15 @@ from inline_topo import __version__
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 
 
-def test_help_and_version(command: Callable[..., tuple[int, str, str]]) -> None:
+def test_help_and_version(
+    command: Callable[..., tuple[int, str, str]], pytestconfig: pytest.Config
+) -> None:
+    version = __version__ + " (compiled)" * pytestconfig.getoption("--compiled")
     ran = subprocess.run([*PROGRAM, "-h"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("Usage: inline-topo ")
     assert ran.stderr == ""
     assert command("--help") == (0, ran.stdout, "")
-    assert command("--version") == (0, f"inline-topo {__version__}\n", "")
+    assert command("--version") == (0, f"inline-topo {version}\n", "")
 
 
 def test_help_imports_nothing_heavy() -> None:

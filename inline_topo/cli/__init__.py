@@ -7,6 +7,7 @@ are quick.
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import NoReturn
 
 import click
@@ -27,6 +28,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
+def _version() -> str:
+    """Of the program, and whether its packet path is machine code."""
+    path = find_spec("inline_topo.gateway")
+    is_source = path is None or path.origin is None or path.origin.endswith(".py")
+    return __version__ + ("" if is_source else " (compiled)")
+
+
 class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -41,7 +49,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="inline-topo %(version)s")
+@click.version_option(_version(), message="inline-topo %(version)s")
 def cli() -> None:
     """Hides the topology of a SIP network from the wire, packet by packet."""
 
