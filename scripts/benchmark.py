@@ -23,6 +23,7 @@ from typing import Any
 from scapy.utils import RawPcapReader, RawPcapWriter
 
 from inline_topo import assemble, config
+from inline_topo import gateway as packet_path
 from inline_topo.assemble import Leg
 from inline_topo.edges.capture import create_capture, open_capture
 from inline_topo.edges.replay import replay
@@ -226,7 +227,10 @@ def measure(calls: int, runs: int) -> dict[str, Any]:
     ring = KeyRing.generate()
     template = packets(CALL)
     egress = template[2]
-    figures: dict[str, Any] = {"packets_a_call": len(template)}
+    figures: dict[str, Any] = {
+        "compiled": packet_path.__file__.endswith(".so"),
+        "packets_a_call": len(template),
+    }
     streams: dict[str, Callable[[str], list[bytes]]] = {
         "handle_us_per_packet": lambda codec: as_met(
             new_calls(template, calls), gateway(codec, Leg.OUTSIDE, ring)

@@ -3,29 +3,22 @@ beside one that is only accepted: INVITEs that leave through a router, sent as f
 bursts that the queue has room for.
 """
 
-import argparse
-import json
-import shutil
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmark import CALL, new_calls, packets
-from inline_topo.config.tables import Queue as QueueTable
-from inline_topo.edges.live.port import Queue
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab import comparing
+from lab.costs import python, running_time
 from lab.net import run
 from lab.site import Site
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS = ("env", f"PYTHONPATH={ROOT}", sys.executable)
+NAME = "bench --live --flood"
 TOOLS = ("ip", "iptables")
 SENDERS = [f"192.168.178.{number}" for number in range(10, 26)]  # so that each queue has some
-GATHER = QueueTable.model_fields["gather_us"].default / 1e6
 BURST = 3000  # fewer than the queue holds
 LEAVING_INVITE = 2  # the packet of the call
 UDP_PAYLOAD = 28
@@ -40,13 +33,6 @@ numbers = "%s"
 KINDS = {"accept": "0", "one worker": "0", "two workers": "0:1"}
 
 
-def accept() -> None:
-    """The work of `accept`, in its namespace: every packet goes on as it is."""
-    queue = Queue(0, 4096, GATHER)
-    print("ready", flush=True)
-    queue.serve(lambda packet: packet, lambda: None, 0.25)
-
-
 def measure(kind: str, bursts: int) -> tuple[float, float, int]:
     """Packets a second, microseconds of CPU a packet on the router, and packets lost."""
     invites = [call[LEAVING_INVITE][UDP_PAYLOAD:] for call in new_calls(packets(CALL), BURST)]
@@ -56,7 +42,7 @@ def measure(kind: str, bursts: int) -> tuple[float, float, int]:
             run("ip", "-n", site.name_of("inside"), "addr", "add", f"{address}/24", "dev", "eth0")
         (site.folder / "gw.toml").write_text(CONFIG % KINDS[kind])
         KeyRing.generate().save(site.folder / "mask.key")
-        there = ("env", "-C", str(site.folder), *OURS)
+        there = ("env", "-C", str(site.folder), *python())
         site.run("gw", *there, "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
         script = (__file__, "--accept") if kind == "accept" else (
             "-m", "inline_topo", "run", "-c", "gw.toml")  # fmt: skip
@@ -67,7 +53,7 @@ def measure(kind: str, bursts: int) -> tuple[float, float, int]:
         receiver.settimeout(2)
         senders = [site.udp("inside", address) for address in SENDERS]
         rates, lost = [], 0
-        before = _running_time(site)
+        before = running_time(site, "gw")
         for _ in range(bursts):
             start = time.perf_counter()
             for number, invite in enumerate(invites):
@@ -81,31 +67,17 @@ def measure(kind: str, bursts: int) -> tuple[float, float, int]:
                 lost += BURST - came
             else:
                 rates.append(BURST / (time.perf_counter() - start))
-        cpu = (_running_time(site) - before) / 1000 / (bursts * BURST)
+        cpu = (running_time(site, "gw") - before) / 1000 / (bursts * BURST)
     return statistics.median(rates) if rates else 0.0, cpu, lost
 
 
-def _running_time(site: Site) -> int:
-    """Nanoseconds that all processes of the router have run."""
-    listed = subprocess.run(
-        ["ip", "netns", "pids", site.name_of("gw")], capture_output=True, text=True, check=True
-    ).stdout
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in listed.split())
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench --live --flood", description=__doc__)
-    parser.add_argument("--live", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--flood", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--accept", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser = comparing.options(NAME, __doc__, "--live", "--flood", "--accept")
     parser.add_argument("--bursts", type=int, default=10, help=f"of {BURST} packets each")
     given = parser.parse_args()
     if given.accept:
-        return accept()
-    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
-        sys.exit(f"bench --live: not installed: {', '.join(missing)}")
-    run("ip", "netns", "list")
+        return comparing.serve(lambda packet: packet)
+    comparing.need(NAME, *TOOLS)
     report = {}
     for kind in KINDS:
         rate, cpu, lost = measure(kind, given.bursts)
@@ -113,8 +85,7 @@ def main() -> None:
             "packets_per_s": round(rate), "us_of_cpu_per_packet": round(cpu, 1), "lost": lost,
         }  # fmt: skip
     if given.json:
-        print(json.dumps(report, indent=2))
-        return None
+        return comparing.said(report)
     for kind, figures in report.items():
         print(
             f"{kind:<12} {figures['packets_per_s']:>7} packets a second "

@@ -25,25 +25,22 @@ class Running(NamedTuple):
 
 
 class Lab:
-    """What a call is made with; `topoh` tells the protected proxies to hide the topology."""
+    """What a call is made with; `topoh` tells the protected proxies to hide the topology, `memory` is
+    what a proxy has for its transactions and dialogs, in megabytes."""
 
-    def __init__(self, net: Net, topoh: bool) -> None:
+    def __init__(self, net: Net, topoh: bool, memory: int = 32) -> None:
         self.net = net
         self.topoh = topoh
+        self._memory = memory
         self._parties = 0
         self._calls: list[Running] = []
         self._dump: subprocess.Popen[bytes] | None = None
 
     def proxy(
-        self,
-        host: str,
-        *listen: str,
-        hide: bool = True,
-        defines: Mapping[str, str] = NOTHING,
-        memory: int = 32,
+        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
     ) -> subprocess.Popen[bytes]:
         """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
-        `hide`: it is a protected one. `memory`: megabytes for its transactions and dialogs."""
+        `hide`: it is a protected one."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
             names.append("TOPOH")
@@ -51,7 +48,7 @@ class Lab:
         options += [part for address in listen for part in ("-l", f"udp:{address}")]
         shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
         kamailio = self.net.start(
-            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", str(memory),
+            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", str(self._memory),
             "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
