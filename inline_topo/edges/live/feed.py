@@ -68,6 +68,7 @@ class Feed:
         self._look_up, self._tick, self._gather = look_up, tick, gather
         self._errands = errands
         self._is_busy = False
+        self._is_behind = False
         self._complained = -_COMPLAIN_EVERY
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
@@ -84,12 +85,13 @@ class Feed:
                 self._await_any()
             elif not self._is_busy:
                 self._add(packets, 0)
-            elif self._gather:
+            elif self._gather and not self._is_behind:
                 time.sleep(self._gather)
             self._add_waiting(packets)
         except BlockingIOError:  # a tick went by
             self._look_up()
         self._is_busy = bool(packets)
+        self._is_behind = len(packets) == MOST_AT_ONCE  # more wait already
         return packets
 
     def rest(self) -> list[tuple[int, bytes]]:
