@@ -1,6 +1,7 @@
 """Mode topos, a message that enters: what comes back from the store."""
 
 import contextlib
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
@@ -19,8 +20,8 @@ from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
 
-_DEEPEST = 4  # ids inside ids: a call that passes us several times
-_EARLY = frozenset({b"PRACK", b"CANCEL"})  # of a call that nobody has answered
+_DEEPEST: Final = 4  # ids inside ids: a call that passes us several times
+_EARLY: Final = frozenset({b"PRACK", b"CANCEL"})  # of a call that nobody has answered
 
 
 class Entering:
@@ -100,9 +101,9 @@ class Entering:
         saves = [Entry(key, target.pack(), life)]
         nested = b"1" if key_in(target.uri) else b""
         if routes:
-            dialog_key = self._keys.dialog(dialog, nested)
-            self._shelf.note(dialog_key, pack(routes))
-            saves.append(Entry(dialog_key, pack(routes), life))
+            dialog_key, content = self._keys.dialog(dialog, nested), pack(routes)
+            self._shelf.note(dialog_key, content)
+            saves.append(Entry(dialog_key, content, life))
         if dialog.method not in _EARLY:
             yield from self._save_if_possible(now, saves)
         for _ in range(_DEEPEST):
@@ -136,17 +137,23 @@ class Entering:
         """Edits that add what is not among the Routes of a message: a peer that knows the Routes of
         its dialog (masked by tokens, before a change of mode) sends them."""
         spans = message.fields.get(names.ROUTE, [])
-        there = {
-            self._hop(self._opened(message.data, entry))
-            for entry in values.split(message.data, spans)
-        }
-        missing = [route for route in routes if self._hop(route) not in there]
+        missing = self._missing(message, spans, routes) if spans else routes
         if not missing:
             return []
         anchor = (spans or message.fields.get(names.VIA, []))[-1:]
         position = line(message, anchor[0])[1] if anchor else message.headers[0]
-        text = b"".join(b"Route: %b\n" % route for route in missing)
+        text = b"".join([b"Route: %b\n" % route for route in missing])
         return [Edit(position, position, as_lines(text, message), names.ROUTE, RESTORED)]
+
+    def _missing(
+        self, message: Message, spans: list[Span], routes: tuple[bytes, ...]
+    ) -> tuple[bytes, ...]:
+        """Those of `routes` that are not among the Routes of a message."""
+        there = {
+            self._hop(self._opened(message.data, entry))
+            for entry in values.split(message.data, spans)
+        }
+        return tuple([route for route in routes if self._hop(route) not in there])
 
     def _opened(self, data: bytes, entry: Span) -> bytes:
         opened = self._tokens.uris.open(data, entry, names.ROUTE, unbracket=False)

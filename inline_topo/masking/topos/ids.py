@@ -6,26 +6,29 @@ the key of the record that holds the Contact, in hexadecimal: clients lower the 
 """
 
 import re
+from binascii import a2b_hex, b2a_hex
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from inline_topo.masking.codecs.base import Codec, OpenedUri
 from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
 from inline_topo.sip import uri as uris
 
-CONTACT = b"c"
+CONTACT: Final = b"c"
 """The kind of a Contact's record."""
 
-MOST_IDS = 64
+MOST_IDS: Final = 64
 """Ids in one message that are looked up."""
 
-UNKNOWN_ID = "unknown_id"
+UNKNOWN_ID: Final = "unknown_id"
 """The note on a request that names a Contact which no record has."""
 
-_OUT_AGAIN = b"out-again.invalid"
+_OUT_AGAIN: Final = b"out-again.invalid"
 
-_WORD = b"tpsh-"
-_ID = re.compile(rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE)
+_WORD: Final = b"tpsh-"
+_ID: Final = re.compile(
+    rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE
+)
 
 
 class Target(NamedTuple):
@@ -56,7 +59,7 @@ class Ids:
     def write(self, letter: bytes, key: bytes, uri: bytes, mask: bytes) -> bytes:
         """The URI that stands in `uri`'s place."""
         scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
-        word = letter + _WORD + key[1:].hex().encode()
+        word = letter + _WORD + b2a_hex(key[1:])
         host = self._host or mask
         if not self._parameter:
             return b"".join((scheme, word, b"@", host))
@@ -79,7 +82,7 @@ class Ids:
 
     def opening(self, codec: Codec) -> Codec:
         """`codec`, but that it opens the ids in `targets` too."""
-        return cast(Codec, _Opening(codec, self))
+        return _Opening(codec, self)
 
 
 def _at(uri: bytes, host: bytes) -> bytes:
@@ -100,31 +103,45 @@ def keys_in(text: bytes) -> list[bytes]:
     """The keys of the records that a text names."""
     if _WORD not in text:
         return []
-    return list(dict.fromkeys(_key(match[1]) for match in islice(_ID.finditer(text), MOST_IDS)))
+    keys: list[bytes] = []
+    for match in islice(_ID.finditer(text), MOST_IDS):
+        key = _key(match[1])
+        if key not in keys:
+            keys.append(key)
+    return keys
 
 
 def _key(text: bytes) -> bytes:
-    return CONTACT + bytes.fromhex(text.decode())
+    return CONTACT + a2b_hex(text)
 
 
 class _Opening:
     """A codec that first looks for ids."""
 
     def __init__(self, codec: Codec, ids: Ids) -> None:
-        for name in dir(codec):
-            if not name.startswith("_"):
-                setattr(self, name, getattr(codec, name))
-        self._codec = codec
+        self.wants_cookie = codec.wants_cookie
+        self.seal_uri = codec.seal_uri
+        self.seal_host = codec.seal_host
+        self.open_host = codec.open_host
+        self.seal_vias = codec.seal_vias
+        self.open_via = codec.open_via
+        self.seal_via1 = codec.seal_via1
+        self.open_via1 = codec.open_via1
+        self.seal_callid = codec.seal_callid
+        self.open_callid = codec.open_callid
+        self.seal_text = codec.seal_text
+        self.open_texts = codec.open_texts
+        self.reveal = codec.reveal
+        self._may_open = codec.may_open
+        self._open_uri = codec.open_uri
         self._ids = ids
-        self.may_open: Any = self._may_open
-        self.open_uri: Any = self._open_uri
 
-    def _may_open(self, data: bytes, start: int, end: int) -> bool:
-        return data.find(_WORD, start, end) >= 0 or self._codec.may_open(data, start, end)
+    def may_open(self, data: bytes, start: int, end: int) -> bool:
+        return data.find(_WORD, start, end) >= 0 or self._may_open(data, start, end)
 
-    def _open_uri(self, uri: bytes) -> OpenedUri | None:
+    def open_uri(self, uri: bytes) -> OpenedUri | None:
         if _WORD in uri:
             target = self._ids.targets.get(key_in(uri) or b"")
             if target:
                 return OpenedUri(target.uri, bare=False)
-        return self._codec.open_uri(uri)
+        return self._open_uri(uri)

@@ -1,21 +1,26 @@
 """What the records of mode topos are about: their kinds, keys and lives."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.topos.dialog import Dialog, transaction_of
 from inline_topo.masking.topos.ids import CONTACT, Target
 from inline_topo.masking.topos.shelf import Shelf
 from inline_topo.sip.message import Message, find_fields
 from inline_topo.sip.names import FieldNames
 
-BRANCH, DIALOG = b"b", b"d"
+BRANCH: Final = b"b"
+DIALOG: Final = b"d"
 """The kinds of records beside CONTACT."""
 
-FORM_DIALOGS = frozenset({b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER", b"UPDATE"})
+FORM_DIALOGS: Final = frozenset({b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER", b"UPDATE"})
 """Requests in whose dialogs more will follow."""
 
 
-_EXPIRES = FieldNames(["Expires"])
+_EXPIRES: Final = FieldNames(["Expires"])
+_REMEMBERED: Final = 1 << 13
+_LONGEST: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,17 @@ class Keys:
 
     def __init__(self, shelf: Shelf) -> None:
         self._key = shelf.key
+        # A request and its responses, and their retransmissions, name one transaction.
+        self._branches: Cache[tuple[bytes, bytes, bytes], bytes] = Cache(_REMEMBERED, _LONGEST)
 
     def branch(self, call_id: bytes, cseq: bytes, topmost: bytes) -> bytes:
         """A transaction, by its topmost Via, Call-ID and CSeq."""
-        return self._key(BRANCH, call_id, cseq, transaction_of(topmost))
+        about = call_id, cseq, topmost
+        key = self._branches.get(about)
+        if key is None:
+            key = self._key(BRANCH, call_id, cseq, transaction_of(topmost))
+            self._branches.remember(about, key, len(call_id) + len(cseq) + len(topmost))
+        return key
 
     def contact(self, dialog: Dialog, target: Target) -> bytes:
         """A Contact of the party inside."""

@@ -1,5 +1,7 @@
 """Mode topos, a message that leaves: what is taken out, what stands in its place, what is kept."""
 
+from typing import Final
+
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.codecs.records import pack, unpack
@@ -17,7 +19,8 @@ from inline_topo.masking.uris import IRREVERSIBLE, MASKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
-_OF_DIALOGS = frozenset({names.CONTACT, names.RECORD_ROUTE})
+_OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
+_LEFT: Final = ord("<")
 
 
 class Leaving:
@@ -228,7 +231,11 @@ class Leaving:
         """What stands before and after the URIs of the Contacts."""
         data, swap = message.data, self._tokens.carriers.swap_beside
         entries = values.split(data, message.fields[names.CONTACT])
-        return [edit for entry in entries for edit in swap(data, entry, flow, names.CONTACT)]
+        edits: list[Edit] = []
+        for entry in entries:
+            if data[entry[0]] != _LEFT or data.find(b">", entry[0], entry[1]) != entry[1] - 1:
+                edits += swap(data, entry, flow, names.CONTACT)
+        return edits
 
     def _entries(
         self, message: Message, dialog: Dialog, targets: dict[bytes, Target]
