@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
 from inline_topo.masking.bodies import Bodies
@@ -73,6 +74,7 @@ def _rules(is_request: bool, fields: Table, identifiers: Table) -> Rules:
     return Rules(fields, identifiers, (name, rule) if rule else None)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # those of the legs
 class Topoh:
     """The stateless strategy. All of its methods are pure, but for bounded caches."""
 

@@ -18,6 +18,7 @@ A dialog's Routes are those of the message that formed it (RFC 3261 section 12.1
 carry: d knows them when a later message leaves, so that a Contact has one id as long as it stays.
 """
 
+from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking.effects import Need
 from inline_topo.masking.flow import Direction, Flow
@@ -33,6 +34,7 @@ _TAKEN_OUT = names.VIA, names.RECORD_ROUTE, names.CONTACT
 _LOOKED_AT = FIELDS | {names.RECORD_ROUTE, names.ROUTE}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # those of the legs
 class Stripped(Topoh):
     """Masks by tokens what mode topos does not take out."""
 
