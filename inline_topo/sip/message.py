@@ -113,7 +113,7 @@ def _find_start_line(data: bytes) -> tuple[Message, int] | None:
     status = _STATUS_LINES.get(data[:12])
     if status:
         return Message(data, b"", status, (0, 0)), eol + 1 if eol > 0 else len(data)
-    if data[eol - 9 : eol] == b" SIP/2.0\r":
+    if eol > 9 and data[eol - 9 : eol] == b" SIP/2.0\r":
         space = data.find(b" ")
         method = data[:space]
         if space < eol - 9 and method.isalpha() and data.find(b" ", space + 1) == eol - 9:
