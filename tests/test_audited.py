@@ -14,10 +14,12 @@ from scapy.utils import rdpcap
 from inline_topo import assemble
 from inline_topo.audited import AuditedGateway
 from inline_topo.config import Config, load
-from inline_topo.gateway import Action, Gateway, Verdict
+from inline_topo.edits import Edit
+from inline_topo.gateway import Action, Gateway, Strategy, Verdict
 from inline_topo.masking.codecs.keyring import KeyRing
-from inline_topo.masking.flow import Direction
+from inline_topo.masking.flow import Direction, Flow
 from inline_topo.sip import peek
+from inline_topo.sip.message import Message
 
 PROXY, PEER = "192.0.2.1", "203.0.113.9"
 RING = KeyRing.generate()
@@ -106,10 +108,20 @@ def test_what_the_configuration_leaves_is_not_refused() -> None:
     assert shown(media) == [("media", "SDP c=", "10.0.0.7")]
 
 
+class Forgetful:
+    """A masker that forgets all."""
+
+    def __init__(self, masker: Strategy) -> None:
+        self.field_names = masker.field_names
+        self.addresses = masker.addresses
+
+    def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
+        return []
+
+
 def forgetful(**settings: Any) -> Gateway:
-    """A gateway whose masker forgets all."""
     made = gateway(**settings)
-    made._strategy.edits = lambda message, flow, now: []  # type: ignore[method-assign]
+    made._strategy = Forgetful(made._strategy)
     return made
 
 

@@ -98,6 +98,7 @@ def tree(command: Command, *words: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.interpreted  # the queue is none
 def test_a_refused_call(
     command: Command, config: Path, live: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_both_sides_and_either_name(command: Command, config: Path, tmp_path: Pa
     assert found["steps"][0]["source"] == f"{PROXY}:5060"
 
 
+@pytest.mark.interpreted  # the queue is none
 def test_log_lines_are_put_between_by_their_times(
     command: Command, config: Path, live: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -176,6 +178,7 @@ def test_log_lines_are_put_between_by_their_times(
     assert found["log_lines_held_back"] == 12
 
 
+@pytest.mark.interpreted  # the queue is none
 def test_a_leak_is_named_by_its_field(
     command: Command, config: Path, live: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -219,6 +222,7 @@ def test_nothing_to_look_at_is_2(command: Command, config: Path) -> None:
     assert command("trace", CALL_ID, "--inside", "192.0.2.1")[0] == 78
 
 
+@pytest.mark.interpreted  # the queue is none
 def test_a_capture_that_is_being_written_is_read_as_far_as_it_goes(
     command: Command, config: Path, live: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
+from inline_topo import assemble
+from inline_topo.config import load
 from inline_topo.edits import Edit
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.codecs.base import SealError
@@ -244,13 +246,10 @@ class Fake:
 
 
 def with_fake(fake: Fake, **settings: Any) -> Gateway:
-    real = gateway()
-    return Gateway(_Flows(real), fake, **settings)  # type: ignore[arg-type]
-
-
-class _Flows:
-    def __init__(self, gateway: Gateway) -> None:
-        self.find = gateway._find_flow
+    keys = {"inside": [PROXY, "10.0.0.0/8"], "own": [PROXY]}
+    config = load(None, env={}, overrides=keys, key_ring_given=True)
+    flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
+    return Gateway(flows, fake, **settings)
 
 
 def raises(error: Exception) -> Callable[[Any], Any]:

@@ -85,7 +85,7 @@ class Swap:
             host = self._hosts.find(spelled)
             if host.address and spelled.strip(b":"):
                 start, end = match.start(), match.start() + len(spelled)
-                if text[start - 1 : start] == b"[" and text[end : end + 1] == b"]":
+                if text[max(start - 1, 0) : start] == b"[" and text[end : end + 1] == b"]":
                     start, end = self._with_port(text, (start - 1, end + 1))
                 return _Found(start, end, host)
         return None

@@ -144,9 +144,9 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
 def _partial(
     packet: bytes, udp: int, addresses: bytes, total: int, flaw: str, later: bool
 ) -> Datagram:
-    if later or len(packet) < udp + 4:
-        return Datagram(packet, udp, packet[udp:total], addresses + bytes(4), flaw)
-    return Datagram(packet, udp, packet[udp + 8 : total], addresses + packet[udp : udp + 4], flaw)
+    begin = udp if later or len(packet) < udp + 4 else udp + 8
+    ports = bytes(4) if begin == udp else packet[udp : udp + 4]
+    return Datagram(packet, udp, packet[begin : max(begin, total)], addresses + ports, flaw)
 
 
 def checksum_state(datagram: Datagram) -> tuple[str, int]:

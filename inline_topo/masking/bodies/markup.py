@@ -113,7 +113,7 @@ def _uris(
         if not entities:
             yield match.span(), raw, None, bytes
             continue
-        apostrophe = data[first - 1 : first] == b"'"
+        apostrophe = data[max(first - 1, 0) : first] == b"'"
         if apostrophe:
             raw = raw.partition(b"'")[0]
         clear, offsets = _unescape(raw)

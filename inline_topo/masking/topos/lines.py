@@ -82,7 +82,7 @@ def merged(spans: list[Span]) -> list[Span]:
 def end_of_line(message: Message) -> bytes:
     """How the lines of a message end."""
     start = message.headers[0]
-    return b"\r\n" if message.data[start - 2 : start] == b"\r\n" else b"\n"
+    return b"\r\n" if message.data[max(start - 2, 0) : start] == b"\r\n" else b"\n"
 
 
 def as_lines(text: bytes, message: Message) -> bytes:

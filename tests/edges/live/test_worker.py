@@ -17,6 +17,8 @@ from inline_topo.edges.live.snapshot import Source
 from inline_topo.edges.live.worker import Job, Mode, Worker
 from inline_topo.masking.codecs.keyring import KeyRing
 
+pytestmark = pytest.mark.interpreted  # its queue is none
+
 INSIDE, OUTSIDE, HIDDEN = "192.168.178.10", "203.0.113.9", "10.0.0.7"
 INVITE = (
     f"INVITE sip:bob@{OUTSIDE} SIP/2.0\r\nVia: SIP/2.0/UDP {INSIDE};branch=z9hG4bKa\r\n"
