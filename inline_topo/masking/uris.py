@@ -237,7 +237,10 @@ class Uris:
         where = address.locate(data, *span)
         found = values.parameter(data, where.end, span[1], name) if where else None
         quoted = found and data[found[0] : found[0] + 1] == b'"'
-        return (found[0] + 1, found[1] - 1) if found and quoted else found
+        if not found or not quoted:
+            return found
+        start, end = found[0] + 1, found[1] - 1
+        return start, max(start, end)  # of a quote that does not end, nothing
 
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
