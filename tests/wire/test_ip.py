@@ -164,8 +164,10 @@ def test_corrupt_stays_corrupt_by_the_same_amount(
         return
     assert ip.checksum_state(whole(packet)) == (ip.CORRUPT, error)
     there = rewritten(packet, after)
-    assert ip.checksum_state(whole(there))[1] == error
-    assert rewritten(there, before) == packet
+    state = ip.checksum_state(whole(there))
+    assert state[1] == error
+    if state[0] != ip.PARTIAL:
+        assert rewritten(there, before) == packet
 
 
 @pytest.mark.parametrize("family", [4, 6])
