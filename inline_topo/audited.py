@@ -4,12 +4,12 @@ It makes the same verdicts live and in a replay, so a message that is refused he
 """
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from inline_topo.edits import Edit
-from inline_topo.gateway import Action, Gateway, Strategy, Verdict
-from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.gateway import Action, Gateway, Verdict
+from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.leaks.scan import LEAK, Scanner
 from inline_topo.sip import peek
 from inline_topo.sip.message import Message
@@ -39,27 +39,8 @@ class Audit:
 class AuditedGateway(Gateway):
     """Its verdicts on messages that leave say what shows in them: `Verdict.shown`."""
 
-    def __init__(
-        self,
-        audit: Audit,
-        flows: Flows,
-        strategy: Strategy,
-        *,
-        accept_refused: bool = False,
-        on_flaw: Mapping[str, Action] | None = None,
-        on_corrupt: Action = Action.REPLACE,
-        mtu: int = ip.MAX_PACKET,
-        cut_errors: bool = True,
-    ) -> None:
-        super().__init__(
-            flows,
-            strategy,
-            accept_refused=accept_refused,
-            on_flaw=on_flaw,
-            on_corrupt=on_corrupt,
-            mtu=mtu,
-            cut_errors=cut_errors,
-        )
+    def __init__(self, audit: Audit, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._scan = audit.scanner.scan
         self._below = _HASHES if audit.enforce else int(audit.share * _HASHES)
         self._enforce = audit.enforce

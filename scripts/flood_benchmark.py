@@ -12,8 +12,9 @@ from pathlib import Path
 from benchmark import CALL, new_calls, packets
 from inline_topo.masking.codecs.keyring import KeyRing
 from lab import comparing
-from lab.costs import python, running_time
+from lab.costs import running_time
 from lab.net import run
+from lab.ours import PYTHON
 from lab.site import Site
 
 NAME = "bench --live --flood"
@@ -42,7 +43,7 @@ def measure(kind: str, bursts: int) -> tuple[float, float, int]:
             run("ip", "-n", site.name_of("inside"), "addr", "add", f"{address}/24", "dev", "eth0")
         (site.folder / "gw.toml").write_text(CONFIG % KINDS[kind])
         KeyRing.generate().save(site.folder / "mask.key")
-        there = ("env", "-C", str(site.folder), *python())
+        there = ("env", "-C", str(site.folder), *PYTHON)
         site.run("gw", *there, "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
         script = (__file__, "--accept") if kind == "accept" else (
             "-m", "inline_topo", "run", "-c", "gw.toml")  # fmt: skip

@@ -7,7 +7,6 @@ figures of one run with each other, not with those of another machine.
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from inline_topo.masking.codecs.keyring import KeyRing
 from lab import calls, phones
 from lab.live import CALL_TIME, Lab
 from lab.net import Net, stop
+from lab.ours import INLINE_TOPO, python
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("-m", "inline_topo", "run", "-c", "gw.toml")
@@ -47,11 +47,6 @@ class Cost(NamedTuple):
     failed: int
 
 
-def python(package: Path = ROOT) -> tuple[str, ...]:
-    """How to start Python with the package that lies in a folder."""
-    return ("env", f"PYTHONPATH={package}", sys.executable)
-
-
 def start_gateway(
     net: Net, more: str = "", *, script: tuple[str, ...] = RUN, package: Path = ROOT
 ) -> None:
@@ -60,7 +55,7 @@ def start_gateway(
     folder = ("env", "-C", str(net.folder))
     (net.folder / "gw.toml").write_text(f'{CONFIG}{more}\n[topoh]\nmask_key_file = "mask.key"\n')
     KeyRing.generate().save(net.folder / "mask.key")
-    net.run(SERVER, *folder, *python(), "-m", "inline_topo", "rules", "apply", "-c", "gw.toml")
+    net.run(SERVER, *folder, *INLINE_TOPO, "rules", "apply", "-c", "gw.toml")
     net.start(SERVER, "gw.log", *python(package), *script)
     net.await_text("gw.log", "ready")
 

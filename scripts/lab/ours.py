@@ -1,4 +1,4 @@
-"""How the laboratory starts our program: with the package that runs here, compiled or not."""
+"""How the laboratory starts our program: with the package that runs here, compiled or not, or another."""
 
 import os
 import sys
@@ -6,6 +6,13 @@ from pathlib import Path
 
 import inline_topo
 
-_FOLDERS = (Path(inline_topo.__file__).parents[1], Path(__file__).parents[1])
-PYTHON = ("env", f"PYTHONPATH={os.pathsep.join(map(str, _FOLDERS))}", sys.executable)
+_SCRIPTS = Path(__file__).parents[1]
+
+
+def python(package: Path) -> tuple[str, ...]:
+    """How to start Python with the package that lies in a folder."""
+    return ("env", f"PYTHONPATH={package}{os.pathsep}{_SCRIPTS}", sys.executable)
+
+
+PYTHON = python(Path(inline_topo.__file__).parents[1])
 INLINE_TOPO = (*PYTHON, "-m", "inline_topo")

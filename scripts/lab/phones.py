@@ -1,35 +1,12 @@
 """The call that is measured: one Grandstream GXV3140 calls a snom370, with the header fields and the SDP
 that the slides' phones send."""
 
-from lab.sipp import CALLER_AGENT, Party
+from lab.sipp import CALLEE_AGENT, CALLER_AGENT, Party, session
 
-CALLER_SDP = """\
-v=0
-o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
-s=-
-c=IN IP[media_ip_type] [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP 0 8 9 101
-a=rtpmap:0 PCMU/8000
-a=rtpmap:8 PCMA/8000
-a=rtpmap:9 G722/8000
-a=rtpmap:101 telephone-event/8000
-a=sendrecv
-"""
-CALLEE_SDP = """\
-v=0
-o=user1 53655765 2353687637 IN IP[local_ip_type] [local_ip]
-s=-
-c=IN IP[media_ip_type] [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP 0 101
-a=rtpmap:0 PCMU/8000
-a=rtpmap:101 telephone-event/8000
-"""
-SNOM = (
-    "User-Agent: snom370/8.4.18",
-    "Allow: INVITE, ACK, CANCEL, BYE, REFER, OPTIONS, NOTIFY, SUBSCRIBE, PRACK, MESSAGE, INFO, UPDATE",
-)
+_ENDS = ("IP[local_ip_type] [local_ip]", "IP[media_ip_type] [media_ip]")
+CALLER_SDP = session(*_ENDS, 0, 8, 9, 101) + "a=sendrecv\n"
+CALLEE_SDP = session(*_ENDS, 0, 101)
+SNOM = CALLEE_AGENT.splitlines()[:2]
 
 
 def grandstream(talk: int) -> Party:

@@ -21,18 +21,25 @@ _STACK = (
     '<ereg regexp="((Record-Route|Via): .*[^[:space:]])[[:space:]]+(From|f): " '
     'search_in="msg" assign_to="all,stack"/>'
 )
-SDP = """\
-v=0
-o=user1 53655765 2353687637 IN IP[local_ip_type] [media_ip]
-s=-
-c=IN IP[local_ip_type] [media_ip]
-t=0 0
-m=audio [media_port] RTP/AVP 0 8 101
-a=rtpmap:0 PCMU/8000
-a=rtpmap:8 PCMA/8000
-a=rtpmap:101 telephone-event/8000
-a=sendrecv
-"""
+_CODECS = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 101: "telephone-event/8000"}
+
+
+def session(origin: str, connection: str, *formats: int) -> str:
+    """A description of one stream; `origin` and `connection` end their lines, `formats` are of _CODECS."""
+    lines = (
+        "v=0",
+        f"o=user1 53655765 2353687637 IN {origin}",
+        "s=-",
+        f"c=IN {connection}",
+        "t=0 0",
+    )
+    audio = f"m=audio [media_port] RTP/AVP {' '.join(map(str, formats))}"
+    maps = (f"a=rtpmap:{number} {_CODECS[number]}" for number in formats)
+    return "".join(f"{line}\n" for line in (*lines, audio, *maps))
+
+
+_MEDIA = "IP[local_ip_type] [media_ip]"
+SDP = session(_MEDIA, _MEDIA, 0, 8, 101) + "a=sendrecv\n"
 
 
 class Party:
