@@ -28,7 +28,7 @@ def kinds(package: Path) -> dict[str, Kind]:
     """What is measured; `package` is the folder of the package that is run."""
     return {
         comparing.PLAIN: Kind({}),
-        KAMAILIO: Kind({"TOPOS": ""}, start_redis),
+        **comparing.with_other_allocator(KAMAILIO, Kind({"TOPOS": ""}, start_redis)),
         "memory": Kind({}, partial(gateway, "memory:", package)),
         "sqlite": Kind({}, partial(gateway, "sqlite:///{folder}/dialogs.db", package)),
         "redis": Kind({}, partial(gateway, REDIS, package)),

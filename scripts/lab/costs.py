@@ -19,6 +19,7 @@ from lab.net import Net, stop
 from lab.ours import INLINE_TOPO, python
 
 ROOT = Path(__file__).resolve().parents[2]
+PROXY_CONFIG = Path(__file__).parent / "proxy.cfg"
 RUN = ("-m", "inline_topo", "run", "-c", "gw.toml")
 TOOLS = ("ip", "ss", "iptables", "kamailio", "sipp")
 SERVER = "srv"
@@ -34,10 +35,14 @@ MEMORY = (
 
 
 class Kind(NamedTuple):
-    """What is measured: the proxy's switches (see kamailio.cfg), and what is started before it."""
+    """What is measured: the proxy's switches (see proxy.cfg), what is started before it, the
+    proxy's allocator (Kamailio's option -x; none: the one that it is built to take), and the kind of
+    server that it is compared with."""
 
     defines: Mapping[str, str]
     prepare: Callable[[Net], None] = lambda net: None
+    allocator: str = ""
+    above: str = "plain"
 
 
 class Cost(NamedTuple):
@@ -76,8 +81,10 @@ def measure(kind: Kind, count: int, rate: int) -> Cost:
         for host, address in ((SERVER, calls.PROXY), ("alice", calls.ALICE), ("bob", calls.BOB)):
             net.host(host, address)
         kind.prepare(net)
-        bob = f'"sip:bob@{calls.BOB}:5060"'
-        lab.proxy(SERVER, f"{calls.PROXY}:5060", defines={"BOB": bob, **kind.defines})
+        defines = {"BOB": f'"sip:bob@{calls.BOB}:5060"', **kind.defines}
+        more = ("-x", kind.allocator) if kind.allocator else ()
+        address = f"{calls.PROXY}:5060"
+        lab.proxy(SERVER, address, defines=defines, config=PROXY_CONFIG, more=more)
         # As many as come: those of both rounds, and those that are asked again when all is said.
         lab.party("bob", calls.BOB, phones.snom(), more=("-m", "1000000", "-timeout", "0"))
         _call(lab, rate, rate)  # caches, pools, connections

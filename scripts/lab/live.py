@@ -37,19 +37,20 @@ class Lab:
         self._dump: subprocess.Popen[bytes] | None = None
 
     def proxy(
-        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
+        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING,
+        config: Path = CONFIG, more: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
-        `hide`: it is a protected one."""
+        `hide`: it is a protected one. `more`: options of the program."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
             names.append("TOPOH")
         options = [part for name in names for part in ("-A", name)]
         options += [part for address in listen for part in ("-l", f"udp:{address}")]
-        shutil.copy(CONFIG, self.net.folder / f"{host}.cfg")
+        shutil.copy(config, self.net.folder / f"{host}.cfg")
         kamailio = self.net.start(
             host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", str(self._memory),
-            "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
+            "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options, *more,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
         return kamailio
