@@ -58,11 +58,12 @@ def call_options(parser: argparse.ArgumentParser, calls: int, rate: int, runs: i
 
 def with_other_allocator(name: str, kind: Kind) -> dict[str, Kind]:
     """A kind of Kamailio, and it and the plain one with the other allocator."""
-    other = {"allocator": OTHER_ALLOCATOR, "above": PLAIN_OTHER}
     return {
         name: kind,
         PLAIN_OTHER: Kind({}, allocator=OTHER_ALLOCATOR),
-        f"{name}, -x {OTHER_ALLOCATOR}": kind._replace(**other),
+        f"{name}, -x {OTHER_ALLOCATOR}": kind._replace(
+            allocator=OTHER_ALLOCATOR, above=PLAIN_OTHER
+        ),
     }
 
 

@@ -37,8 +37,13 @@ class Lab:
         self._dump: subprocess.Popen[bytes] | None = None
 
     def proxy(
-        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING,
-        config: Path = CONFIG, more: tuple[str, ...] = (),
+        self,
+        host: str,
+        *listen: str,
+        hide: bool = True,
+        defines: Mapping[str, str] = NOTHING,
+        config: Path = CONFIG,
+        more: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
         `hide`: it is a protected one. `more`: options of the program."""
