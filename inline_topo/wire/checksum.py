@@ -1,16 +1,41 @@
 """The Internet checksum (RFC 1071) as arithmetic modulo 65535.
 
-A one's complement sum of 16-bit words is the number that the bytes spell, modulo 65535, and Python
-does that with two calls in C. A right checksum makes the sum of everything it covers 0.
+A right checksum makes the sum of everything it covers 0.
 """
 
+from typing import Final
+
+from inline_topo.compiling import i64
+
 PROTOCOL_UDP = 17
+
+_COMPILED: Final = not __file__.endswith(".py")
 
 
 def ones_sum(data: bytes) -> int:
     """The one's complement sum of `data` in [0, 65534]; an odd last byte counts as a high byte."""
+    return sum_of_words(data) if _COMPILED else sum_of_number(data)
+
+
+def sum_of_number(data: bytes) -> int:
+    """`ones_sum` as Python does it fast, with two calls in C: it is the number that the bytes spell,
+    modulo 65535."""
     total = int.from_bytes(data, "big")
     return (total << 8 if len(data) & 1 else total) % 0xFFFF
+
+
+def sum_of_words(data: bytes) -> int:
+    """`ones_sum` as a machine does it fast, of up to 2^48 bytes."""
+    total: i64 = 0
+    position: i64 = 0
+    end: i64 = len(data)
+    even: i64 = end & -2
+    while position < even:
+        total += (data[position] << 8) + data[position + 1]
+        position += 2
+    if position < end:
+        total += data[position] << 8
+    return total % 0xFFFF
 
 
 def as_field(value: int) -> int:
