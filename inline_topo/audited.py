@@ -66,5 +66,6 @@ class AuditedGateway(Gateway):
         if self._enforce and any(finding.cause == LEAK for finding in shown):
             if self._on_refusal is Action.DROP:
                 verdict = Verdict(Action.DROP, datagram.packet, flow.direction, REFUSED_LEAK)
-            return verdict._replace(outcome=REFUSED_LEAK, shown=shown)
-        return verdict._replace(shown=shown)
+            verdict.outcome = REFUSED_LEAK
+        verdict.shown = shown
+        return verdict

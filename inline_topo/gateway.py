@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
@@ -33,8 +33,8 @@ class Action(Enum):
     DROP = "drop"
 
 
-class Verdict(NamedTuple):
-    """What becomes of a packet.
+class Verdict:
+    """What becomes of a packet. Made for one packet: whoever judges it once more changes this one.
 
     `packet` is the one to send: the original (the same object) unless `action` is REPLACE.
     `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
@@ -43,13 +43,33 @@ class Verdict(NamedTuple):
     None where it was not audited.
     """
 
-    action: Action
-    packet: bytes
-    direction: Direction
-    outcome: str
-    edits: Sequence[Edit] = ()
-    notes: tuple[str, ...] = ()
-    shown: Sequence[Finding] | None = None
+    __slots__ = ("action", "direction", "edits", "notes", "outcome", "packet", "shown")
+
+    def __init__(
+        self,
+        action: Action,
+        packet: bytes,
+        direction: Direction,
+        outcome: str,
+        edits: Sequence[Edit] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.action = action
+        self.packet = packet
+        self.direction = direction
+        self.outcome = outcome
+        self.edits = edits
+        self.notes = notes
+        self.shown: Sequence[Finding] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and all(
+            getattr(self, name) == getattr(other, name) for name in Verdict.__slots__
+        )
+
+    def __repr__(self) -> str:
+        told = self.action.name, self.direction.value, self.outcome, self.notes, self.shown
+        return f"<Verdict {told} {len(self.packet)} bytes, {len(self.edits)} edits>"
 
 
 @dataclass(frozen=True)

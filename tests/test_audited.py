@@ -82,7 +82,8 @@ def test_what_is_masked_shows_nothing() -> None:
 def test_what_shows_is_said_and_let_out() -> None:
     audited, plain = judge(gateway(audit=1), LEAKY), judge(gateway(), LEAKY)
     assert shown(audited) == [("open", "Date", "10.0.0.5")]
-    assert audited._replace(shown=None) == plain
+    audited.shown = None
+    assert audited == plain
 
 
 def test_enforced_in_strict_a_message_that_shows_something_is_refused() -> None:

@@ -60,12 +60,16 @@ class Anonymiser:
         datagram = ip.decode(verdict.packet)
         if isinstance(datagram, str):
             inside = self._between_insiders(verdict.packet)
-            outcome = Direction.INSIDE.value if inside else verdict.outcome
-            return verdict._replace(action=Action.ACCEPT, outcome=outcome)
+            verdict.action = Action.ACCEPT
+            if inside:
+                verdict.outcome = Direction.INSIDE.value
+            return verdict
         new = None if datagram.flaw else self._message(datagram)
         if new is None:
-            return verdict._replace(action=Action.ACCEPT)
-        return verdict._replace(action=Action.REPLACE, packet=new)
+            verdict.action = Action.ACCEPT
+        else:
+            verdict.action, verdict.packet = Action.REPLACE, new
+        return verdict
 
     def _message(self, datagram: ip.Datagram) -> bytes | None:
         payload = self._messages.rewrite(datagram.payload)

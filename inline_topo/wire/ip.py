@@ -3,9 +3,6 @@
 IPv4: RFC 791, with options. IPv6: RFC 8200, with extension headers. UDP: RFC 768.
 """
 
-from struct import Struct
-from typing import NamedTuple
-
 from inline_topo.wire.checksum import PROTOCOL_UDP, as_field, mend_ipv4_header, ones_sum
 
 NOT_IP = "not_ip"
@@ -28,12 +25,8 @@ class TooLong(ValueError):
     """A packet that would exceed MAX_PACKET bytes."""
 
 
-_IPV4 = Struct("!BxHxxHxB")  # version and IHL, total length, flags and fragment offset, protocol
 _IPV4_MORE_OR_OFFSET = 0x3FFF
 _DONT_FRAGMENT = 0x40  # in the first byte of flags and offset
-_TOTAL_AND_SUM = Struct("!H6xH")  # from offset 2: total length, header checksum
-_U16 = Struct("!H")
-_UDP = Struct("!HH")  # length, checksum: the second half of the header
 
 _IPV6_HEADER = 40
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
@@ -41,7 +34,7 @@ _SKIPPED_IPV6 = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
 _MAX_EXTENSION_HEADERS = 16
 
 
-class Datagram(NamedTuple):
+class Datagram:
     """A view of a UDP datagram inside an IP packet.
 
     `udp` is the offset of its UDP header, `payload` its data. `endpoints` is source address,
@@ -50,11 +43,16 @@ class Datagram(NamedTuple):
     headers promise) say why it must not be rewritten; the ports of a later fragment are 0.
     """
 
-    packet: bytes
-    udp: int
-    payload: bytes
-    endpoints: bytes
-    flaw: str
+    __slots__ = ("endpoints", "flaw", "packet", "payload", "udp")
+
+    def __init__(
+        self, packet: bytes, udp: int, payload: bytes, endpoints: bytes, flaw: str
+    ) -> None:
+        self.packet = packet
+        self.udp = udp
+        self.payload = payload
+        self.endpoints = endpoints
+        self.flaw = flaw
 
     @property
     def is_ipv6(self) -> bool:
@@ -75,10 +73,11 @@ def _decode_ipv4(packet: bytes) -> Datagram | str:
     available = len(packet)
     if available < 20:
         return MALFORMED
-    first, total, fragment, protocol = _IPV4.unpack_from(packet)
-    if protocol != PROTOCOL_UDP:
+    if packet[9] != PROTOCOL_UDP:
         return NOT_UDP
-    udp = (first & 0x0F) * 4
+    udp = (packet[0] & 0x0F) * 4
+    total = _u16(packet, 2)
+    fragment = _u16(packet, 6)
     if udp < 20 or total < udp:
         return MALFORMED
     if fragment & _IPV4_MORE_OR_OFFSET:
@@ -88,7 +87,7 @@ def _decode_ipv4(packet: bytes) -> Datagram | str:
         return _partial(packet, udp, packet[12:20], total, CUT, False)
     if total < udp + 8:
         return MALFORMED
-    length = _U16.unpack_from(packet, udp + 4)[0]
+    length = _u16(packet, udp + 4)
     end = udp + length
     if length < 8 or end > total:
         return MALFORMED
@@ -100,7 +99,7 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
     available = len(packet)
     if available < _IPV6_HEADER:
         return MALFORMED
-    total = _IPV6_HEADER + _U16.unpack_from(packet, 4)[0]
+    total = _IPV6_HEADER + _u16(packet, 4)
     header, offset, flaw, later = packet[6], _IPV6_HEADER, WHOLE, False
     for _ in range(_MAX_EXTENSION_HEADERS):
         if header == PROTOCOL_UDP:
@@ -109,7 +108,7 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
             return MALFORMED
         if header == _FRAGMENT:
             # An atomic fragment (RFC 6946) has neither offset nor more: it is whole.
-            field = _U16.unpack_from(packet, offset + 2)[0]
+            field = _u16(packet, offset + 2)
             if field & 0xFFF9:
                 flaw, later = FRAGMENT, bool(field & 0xFFF8)
             header, offset = packet[offset], offset + 8
@@ -133,7 +132,7 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
         return _partial(packet, offset, packet[8:40], total, CUT, False)
     if total < offset + 8:
         return MALFORMED
-    length = _U16.unpack_from(packet, offset + 4)[0]
+    length = _u16(packet, offset + 4)
     end = offset + length
     if length < 8 or end > total:
         return MALFORMED
@@ -156,11 +155,11 @@ def checksum_state(datagram: Datagram) -> tuple[str, int]:
     the sum of the pseudo-header: left to the network card, and captured before it got there), or
     CORRUPT. A partial checksum that happens to be right counts as VALID.
     """
-    packet, udp, _, endpoints, _ = datagram
-    length, field = _UDP.unpack_from(packet, udp + 4)
+    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    length, field = _u16(packet, udp + 4), _u16(packet, udp + 6)
     if not field and len(endpoints) == 12:
         return ABSENT, 0
-    pseudo = int.from_bytes(endpoints[:-4], "big") + PROTOCOL_UDP + length
+    pseudo = ones_sum(endpoints[:-4]) + PROTOCOL_UDP + length
     total = (pseudo + ones_sum(packet[udp : udp + length])) % 0xFFFF
     if not total:
         return VALID, 0
@@ -179,36 +178,39 @@ def encode(
     the damage. Raises TooLong where the packet would exceed 65,535 bytes. Bytes after the UDP
     datagram stay. `addresses`: source and destination, as long as those of the datagram.
     """
-    packet, udp, _, endpoints, _ = datagram
-    old_length, field = _UDP.unpack_from(packet, udp + 4)
+    packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
+    old_length, field = _u16(packet, udp + 4), _u16(packet, udp + 6)
     length = 8 + len(payload)
     tail = packet[udp + old_length :]
     if udp + length + len(tail) > MAX_PACKET:
         raise TooLong(f"the packet would have {udp + length + len(tail)} bytes")
-    header = bytearray(packet[: udp + 8])
-    if len(endpoints) == 36:
-        _U16.pack_into(header, 4, _U16.unpack_from(packet, 4)[0] + length - old_length)
-        if addresses:
-            header[8:40] = addresses
-    else:
-        old_total, header_sum = _TOTAL_AND_SUM.unpack_from(packet, 2)
-        total = old_total + length - old_length
-        header_sum = mend_ipv4_header(header_sum, old_total, total)
-        if addresses:
-            header_sum = (header_sum + ones_sum(endpoints[:8]) - ones_sum(addresses)) % 0xFFFF
-            header[12:20] = addresses
-        _U16.pack_into(header, 2, total)
-        _U16.pack_into(header, 10, header_sum)
     kind, error = state
     if kind != ABSENT:
-        covered = int.from_bytes(addresses or endpoints[:-4], "big") + PROTOCOL_UDP + length
+        covered = ones_sum(addresses or endpoints[:-4]) + PROTOCOL_UDP + length
         if kind == PARTIAL:
             field = as_field(covered)
         else:
-            covered += int.from_bytes(endpoints[-4:], "big") + length + ones_sum(payload)
+            covered += ones_sum(endpoints[-4:]) + length + ones_sum(payload)
             field = as_field(error - covered)
-    _UDP.pack_into(header, udp + 4, length, field)
-    return b"".join((header, payload, tail) if tail else (header, payload))
+    udp_end = (length << 16 | field).to_bytes(4, "big")
+    if len(endpoints) == 36:
+        length_field = (_u16(packet, 4) + length - old_length).to_bytes(2, "big")
+        head = packet[6:8] + addresses if addresses else packet[6:40]
+        return b"".join(
+            (packet[:4], length_field, head, packet[40 : udp + 4], udp_end, payload, tail)
+        )
+    old_total = _u16(packet, 2)
+    total = old_total + length - old_length
+    header_sum = mend_ipv4_header(_u16(packet, 10), old_total, total)
+    if addresses:
+        header_sum = (header_sum + ones_sum(endpoints[:8]) - ones_sum(addresses)) % 0xFFFF
+        head = addresses + packet[20 : udp + 4]
+    else:
+        head = packet[12 : udp + 4]
+    return b"".join(
+        (packet[:2], total.to_bytes(2, "big"), packet[4:10], header_sum.to_bytes(2, "big"), head,
+         udp_end, payload, tail)
+    )  # fmt: skip
 
 
 def may_be_fragmented(packet: bytes, identification: int) -> bytes:
@@ -221,5 +223,9 @@ def may_be_fragmented(packet: bytes, identification: int) -> bytes:
         return packet
     old = packet[4:8]
     new = identification.to_bytes(2, "big") + bytes((packet[6] & ~_DONT_FRAGMENT, packet[7]))
-    checksum = (_U16.unpack_from(packet, 10)[0] + ones_sum(old) - ones_sum(new)) % 0xFFFF
-    return b"".join((packet[:4], new, packet[8:10], _U16.pack(checksum), packet[12:]))
+    checksum = (_u16(packet, 10) + ones_sum(old) - ones_sum(new)) % 0xFFFF
+    return b"".join((packet[:4], new, packet[8:10], checksum.to_bytes(2, "big"), packet[12:]))
+
+
+def _u16(data: bytes, position: int) -> int:
+    return data[position] << 8 | data[position + 1]

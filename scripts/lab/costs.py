@@ -77,14 +77,13 @@ def start_redis(net: Net, port: int = 6379) -> None:
 def measure(kind: Kind, count: int, rate: int) -> Cost:
     """The cost of `count` calls at `rate` a second, after a second's calls that are not counted."""
     with tempfile.TemporaryDirectory() as name, Net(Path(name), offload=True) as net:
-        lab = Lab(net, topoh=False, memory=MEMORY)
+        options = ("-m", str(MEMORY), *(("-x", kind.allocator) if kind.allocator else ()))
+        lab = Lab(net, topoh=False, config=PROXY_CONFIG, options=options)
         for host, address in ((SERVER, calls.PROXY), ("alice", calls.ALICE), ("bob", calls.BOB)):
             net.host(host, address)
         kind.prepare(net)
         defines = {"BOB": f'"sip:bob@{calls.BOB}:5060"', **kind.defines}
-        more = ("-x", kind.allocator) if kind.allocator else ()
-        address = f"{calls.PROXY}:5060"
-        lab.proxy(SERVER, address, defines=defines, config=PROXY_CONFIG, more=more)
+        lab.proxy(SERVER, f"{calls.PROXY}:5060", defines=defines)
         # As many as come: those of both rounds, and those that are asked again when all is said.
         lab.party("bob", calls.BOB, phones.snom(), more=("-m", "1000000", "-timeout", "0"))
         _call(lab, rate, rate)  # caches, pools, connections

@@ -25,37 +25,34 @@ class Running(NamedTuple):
 
 
 class Lab:
-    """What a call is made with; `topoh` tells the protected proxies to hide the topology, `memory` is
-    what a proxy has for its transactions and dialogs, in megabytes."""
+    """What a call is made with; `topoh` tells the protected proxies to hide the topology, `config` is
+    the proxies' configuration, and `options` those of the program (-m: megabytes for transactions)."""
 
-    def __init__(self, net: Net, topoh: bool, memory: int = 32) -> None:
+    def __init__(
+        self, net: Net, topoh: bool, config: Path = CONFIG, options: tuple[str, ...] = ("-m", "32")
+    ) -> None:
         self.net = net
         self.topoh = topoh
-        self._memory = memory
+        self._config, self._options = config, options
         self._parties = 0
         self._calls: list[Running] = []
         self._dump: subprocess.Popen[bytes] | None = None
 
     def proxy(
-        self,
-        host: str,
-        *listen: str,
-        hide: bool = True,
-        defines: Mapping[str, str] = NOTHING,
-        config: Path = CONFIG,
-        more: tuple[str, ...] = (),
+        self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
     ) -> subprocess.Popen[bytes]:
         """Start a Kamailio on a host, and return it; `listen` are `address:port`, `defines` as in its file.
-        `hide`: it is a protected one. `more`: options of the program."""
+        `hide`: it is a protected one."""
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         if self.topoh and hide:
             names.append("TOPOH")
-        options = [part for name in names for part in ("-A", name)]
+        options = [*self._options]
+        options += [part for name in names for part in ("-A", name)]
         options += [part for address in listen for part in ("-l", f"udp:{address}")]
-        shutil.copy(config, self.net.folder / f"{host}.cfg")
+        shutil.copy(self._config, self.net.folder / f"{host}.cfg")
         kamailio = self.net.start(
-            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg", "-m", str(self._memory),
-            "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options, *more,
+            host, f"{host}.log", "kamailio", "-DD", "-E", "-f", f"{host}.cfg",
+            "-P", str(self.net.folder / f"{host}.pid"), "-Y", str(self.net.folder), *options,
         )  # fmt: skip
         self.net.await_port(host, int(listen[-1].rpartition(":")[2]))
         return kamailio

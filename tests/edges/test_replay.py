@@ -290,7 +290,7 @@ def alone(action: Action) -> Any:
         def handle(self, packet: bytes, now: float) -> Verdict | Ask:
             verdict = super().handle(packet, now)
             if isinstance(verdict, Verdict) and verdict.outcome == "fragment":
-                return verdict._replace(action=action, outcome="refused_fragment")
+                verdict.action, verdict.outcome = action, "refused_fragment"
             return verdict
 
     return Alone(masked)

@@ -112,7 +112,7 @@ class Tally:
     def note(self, packet: bytes, verdict: Verdict, nanoseconds: int) -> bool:
         """One packet, what became of it, and how long that took. Whether it is lost by its growth:
         no router cuts a packet of IPv6."""
-        sent, direction, outcome = verdict[1:4]
+        sent, direction, outcome = verdict.packet, verdict.direction, verdict.outcome
         if direction is _EGRESS:  # without the hash of an Enum, which is Python's own code
             self._egress[outcome] += 1
         elif direction is _INGRESS:
@@ -121,8 +121,8 @@ class Tally:
             self._outcomes[direction][outcome] += 1
         self._handling_ns += nanoseconds
         self._buckets[bisect_left(BOUNDS_NS, nanoseconds)] += 1
-        for _, _, _, field, action in verdict.edits:
-            self._edits[action][field] += 1
+        for edit in verdict.edits:
+            self._edits[edit.action][edit.field] += 1
         grown = len(sent) - len(packet)
         if grown > 0:
             self._row.add(BYTES_ADDED, grown)

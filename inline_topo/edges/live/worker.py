@@ -141,7 +141,7 @@ class Worker:
         `started`: when its handling began, less the time that it waited (monotonic, ns).
         """
         if verdict.outcome == ip.NOT_UDP and _is_tcp(packet):
-            verdict = verdict._replace(action=self._on_tcp, outcome=TCP)
+            verdict.action, verdict.outcome = self._on_tcp, TCP
         if self._tally.note(packet, verdict, time.monotonic_ns() - started):
             self._limited.warning(
                 "over_mtu_ipv6",
