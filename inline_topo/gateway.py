@@ -63,13 +63,14 @@ class Verdict:
         self.shown: Sequence[Finding] | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Verdict) and all(
-            getattr(self, name) == getattr(other, name) for name in Verdict.__slots__
-        )
+        return isinstance(other, Verdict) and self._all() == other._all()
 
     def __repr__(self) -> str:
-        told = self.action.name, self.direction.value, self.outcome, self.notes, self.shown
-        return f"<Verdict {told} {len(self.packet)} bytes, {len(self.edits)} edits>"
+        return f"Verdict{self._all()}"
+
+    def _all(self) -> tuple[object, ...]:
+        said = self.action, self.packet, self.direction, self.outcome
+        return *said, self.edits, self.notes, self.shown
 
 
 @dataclass(frozen=True)
