@@ -7,9 +7,11 @@ lines ended by LF alone, other SIP versions, blanks around the Request-URI, fold
 import re
 from collections.abc import Iterator
 
-from inline_topo.sip.names import CONTINUATION, INVALID, FieldNames
-
-Span = tuple[int, int]
+from inline_topo.sip import fields
+from inline_topo.sip.fields import Fields as Fields
+from inline_topo.sip.fields import Malformed as Malformed
+from inline_topo.sip.fields import Span as Span
+from inline_topo.sip.names import FieldNames
 
 _START_LINE = re.compile(
     rb"(?:SIP/[0-9.]+[ \t]+(?P<status>[0-9]{3,10})(?![0-9])[^\n]*"
@@ -21,10 +23,6 @@ _STATUS_LINES = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-
-class Malformed(Exception):
-    """Looks like SIP and does not parse; the text says what is wrong, without message content."""
 
 
 class Message:
@@ -50,7 +48,7 @@ class Message:
         self.request_uri = request_uri
         self.headers: Span = (0, 0)
         self.body = 0
-        self.fields: dict[str, list[Span]] = {}
+        self.fields: Fields = {}
         self.notes: tuple[str, ...] = ()
         self.session: bytes | None = None
 
@@ -92,7 +90,7 @@ def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
         line_end = end if line_end < 0 else line_end
         if data[position : position + 1] in (b" ", b"\t"):
             if pending:
-                pending = pending[0], _continued(data, pending[1], position, line_end)
+                pending = pending[0], fields.continued(data, pending[1], position, line_end)
         else:
             if pending:
                 yield pending
@@ -101,7 +99,7 @@ def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
                 pending = None
             else:
                 name = data[position:colon].rstrip(b" \t")
-                pending = name, _trim(data, colon + 1, line_end)
+                pending = name, fields.trim(data, colon + 1, line_end)
         position = line_end + 1
     if pending:
         yield pending
@@ -153,43 +151,9 @@ def _end_of_headers(data: bytes, position: int) -> int:
     return empty.start() + 1 if empty else len(data)
 
 
-def find_fields(message: Message, names: FieldNames) -> dict[str, list[Span]]:
+def find_fields(message: Message, names: FieldNames) -> Fields:
     """The fields of a message that `names` asks for, as in Message.fields. Raises Malformed."""
-    data = message.data
-    position, end = message.headers
-    fields: dict[str, list[Span]] = {}
-    last: list[Span] | None = None
-    lines = data[position:end].split(b"\n")
-    if not lines[-1]:
-        del lines[-1]
-    for line in lines:
-        size = len(line)
-        word, colon, _ = line.partition(b":")
-        name = names[word if colon else line[:1] + b"\r"]
-        if name is None:
-            last = None
-        elif name is CONTINUATION:
-            if last:
-                last[-1] = _continued(data, last[-1], position, position + size)
-        elif name is INVALID:
-            raise Malformed("header line without a valid field name")
-        else:
-            first = value = position + len(word) + 1
-            stop = position + size
-            if value < stop:
-                if data[value] == 32:
-                    value += 1
-                if data[stop - 1] == 13:
-                    stop -= 1
-                if value >= stop or data[value] <= 32 or data[stop - 1] <= 32:
-                    value, stop = _trim(data, first, stop)
-            last = fields.get(name)
-            if last is None:
-                fields[name] = last = [(value, stop)]
-            else:
-                last.append((value, stop))
-        position += size + 1
-    return fields
+    return fields.find(message.data, *message.headers, names)
 
 
 def line_of(message: Message, span: Span) -> Span:
@@ -204,20 +168,3 @@ def line_of(message: Message, span: Span) -> Span:
         end = data.find(b"\n", end, last) + 1 or last
         if end >= last or data[end] not in b" \t":
             return start, end
-
-
-def _continued(data: bytes, value: Span, start: int, end: int) -> Span:
-    """The span of a value that goes on in the line data[start:end]."""
-    start, end = _trim(data, start, end)
-    if start == end:
-        return value
-    return (value[0] if value[0] < value[1] else start), end
-
-
-def _trim(data: bytes, start: int, end: int) -> Span:
-    """The span without the blanks and line breaks at its ends."""
-    while start < end and data[start] in b" \t\r\n":
-        start += 1
-    while end > start and data[end - 1] in b" \t\r\n":
-        end -= 1
-    return start, end

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP
 from scapy.utils import checksum as scapy_checksum
 
-from inline_topo.wire.checksum import as_field, mend_ipv4_header, ones_sum
+from inline_topo.wire.checksum import (
+    as_field,
+    mend_ipv4_header,
+    ones_sum,
+    sum_of_number,
+    sum_of_words,
+)
 
 
 def test_rfc_1071_example() -> None:
@@ -20,7 +26,8 @@ def test_rfc_1071_example() -> None:
 @given(st.binary(max_size=3000))
 def test_agrees_with_scapy(data: bytes) -> None:
     # scapy gives the complement, and may say 0xffff where the number is 0.
-    assert ones_sum(data) == (0xFFFF - scapy_checksum(data)) % 0xFFFF
+    expected = (0xFFFF - scapy_checksum(data)) % 0xFFFF
+    assert ones_sum(data) == sum_of_number(data) == sum_of_words(data) == expected
 
 
 @pytest.mark.parametrize(
