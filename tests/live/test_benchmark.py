@@ -22,8 +22,10 @@ def test_every_kind_is_measured_and_hiding_costs_something() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
-    assert list(costs) == ["plain", "topoh", "gateway", "reinjecting"]
+    others = ["plain, -x fm", "topoh, -x fm"]
+    assert list(costs) == ["plain", "topoh", *others, "gateway", "reinjecting"]
     assert 0 < costs["plain"] < costs["reinjecting"] < costs["gateway"]
+    assert 0 < costs["plain, -x fm"] < costs["topoh, -x fm"] < costs["topoh"]
     assert report["calls_failed"] == dict.fromkeys(costs, 0)
 
 
@@ -33,8 +35,10 @@ def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
-    assert list(costs) == ["plain", "kamailio-topos", "memory", "sqlite", "redis"]
-    assert all(costs["plain"] < cost for kind, cost in costs.items() if kind != "plain")
+    others = ["plain, -x fm", "kamailio-topos, -x fm"]
+    assert list(costs) == ["plain", "kamailio-topos", *others, "memory", "sqlite", "redis"]
+    assert all(costs["plain"] < costs[k] for k in costs.keys() - {"plain", *others})
+    assert 0 < costs["plain, -x fm"] < costs["kamailio-topos, -x fm"]
     assert [report["calls_failed"][kind] for kind in ("memory", "sqlite", "redis")] == [0, 0, 0]
 
 
