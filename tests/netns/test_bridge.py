@@ -33,7 +33,7 @@ def test_a_bridge_judges_frames_where_br_netfilter_is_on(interfaces: tuple[str, 
             with Listener(net.gateway) as listener:
                 for size in (100, 3500):
                     came = 0
-                    lost = []
+                    lost: list[str] = []
                     while not came and len(lost) < MOST_LOST:
                         where = "before the queue"
                         with suppress(TimeoutError):
