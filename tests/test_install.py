@@ -112,7 +112,7 @@ def test_a_dry_run_changes_nothing(install: Install, root: Path) -> None:
 
 @pytest.mark.parametrize(("options", "compiled"), [((), True), (("--pure",), False)])
 def test_the_packet_path_is_compiled_unless_told(options: tuple[str, ...], compiled: bool) -> None:
-    command = [SCRIPTS / "install", "--dry-run", *options]
+    command = [str(SCRIPTS / "install"), "--dry-run", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[live,fast,redis]") == 1
