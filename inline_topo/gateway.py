@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
@@ -98,7 +98,7 @@ class Strategy(Protocol):
         """Source and destination to write into the IP header; empty to leave them."""
 
 
-OUTCOMES = {
+OUTCOMES: Final = {
     "masked": "left masked",
     "unmasked": "entered with its tokens opened",
     "unchanged": "SIP with nothing to mask or to open",
@@ -128,7 +128,7 @@ OUTCOMES = {
 """Every outcome of a verdict. A refused packet is dropped, unless `on_error` (or the policy for a
 fragment, a cut or a corrupt packet) is "accept"."""
 
-CORRUPT = "_corrupt"
+CORRUPT: Final = "_corrupt"
 """Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
 
 

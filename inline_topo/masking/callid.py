@@ -13,6 +13,7 @@ marker before a member of E.
 """
 
 import re
+from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from inline_topo.masking.codecs.base import Codec
@@ -20,7 +21,7 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Span
 
-CALL_IDS = (
+CALL_IDS: Final = (
     names.CALL_ID,
     names.REPLACES,
     names.JOIN,
@@ -30,12 +31,14 @@ CALL_IDS = (
 )
 """Fields that carry Call-IDs."""
 
-_IN_URI = re.compile(
+_IN_URI: Final = re.compile(
     rb"[?&](?:Replaces|Join|Target-Dialog|In-Reply-To|Call-ID|i)=((?:(?!%3B)[^&;>\s])+)",
     re.IGNORECASE,
 )
-_CALLID = re.compile(rb"[^\x00-\x20\x7f,;]+")  # RFC 3261's callid, and more that parses
-_SAFE_IN_HEADERS = "[]/?:+$-_.!~*'()"  # hnv-unreserved and unreserved (RFC 3261 section 25.1)
+_CALLID: Final = re.compile(rb"[^\x00-\x20\x7f,;]+")  # RFC 3261's callid, and more that parses
+_SAFE_IN_HEADERS: Final = (
+    "[]/?:+$-_.!~*'()"  # hnv-unreserved and unreserved (RFC 3261 section 25.1)
+)
 
 
 class CallIds:

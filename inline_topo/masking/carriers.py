@@ -7,6 +7,7 @@ replaced. Strategies merge the tables made here with their own.
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
@@ -21,7 +22,7 @@ from inline_topo.masking.uris import REPLACED, STRIPPED, Uris
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span, line_of
 
-REFERENCES = (
+REFERENCES: Final = (
     names.REFER_TO,
     names.REFERRED_BY,
     names.REPLY_TO,
@@ -35,7 +36,7 @@ REFERENCES = (
 )
 """URIs that someone may use: masked where the host is hidden, and opened, in every message."""
 
-IDENTITIES = (
+IDENTITIES: Final = (
     names.P_ASSERTED_IDENTITY,
     names.P_PREFERRED_IDENTITY,
     names.ADDITIONAL_IDENTITY,
@@ -46,16 +47,16 @@ IDENTITIES = (
 )
 """Who somebody is: the user says it, and the host is swapped. Left where an Identity header is."""
 
-TEXTS = (names.WARNING, names.REASON, names.SUBJECT)
+TEXTS: Final = (names.WARNING, names.REASON, names.SUBJECT)
 """What people read: hosts are swapped, as in the reason phrase, and beside the URIs of references and
 Contacts."""
 
-PRODUCTS = (names.USER_AGENT, names.SERVER)
+PRODUCTS: Final = (names.USER_AGENT, names.SERVER)
 """What a program is."""
 
-PATHS = (names.PATH, names.SERVICE_ROUTE)
+PATHS: Final = (names.PATH, names.SERVICE_ROUTE)
 
-NEVER = (
+NEVER: Final = (
     "Identity",
     "Date",
     "Authorization",
@@ -66,14 +67,14 @@ NEVER = (
 )
 """What signatures and digests cover (RFC 8224, RFC 7616): no rule ever edits these."""
 
-NOT_REVERSIBLE = (*IDENTITIES, *TEXTS, names.REASON_PHRASE, *PRODUCTS, names.ORGANIZATION)
+NOT_REVERSIBLE: Final = (*IDENTITIES, *TEXTS, names.REASON_PHRASE, *PRODUCTS, names.ORGANIZATION)
 """The fields that nothing brings back once they were edited, beside those that `swap` and `strip` list."""
 
-BESIDE = (names.CONTACT, *REFERENCES)
+BESIDE: Final = (names.CONTACT, *REFERENCES)
 """Fields that come back but for a name before their URI and parameters after it."""
 
-_REMEMBERED = 1 << 10
-_LONGEST_REMEMBERED = 256
+_REMEMBERED: Final = 1 << 10
+_LONGEST_REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True)

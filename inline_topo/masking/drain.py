@@ -11,6 +11,8 @@ when its dialog began, and to mask no Call-ID would break those that began befor
 `mask_callid` is started once, and left alone until no more tokens come.
 """
 
+from typing import Final
+
 from inline_topo.edits import Edit
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec
@@ -22,10 +24,10 @@ from inline_topo.masking.topoh import DEFAULTS, Options, Topoh, tag_of
 from inline_topo.sip import names
 from inline_topo.sip.message import Message
 
-MOST_REMEMBERED = 100_000
+MOST_REMEMBERED: Final = 100_000
 """Call-IDs that are remembered; behind that the oldest are forgotten."""
 
-_GO_ON = (b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE", b"INFO")
+_GO_ON: Final = (b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE", b"INFO")
 """Methods that never begin a dialog."""
 
 

@@ -10,6 +10,7 @@ rotation of the active one. A host that stands elsewhere in the URI makes a toke
 
 import re
 from itertools import islice
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec, OpenedUri
@@ -21,10 +22,10 @@ from inline_topo.sip import address
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.method import is_register
 
-PARAMETER = b";hid="
-_PARAMETER = re.compile(rb";[ \t]*(?i:hid)[ \t]*=[ \t]*([^\s;?>,]+)")
-_MOST_TOKENS = 4
-_AUTHORITY = re.compile(
+PARAMETER: Final = b";hid="
+_PARAMETER: Final = re.compile(rb";[ \t]*(?i:hid)[ \t]*=[ \t]*([^\s;?>,]+)")
+_MOST_TOKENS: Final = 4
+_AUTHORITY: Final = re.compile(
     rb"(?i:sips?):(?:[^@\s<>\"]*@)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::[0-9]{1,10})?)"
 )
 

@@ -1,15 +1,15 @@
 """What all packets between two endpoints share: direction, mask address, rules that can match."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.hosts import Hosts, address_text
 from inline_topo.masking.policy import Policy, Rule, decides_identifiers
 
-_REMEMBERED = 1 << 14
-_LONGEST = 36  # bytes: the endpoints of IPv6
-_DEFAULT_PORT = 5060
+_REMEMBERED: Final = 1 << 14
+_LONGEST: Final = 36  # bytes: the endpoints of IPv6
+_DEFAULT_PORT: Final = 5060
 
 
 class Direction(StrEnum):

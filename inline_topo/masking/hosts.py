@@ -4,17 +4,17 @@ import re
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.masking.cache import Cache
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_REMEMBERED = 1 << 14
-_LONGEST_REMEMBERED = 256
-_IPV4_TEXT = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
-_IPV6_TEXT = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 256
+_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
+_IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
 class Host(NamedTuple):
@@ -31,7 +31,7 @@ class Host(NamedTuple):
     name: bytes = b""
 
 
-NO_HOST = Host(b"", True, False)
+NO_HOST: Final = Host(b"", True, False)
 """What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
 
 

@@ -4,13 +4,14 @@ It shows nothing of the Call-ID (which often names a host); who has the key and 
 """
 
 from hashlib import sha256
+from typing import Final
 
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Direction
 from inline_topo.sip import peek
 
-_DIGITS = 16  # of four bits
+_DIGITS: Final = 16  # of four bits
 
 
 class CallMarks:

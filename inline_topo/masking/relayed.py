@@ -16,7 +16,7 @@ offer where the relay knows of no call; and it leaves it to the relay to find ou
 (rtpengine's `timeout`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.walk import find_session
@@ -46,15 +46,15 @@ from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.names import FieldNames
 
-REPEATED = 32.0
+REPEATED: Final = 32.0
 """Seconds in which a message may come again (64 * T1, RFC 3261 section 17.1.1.2)."""
 
-_REMEMBERED_INVITES = 1 << 14
-_LONGEST_NAME = 512
-_REMEMBERED = 1 << 11
-_LONGEST = 1 << 13  # two descriptions
-_LOOKED_AT = names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ
-_AUTHENTICATE = 401, 407
+_REMEMBERED_INVITES: Final = 1 << 14
+_LONGEST_NAME: Final = 512
+_REMEMBERED: Final = 1 << 11
+_LONGEST: Final = 1 << 13  # two descriptions
+_LOOKED_AT: Final = names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ
+_AUTHENTICATE: Final = 401, 407
 
 
 class _Invite(NamedTuple):

@@ -6,7 +6,7 @@ asserted, warned, charged.
 
 import re
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
@@ -16,12 +16,12 @@ from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.uris import SWAPPED
 from inline_topo.sip.message import Span
 
-_REMEMBERED = 1 << 13
-_LONGEST_REMEMBERED = 256
-_IPV4 = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
-_IPV6 = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
-_NAME = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
-_PORT = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
+_REMEMBERED: Final = 1 << 13
+_LONGEST_REMEMBERED: Final = 256
+_IPV4: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
+_IPV6: Final = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_NAME: Final = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+_PORT: Final = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
 _DIGIT_DOT, _DOT_DIGIT = re.compile(rb"[0-9]\."), re.compile(rb"\.[0-9]")
 
 

@@ -1,6 +1,7 @@
 """A rule table: which field is edited by what. A message is parsed for the fields of its table alone."""
 
 from collections.abc import Callable
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.flow import Flow
@@ -11,5 +12,5 @@ Rule = Callable[[Message, Flow, str, list[Span]], list[Edit]]
 
 Table = dict[str, Rule]
 
-MOST_VALUES = 64
+MOST_VALUES: Final = 64
 """Values of one field that are tried for tokens in one message."""

@@ -7,7 +7,7 @@ A message is parsed for the fields of its table alone, so what has no rule costs
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
@@ -30,12 +30,12 @@ from inline_topo.sip.names import FieldNames
 
 Mapping = Callable[[bytes], bytes]
 
-_REMEMBERED = 1 << 14
-_LONGEST_REMEMBERED = 512
-_RECEIVED = b"received"
-_VIA_ONLY = FieldNames([names.VIA])
-_REDIRECTION = range(300, 400)
-_SUCCESS = range(200, 300)
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 512
+_RECEIVED: Final = b"received"
+_VIA_ONLY: Final = FieldNames([names.VIA])
+_REDIRECTION: Final = range(300, 400)
+_SUCCESS: Final = range(200, 300)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Options:
     bodies: bool = False
 
 
-DEFAULTS = Options()
+DEFAULTS: Final = Options()
 
 
 class Rules(NamedTuple):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
@@ -15,22 +15,22 @@ from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Span
 
-MASKED = "masked"
-OPENED = "opened"
-REMOVED = "removed"  # mode topos: into a store
-RESTORED = "restored"  # mode topos: from there
-SWAPPED = "swapped"
-STRIPPED = "stripped"
-REPLACED = "replaced"
-IRREVERSIBLE = (SWAPPED, STRIPPED, REPLACED)
+MASKED: Final = "masked"
+OPENED: Final = "opened"
+REMOVED: Final = "removed"  # mode topos: into a store
+RESTORED: Final = "restored"  # mode topos: from there
+SWAPPED: Final = "swapped"
+STRIPPED: Final = "stripped"
+REPLACED: Final = "replaced"
+IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 """Actions of edits that nothing undoes on the way in."""
 
-_SIMPLE_ROUTE = re.compile(
+_SIMPLE_ROUTE: Final = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
-_ENDS_BARE_URI = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
-_REMEMBERED = 1 << 14
-_LONGEST_REMEMBERED = 512
+_ENDS_BARE_URI: Final = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 512
 
 
 Decision = Callable[[Host, Flow], bool]

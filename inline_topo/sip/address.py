@@ -1,12 +1,12 @@
 """name-addr and addr-spec (RFC 3261 section 20.10): where the URI stands in a field value."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.sip import values
 
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BARE_END = re.compile(rb"[;\s,]")
+_QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BARE_END: Final = re.compile(rb"[;\s,]")
 
 
 class Address(NamedTuple):

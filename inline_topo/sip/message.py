@@ -6,6 +6,7 @@ lines ended by LF alone, other SIP versions, blanks around the Request-URI, fold
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from inline_topo.sip import fields
 from inline_topo.sip.fields import Fields as Fields
@@ -13,16 +14,16 @@ from inline_topo.sip.fields import Malformed as Malformed
 from inline_topo.sip.fields import Span as Span
 from inline_topo.sip.names import FieldNames
 
-_START_LINE = re.compile(
+_START_LINE: Final = re.compile(
     rb"(?:SIP/[0-9.]+[ \t]+(?P<status>[0-9]{3,10})(?![0-9])[^\n]*"
     rb"|(?P<method>[A-Za-z0-9.!%*_+`'~-]+)[ \t]+(?P<uri>\S(?:[^\n]*?\S)?)[ \t]+SIP/[0-9.]+[ \t]*\r?)"
     rb"(?:\n|\Z)",
     re.IGNORECASE,
 )
-_STATUS_LINES = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
-_VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
-_BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_STATUS_LINES: Final = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+_VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Message:

@@ -1,10 +1,12 @@
 """The method of a message, where a response does not say it in its first line (RFC 3261 section 8.1.1.5)."""
 
+from typing import Final
+
 from inline_topo.sip import names
 from inline_topo.sip.message import Message, find_fields
 from inline_topo.sip.names import FieldNames
 
-_CSEQ_ONLY = FieldNames([names.CSEQ])
+_CSEQ_ONLY: Final = FieldNames([names.CSEQ])
 
 
 def is_register(message: Message) -> bool:

@@ -2,50 +2,53 @@
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
-VIA = "Via"
-ROUTE = "Route"
-RECORD_ROUTE = "Record-Route"
-PATH = "Path"
-SERVICE_ROUTE = "Service-Route"
-CONTACT = "Contact"
-REFER_TO = "Refer-To"
-REFERRED_BY = "Referred-By"
-REPLY_TO = "Reply-To"
-ALERT_INFO = "Alert-Info"
-CALL_INFO = "Call-Info"
-ERROR_INFO = "Error-Info"
-HISTORY_INFO = "History-Info"
-DIVERSION = "Diversion"
-CALL_ID = "Call-ID"
-REPLACES = "Replaces"
-JOIN = "Join"
-TARGET_DIALOG = "Target-Dialog"
-IN_REPLY_TO = "In-Reply-To"
-EVENT = "Event"
-P_ASSERTED_IDENTITY = "P-Asserted-Identity"
-P_PREFERRED_IDENTITY = "P-Preferred-Identity"
-P_ASSOCIATED_URI = "P-Associated-URI"
-P_CALLED_PARTY_ID = "P-Called-Party-ID"
-P_CHARGE_INFO = "P-Charge-Info"
-ADDITIONAL_IDENTITY = "Additional-Identity"
-REMOTE_PARTY_ID = "Remote-Party-ID"
-REFER_EVENTS_AT = "Refer-Events-At"
-POLICY_CONTACT = "Policy-Contact"
-WARNING = "Warning"
-REASON = "Reason"
-SUBJECT = "Subject"
-USER_AGENT = "User-Agent"
-SERVER = "Server"
-ORGANIZATION = "Organization"
-IDENTITY = "Identity"
-FROM = "From"
-TO = "To"
-CSEQ = "CSeq"
-REQUEST_URI = "Request-URI"  # not a header field: the name by which reports call the start line's
-REASON_PHRASE = "Reason-Phrase"  # nor is this
+VIA: Final = "Via"
+ROUTE: Final = "Route"
+RECORD_ROUTE: Final = "Record-Route"
+PATH: Final = "Path"
+SERVICE_ROUTE: Final = "Service-Route"
+CONTACT: Final = "Contact"
+REFER_TO: Final = "Refer-To"
+REFERRED_BY: Final = "Referred-By"
+REPLY_TO: Final = "Reply-To"
+ALERT_INFO: Final = "Alert-Info"
+CALL_INFO: Final = "Call-Info"
+ERROR_INFO: Final = "Error-Info"
+HISTORY_INFO: Final = "History-Info"
+DIVERSION: Final = "Diversion"
+CALL_ID: Final = "Call-ID"
+REPLACES: Final = "Replaces"
+JOIN: Final = "Join"
+TARGET_DIALOG: Final = "Target-Dialog"
+IN_REPLY_TO: Final = "In-Reply-To"
+EVENT: Final = "Event"
+P_ASSERTED_IDENTITY: Final = "P-Asserted-Identity"
+P_PREFERRED_IDENTITY: Final = "P-Preferred-Identity"
+P_ASSOCIATED_URI: Final = "P-Associated-URI"
+P_CALLED_PARTY_ID: Final = "P-Called-Party-ID"
+P_CHARGE_INFO: Final = "P-Charge-Info"
+ADDITIONAL_IDENTITY: Final = "Additional-Identity"
+REMOTE_PARTY_ID: Final = "Remote-Party-ID"
+REFER_EVENTS_AT: Final = "Refer-Events-At"
+POLICY_CONTACT: Final = "Policy-Contact"
+WARNING: Final = "Warning"
+REASON: Final = "Reason"
+SUBJECT: Final = "Subject"
+USER_AGENT: Final = "User-Agent"
+SERVER: Final = "Server"
+ORGANIZATION: Final = "Organization"
+IDENTITY: Final = "Identity"
+FROM: Final = "From"
+TO: Final = "To"
+CSEQ: Final = "CSeq"
+REQUEST_URI: Final = (
+    "Request-URI"  # not a header field: the name by which reports call the start line's
+)
+REASON_PHRASE: Final = "Reason-Phrase"  # nor is this
 
-COMPACT = {
+COMPACT: Final = {
     "Via": "v",
     "Contact": "m",
     "From": "f",
@@ -68,18 +71,18 @@ COMPACT = {
 }
 """Compact forms in the IANA registry that real messages use, by full name."""
 
-CONTENT_TYPE = "Content-Type"
-CONTENT_LENGTH = "Content-Length"
-CONTENT_ENCODING = "Content-Encoding"
-CONTENT_TRANSFER_ENCODING = "Content-Transfer-Encoding"
-OF_BODY = (CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TRANSFER_ENCODING)
+CONTENT_TYPE: Final = "Content-Type"
+CONTENT_LENGTH: Final = "Content-Length"
+CONTENT_ENCODING: Final = "Content-Encoding"
+CONTENT_TRANSFER_ENCODING: Final = "Content-Transfer-Encoding"
+OF_BODY: Final = (CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TRANSFER_ENCODING)
 """The fields that say what a body is (RFC 3261 section 20.11 ff.; the last in multipart bodies)."""
 
-CONTINUATION = "(continuation)"
-INVALID = "(invalid)"
+CONTINUATION: Final = "(continuation)"
+INVALID: Final = "(invalid)"
 
-_TOKEN = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
-_REMEMBERED = 4096
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~-]+")
+_REMEMBERED: Final = 4096
 
 
 class FieldNames(dict[bytes, str | None]):
@@ -117,7 +120,7 @@ class FieldNames(dict[bytes, str | None]):
         return kind
 
 
-_CANONICAL = {
+_CANONICAL: Final = {
     **{
         value.lower().encode(): value
         for key, value in list(globals().items())

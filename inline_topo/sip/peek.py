@@ -1,9 +1,10 @@
 """A field's value without parsing the message: of a packet that may not parse, or in a hurry."""
 
 import re
+from typing import Final
 
-_CALL_ID = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
-_USUAL = re.compile(rb"\nCall-ID: (\S+)")  # begins with what re finds at once
+_CALL_ID: Final = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
+_USUAL: Final = re.compile(rb"\nCall-ID: (\S+)")  # begins with what re finds at once
 
 
 def call_id(data: bytes) -> bytes:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
-MEDIA_TYPE = b"application/sdp"
+MEDIA_TYPE: Final = b"application/sdp"
 
-TEXTS = frozenset((b"s", b"i", b"u", b"e", b"p", b"tool"))
+TEXTS: Final = frozenset((b"s", b"i", b"u", b"e", b"p", b"tool"))
 """Lines for people, and what made the description."""
 
-MEDIA = frozenset(
+MEDIA: Final = frozenset(
     (b"c", b"rtcp", b"candidate", b"remote-candidates", b"source-filter", b"path", b"alt")
 )
 """Lines that say where media goes: RFC 8866 section 5.7, RFC 3605, RFC 8839, RFC 4570, RFC 4975, and
@@ -17,18 +18,18 @@ an `alt` of old."""
 ORIGIN, SOURCE = b"o", b"ssrc"
 """`o=` (RFC 8866 section 5.2), and `a=ssrc` with its cname (RFC 5576 section 6.1)."""
 
-_LINE = re.compile(
+_LINE: Final = re.compile(
     rb"\n(?:([osiuepc])=|a=(tool|ssrc|rtcp|candidate|remote-candidates|source-filter|path|alt"
     rb"|[Xx]-[A-Za-z0-9_-]+):)(?!-?\r?\n)([^\r\n]*)"
 )
-USUAL = re.compile(
+USUAL: Final = re.compile(
     rb"v=0\r\no=([^ \r\n]+) ([^ \r\n]+ [^ \r\n]+ IN) (IP[46] [^ \r\n]+)\r\n"
     rb"(s=[^\r\n]*\r\n(?:c=[^\r\n]*\r\n)?)"
 )
 """How most descriptions begin: the user name of the origin, its numbers, its address, and the lines of
 the session that may name a host."""
 
-_WITH_SESSION = frozenset((b"INVITE", b"ACK", b"PRACK", b"UPDATE"))
+_WITH_SESSION: Final = frozenset((b"INVITE", b"ACK", b"PRACK", b"UPDATE"))
 
 
 def lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:

@@ -1,20 +1,20 @@
 """URIs by span (RFC 3261 section 19.1, RFC 3986): scheme, userinfo, host, port, the rest."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_SIP_URI = re.compile(
+_SIP_URI: Final = re.compile(
     rb"(?P<scheme>sips?):(?:(?P<userinfo>[^@\s<>\"]*)@)?"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,10}))?"
     rb"(?P<parameters>;[^?\s<>\"]*)?(?P<headers>\?[^\s<>\"]*)?",
     re.IGNORECASE,
 )
-_OTHER_URI = re.compile(
+_OTHER_URI: Final = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*:(?:(?://(?:[^@/?#\s<>\"]*@)?|[^@/?#\s<>\"]*@)"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
 )
-_LITERAL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
-_CONTROL = re.compile(rb"[\x00-\x20\x7f<>\"]")
+_LITERAL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
+_CONTROL: Final = re.compile(rb"[\x00-\x20\x7f<>\"]")
 
 
 class SipUri(NamedTuple):

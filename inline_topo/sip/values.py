@@ -2,22 +2,23 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from inline_topo.sip.message import Span
 
 _QUOTED, _BRACKETED = rb'"[^"\\]*(?:\\.[^"\\]*)*"', rb"<[^>]*>"
-_COMMA = {  # by the characters that open what is closed again
+_COMMA: Final = {  # by the characters that open what is closed again
     b'"<': re.compile(_QUOTED + b"|" + _BRACKETED + rb'|(,)|(["<])', re.DOTALL),
     b'"': re.compile(_QUOTED + rb'|(,)|(")', re.DOTALL),
     b"<": re.compile(_BRACKETED + rb"|(,)|(<)"),
     b"": re.compile(rb"(,)|((?!))"),
 }
-_PARAMETER = re.compile(
+_PARAMETER: Final = re.compile(
     rb";[ \t\r\n]*([^\s;=,<>\"]+)(?:[ \t\r\n]*=[ \t\r\n]*"
     rb'("(?:[^"\\]|\\.)*"|[^\s;,"]*))?',
     re.DOTALL,
 )
-_BLANKS = b" \t\r\n"
+_BLANKS: Final = b" \t\r\n"
 
 
 def split(data: bytes, spans: list[Span]) -> list[Span]:

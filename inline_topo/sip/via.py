@@ -1,11 +1,11 @@
 """via-parm (RFC 3261 section 20.42): sent-protocol, sent-by, parameters."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.sip import values
 
-_VIA_PARM = re.compile(
+_VIA_PARM: Final = re.compile(
     rb"(?P<protocol>[A-Za-z0-9.!%*_+`'~-]+[ \t\r\n]*/[ \t\r\n]*[A-Za-z0-9.!%*_+`'~-]+"
     rb"[ \t\r\n]*/[ \t\r\n]*(?P<transport>[A-Za-z0-9.!%*_+`'~-]+))[ \t\r\n]+"
     rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?=[ \t\r\n]*(?:;|\Z)))"
@@ -13,8 +13,8 @@ _VIA_PARM = re.compile(
     rb"(?P<parameters>(?:[ \t\r\n]*;[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*)?)",
     re.DOTALL,
 )
-_BRANCH = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*([^\s;,\"]+)", re.IGNORECASE)
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BRANCH: Final = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*([^\s;,\"]+)", re.IGNORECASE)
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ViaParm(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final
 
 from inline_topo.compiling import i64
 
-PROTOCOL_UDP = 17
+PROTOCOL_UDP: Final = 17
 
 _COMPILED: Final = not __file__.endswith(".py")
 

@@ -1,17 +1,17 @@
 """ICMP errors (RFC 792, RFC 4443): what they quote of the packet that caused them."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.wire.checksum import ones_sum
 
 _ICMP, _ICMPV6, _UDP = 1, 58, 17
-_ERRORS = frozenset({3, 4, 5, 11, 12})
-_ERRORS_V6 = frozenset({1, 2, 3, 4})
-_HEADER = 8
-_IPV6_HEADER = 40
+_ERRORS: Final = frozenset({3, 4, 5, 11, 12})
+_ERRORS_V6: Final = frozenset({1, 2, 3, 4})
+_HEADER: Final = 8
+_IPV6_HEADER: Final = 40
 _FRAGMENT, _AUTHENTICATION = 44, 51
-_EXTENSIONS = frozenset({0, 43, _FRAGMENT, _AUTHENTICATION, 60})
-_MOST_EXTENSIONS = 16
+_EXTENSIONS: Final = frozenset({0, 43, _FRAGMENT, _AUTHENTICATION, 60})
+_MOST_EXTENSIONS: Final = 16
 
 
 class Error(NamedTuple):

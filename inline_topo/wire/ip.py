@@ -3,35 +3,37 @@
 IPv4: RFC 791, with options. IPv6: RFC 8200, with extension headers. UDP: RFC 768.
 """
 
+from typing import Final
+
 from inline_topo.wire.checksum import PROTOCOL_UDP, as_field, mend_ipv4_header, ones_sum
 
-NOT_IP = "not_ip"
-NOT_UDP = "not_udp"
-MALFORMED = "malformed_packet"
+NOT_IP: Final = "not_ip"
+NOT_UDP: Final = "not_udp"
+MALFORMED: Final = "malformed_packet"
 
-WHOLE = ""
-FRAGMENT = "fragment"
-CUT = "cut"
+WHOLE: Final = ""
+FRAGMENT: Final = "fragment"
+CUT: Final = "cut"
 
-VALID = "valid"
-ABSENT = "absent"
-PARTIAL = "partial"
-CORRUPT = "corrupt"
+VALID: Final = "valid"
+ABSENT: Final = "absent"
+PARTIAL: Final = "partial"
+CORRUPT: Final = "corrupt"
 
-MAX_PACKET = 0xFFFF
+MAX_PACKET: Final = 0xFFFF
 
 
 class TooLong(ValueError):
     """A packet that would exceed MAX_PACKET bytes."""
 
 
-_IPV4_MORE_OR_OFFSET = 0x3FFF
-_DONT_FRAGMENT = 0x40  # in the first byte of flags and offset
+_IPV4_MORE_OR_OFFSET: Final = 0x3FFF
+_DONT_FRAGMENT: Final = 0x40  # in the first byte of flags and offset
 
-_IPV6_HEADER = 40
+_IPV6_HEADER: Final = 40
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
-_SKIPPED_IPV6 = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
-_MAX_EXTENSION_HEADERS = 16
+_SKIPPED_IPV6: Final = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
+_MAX_EXTENSION_HEADERS: Final = 16
 
 
 class Datagram:

@@ -4,19 +4,25 @@ Link types are LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html). What 
 not count (Ethernet padding, a frame check sequence) lies behind the packet and is never touched.
 """
 
+from typing import Final
+
 from inline_topo.errors import CaptureError
 
 NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2 = 0, 1, 108, 113, 276
 # LINKTYPE_RAW, both numbers that BSDs wrote for DLT_RAW, LINKTYPE_IPV4, LINKTYPE_IPV6
-RAW_IP = frozenset({101, 12, 14, 228, 229})
+RAW_IP: Final = frozenset({101, 12, 14, 228, 229})
 
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
-_TAGS = frozenset({b"\x81\x00", b"\x88\xa8", b"\x91\x00"})  # IEEE 802.1Q, 802.1ad, the older QinQ
-_PPPOE_SESSION = b"\x88\x64"  # RFC 2516, section 4
-_PPPOE_START = b"\x11\x00"  # version 1, type 1, code 0: session data
+_TAGS: Final = frozenset(
+    {b"\x81\x00", b"\x88\xa8", b"\x91\x00"}
+)  # IEEE 802.1Q, 802.1ad, the older QinQ
+_PPPOE_SESSION: Final = b"\x88\x64"  # RFC 2516, section 4
+_PPPOE_START: Final = b"\x11\x00"  # version 1, type 1, code 0: session data
 # RFC 1332, RFC 5072; in one byte where the zero is left out (RFC 1661, section 6.5)
-_PPP = {b"\x00\x21": _IPV4, b"\x21": _IPV4, b"\x00\x57": _IPV6, b"\x57": _IPV6}
-_SUPPORTED = "Ethernet (1), Linux cooked (113, 276), raw IP (101, 12, 14, 228, 229), BSD (0, 108)"
+_PPP: Final = {b"\x00\x21": _IPV4, b"\x21": _IPV4, b"\x00\x57": _IPV6, b"\x57": _IPV6}
+_SUPPORTED: Final = (
+    "Ethernet (1), Linux cooked (113, 276), raw IP (101, 12, 14, 228, 229), BSD (0, 108)"
+)
 
 
 def network_packet(linktype: int, frame: bytes) -> tuple[int, int] | None:

@@ -8,15 +8,15 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from . import netlink
 
-MOST_AT_ONCE = 32
+MOST_AT_ONCE: Final = 32
 """Packets that are read before they are judged: what a killed worker can have had in its hand."""
 
-_COMPLAIN_EVERY = 10.0  # seconds, at most: an interface that goes down fails many verdicts
-_TIMEVAL = struct.Struct("@ll")
+_COMPLAIN_EVERY: Final = 10.0  # seconds, at most: an interface that goes down fails many verdicts
+_TIMEVAL: Final = struct.Struct("@ll")
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _NoErrands:
         return 0.0
 
 
-NO_ERRANDS = _NoErrands()
+NO_ERRANDS: Final = _NoErrands()
 
 
 class Feed:

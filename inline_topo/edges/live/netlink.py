@@ -6,26 +6,27 @@ All that is known of their bytes is in this file.
 import socket
 import struct
 from enum import IntEnum
+from typing import Final
 
-LONGEST_READ = 0xFFFF - 4
+LONGEST_READ: Final = 0xFFFF - 4
 """Bytes of a packet that the kernel hands over at most; of a longer one, the rest is cut off."""
 
-MESSAGE_BYTES = LONGEST_READ + 1024  # with the attributes beside the packet
+MESSAGE_BYTES: Final = LONGEST_READ + 1024  # with the attributes beside the packet
 
 _PACKET, _VERDICT, _CONFIG, _VERDICT_BATCH = 3 << 8, 3 << 8 | 1, 3 << 8 | 2, 3 << 8 | 3
-_ERROR = 2  # NLMSG_ERROR
-_REQUEST = 1  # NLM_F_REQUEST
+_ERROR: Final = 2  # NLMSG_ERROR
+_REQUEST: Final = 1  # NLM_F_REQUEST
 _PARAMETERS, _VERDICT_HEADER, _PAYLOAD = 2, 2, 10  # NFQA_CFG_PARAMS, NFQA_VERDICT_HDR, NFQA_PAYLOAD
-_COPY_PACKET = 2  # NFQNL_COPY_PACKET
+_COPY_PACKET: Final = 2  # NFQNL_COPY_PACKET
 
-_HEADER = struct.Struct("=IHHIIBBHHH")  # nlmsghdr, nfgenmsg, the first attribute's nlattr
-_ATTRIBUTE = struct.Struct("=HH")
-_TWO_NUMBERS = struct.Struct("!II")
-_NUMBER = struct.Struct("!I")
-_TYPE = struct.Struct("=H")
-_ERRNO = struct.Struct("=i")
+_HEADER: Final = struct.Struct("=IHHIIBBHHH")  # nlmsghdr, nfgenmsg, the first attribute's nlattr
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_TWO_NUMBERS: Final = struct.Struct("!II")
+_NUMBER: Final = struct.Struct("!I")
+_TYPE: Final = struct.Struct("=H")
+_ERRNO: Final = struct.Struct("=i")
 _TYPE_AT, _ERRNO_AT, _ATTRIBUTES_AT, _NUMBER_AT = 4, 16, 20, 24
-_BARE = _HEADER.size + _TWO_NUMBERS.size  # a verdict without a packet
+_BARE: Final = _HEADER.size + _TWO_NUMBERS.size  # a verdict without a packet
 
 
 class Fate(IntEnum):

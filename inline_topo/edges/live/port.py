@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import Any, Final, final
 
 from inline_topo.errors import InlineTopoError
 
@@ -19,9 +19,9 @@ from .netlink import Fate
 
 log = logging.getLogger(__name__)
 
-_SOCKET_BYTES_A_PACKET = 4096  # what a message of middle size takes of the socket's buffer
-_MOST_TO_SEND = 64 * 1024  # bytes of verdicts, behind which they are sent
-_SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python's socket does not name it
+_SOCKET_BYTES_A_PACKET: Final = 4096  # what a message of middle size takes of the socket's buffer
+_MOST_TO_SEND: Final = 64 * 1024  # bytes of verdicts, behind which they are sent
+_SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h; Python's socket does not name it
 
 
 @final

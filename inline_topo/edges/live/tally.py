@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import product
+from typing import Final
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
 from inline_topo.masking.bodies import base as bodies
@@ -20,7 +21,9 @@ from .board import Board, Row
 
 Name = tuple[str, ...]
 
-BOUNDS_NS = tuple(us * 1000 for us in (10, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 5000, 50000))
+BOUNDS_NS: Final = tuple(
+    us * 1000 for us in (10, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 5000, 50000)
+)
 """Upper bounds of the histogram of handling times; a last bucket holds the rest."""
 
 # about the process that serves a queue; the supervisor writes pid and deaths, it itself the rest
@@ -29,29 +32,29 @@ PACKETS, LOST, HELD = ("packets",), ("lost",), ("held",)
 BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6 = ("bytes_added",), ("over_mtu",), ("over_mtu_ipv6",)
 HANDLING_NS, OPENED_NS = ("handling_ns",), ("opened_ns",)
 
-FIELDS = (
+FIELDS: Final = (
     *(names.REQUEST_URI, names.VIA, names.ROUTE, names.RECORD_ROUTE, names.PATH),
     *(names.SERVICE_ROUTE, names.CONTACT, *REFERENCES, *CALL_IDS),
     *(*IDENTITIES, *TEXTS, names.REASON_PHRASE, names.FROM, names.TO),
     *(names.USER_AGENT, names.SERVER, names.ORGANIZATION),
 )
-PLACES = ("SDP", "body")
+PLACES: Final = ("SDP", "body")
 """Where an audit looks besides."""
-OTHER = "other"
+OTHER: Final = "other"
 """What a field is called that has no counter of its own."""
-_EDITED = (*FIELDS, *bodies.FIELDS, OTHER)
-ACTIONS = (MASKED, OPENED, REMOVED, RESTORED, *IRREVERSIBLE)
-DIRECTIONS = tuple(direction.value for direction in Direction)
-TCP = "tcp"
+_EDITED: Final = (*FIELDS, *bodies.FIELDS, OTHER)
+ACTIONS: Final = (MASKED, OPENED, REMOVED, RESTORED, *IRREVERSIBLE)
+DIRECTIONS: Final = tuple(direction.value for direction in Direction)
+TCP: Final = "tcp"
 """The outcome of SIP over TCP, which only the live gateway knows by its port."""
 
-TOO_MANY = "too_many_wait"
+TOO_MANY: Final = "too_many_wait"
 """The outcome of a packet dropped because one of its Call-ID waits, and no more can."""
 
 DONE, FAILED, LATE, CROWDED = "done", "failed", "late", "crowded"
 """How an effect ends; crowded: it was not begun, because too many packets wait."""
 
-ENDINGS = (
+ENDINGS: Final = (
     *OUTCOMES,
     TCP,
     TOO_MANY,
@@ -61,12 +64,12 @@ ENDINGS = (
 AUDITED, SHOWN = ("audited",), "shown"
 """Messages that an audit looked at, and hosts that it found: by cause and field."""
 
-NOTED = "noted"
+NOTED: Final = "noted"
 """Messages in which something was seen and left (bodies.NOTES)."""
 
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 EFFECT, EFFECT_NS = "effect", "effect_ns"
-NAMES: tuple[Name, ...] = (
+NAMES: Final[tuple[Name, ...]] = (
     *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST, HELD),
     *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS, OPENED_NS),
     *((OUTCOME, direction, ending) for direction, ending in product(DIRECTIONS, ENDINGS)),
@@ -80,8 +83,8 @@ NAMES: tuple[Name, ...] = (
 )
 
 
-_BUCKETS = [(BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")]
-_COUNTED = frozenset(FIELDS)
+_BUCKETS: Final = [(BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")]
+_COUNTED: Final = frozenset(FIELDS)
 _EGRESS, _INGRESS = Direction.EGRESS, Direction.INGRESS
 
 

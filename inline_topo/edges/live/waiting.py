@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.effects import EffectFailed, Performer, Performers, performer_of
@@ -23,8 +23,8 @@ from .performing import Performing, attempt, perform_all
 from .port import Later
 from .tally import CROWDED, DONE, FAILED, LATE
 
-_CALL_ID = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
-_NEVER = 3600.0  # seconds
+_CALL_ID: Final = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
+_NEVER: Final = 3600.0  # seconds
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.bodies.base import NOTES
@@ -26,21 +27,21 @@ from .refused import RefusedPackets
 from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally, known_field
 from .waiting import WaitingRoom
 
-TICK = 0.25
+TICK: Final = 0.25
 """Seconds after which a worker looks up from its packets, or from waiting for one."""
 
-DRAIN = 0.5
+DRAIN: Final = 0.5
 """Seconds that a worker goes on at most with what waits, once it is told to end."""
 
-SETTLE = 1.0
+SETTLE: Final = 1.0
 """Seconds that it then waits at most for effects that are under way."""
 
-CLOSE = 0.5
+CLOSE: Final = 0.5
 """Seconds that it gives connections to close."""
 
-_PROTOCOL_TCP = 6
-_TICK_NS = int(TICK * 0.9e9)  # a tick's read comes back a little early
-_TOLD = frozenset(
+_PROTOCOL_TCP: Final = 6
+_TICK_NS: Final = int(TICK * 0.9e9)  # a tick's read comes back a little early
+_TOLD: Final = frozenset(
     {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
     | {outcome for outcome in OUTCOMES if outcome.startswith("refused_")}
     | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}

@@ -2,23 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.topos.ids import UNKNOWN_ID
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
 from inline_topo.sip import names
 
-SDP = "SDP"
-BODY_URI = "body URI"
-BODY_CALL_ID = "body Call-ID"
-BODY_TEXT = "body text"
-BODY_VIA = "body Via"
-FIELDS = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, names.CONTENT_LENGTH)
+SDP: Final = "SDP"
+BODY_URI: Final = "body URI"
+BODY_CALL_ID: Final = "body Call-ID"
+BODY_TEXT: Final = "body text"
+BODY_VIA: Final = "body Via"
+FIELDS: Final = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, names.CONTENT_LENGTH)
 """What the edits of this package are called."""
 
-MEDIA = "media"
-UNSEEN = "unseen_body"
-NOTES = {
+MEDIA: Final = "media"
+UNSEEN: Final = "unseen_body"
+NOTES: Final = {
     MEDIA: "SDP that leaves tells where media goes inside",
     UNKNOWN_ID: "a request that enters names a Contact that mode topos does not know (any more)",
     UNSEEN: "a body that leaves was not looked into: signed, encoded, or of another type",

@@ -4,24 +4,24 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Malformed, Message, Span, find_fields
 from inline_topo.sip.names import FieldNames
 
-MOST_PARTS = 32
+MOST_PARTS: Final = 32
 """Parts of one body that are looked into."""
 
-_NUMBER = re.compile(rb"[0-9]{1,9}")
-_TYPE = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+\s*/\s*[A-Za-z0-9!#$&.+^_-]+)")
-_NAMES = FieldNames(names.OF_BODY)
-_CODINGS = (names.CONTENT_ENCODING, names.CONTENT_TRANSFER_ENCODING)
-_PLAIN = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
-_BODY_FIELD = re.compile(rb"\n((?:[cCeElL][ \t]*:|[cC][oO][nN][tT][eE][nN][tT]-)[^\n]*)")
-_SDP_TYPE = b"Content-Type: application/sdp\r"
-EMPTY_LINE = re.compile(rb"(?<=\n)\r?\n")
+_NUMBER: Final = re.compile(rb"[0-9]{1,9}")
+_TYPE: Final = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+\s*/\s*[A-Za-z0-9!#$&.+^_-]+)")
+_NAMES: Final = FieldNames(names.OF_BODY)
+_CODINGS: Final = (names.CONTENT_ENCODING, names.CONTENT_TRANSFER_ENCODING)
+_PLAIN: Final = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
+_BODY_FIELD: Final = re.compile(rb"\n((?:[cCeElL][ \t]*:|[cC][oO][nN][tT][eE][nN][tT]-)[^\n]*)")
+_SDP_TYPE: Final = b"Content-Type: application/sdp\r"
+EMPTY_LINE: Final = re.compile(rb"(?<=\n)\r?\n")
 
 
 class Entity(NamedTuple):

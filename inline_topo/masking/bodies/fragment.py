@@ -4,6 +4,8 @@ Nobody routes by it, so one rule does for all of its fields: what is hidden is m
 From and To included, and whatever opens is opened.
 """
 
+from typing import Final
+
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
 from inline_topo.masking.bodies import entity
@@ -24,7 +26,7 @@ from inline_topo.sip import address, message, names, values
 from inline_topo.sip.message import Malformed, Message, Span
 from inline_topo.sip.names import FieldNames
 
-ADDRESSES = frozenset(
+ADDRESSES: Final = frozenset(
     (
         *(names.FROM, names.TO, names.CONTACT, names.ROUTE, names.RECORD_ROUTE),
         *(*PATHS, *REFERENCES, *IDENTITIES),
@@ -32,7 +34,7 @@ ADDRESSES = frozenset(
 )
 """The fields whose URIs are masked."""
 
-_NAMES = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA, *names.OF_BODY})
+_NAMES: Final = FieldNames({*ADDRESSES, *CALL_IDS, names.VIA, *names.OF_BODY})
 
 
 class Fragments:

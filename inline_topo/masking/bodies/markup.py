@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
@@ -21,16 +22,18 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip.message import Span
 
-_SCHEME = rb"(?<![A-Za-z0-9+.%%_:\[\]-])(?:sips?|pres|im):%s"  # where no word ends
-_IN_TEXT = re.compile(_SCHEME % rb"[^\s\"<>]+", re.IGNORECASE)
-_IN_XML = re.compile(_SCHEME % rb"(?:[^\s\"<>&]|&(?!(?:lt|gt|quot);))+", re.IGNORECASE)
-_CALL_ID = re.compile(
+_SCHEME: Final = rb"(?<![A-Za-z0-9+.%%_:\[\]-])(?:sips?|pres|im):%s"  # where no word ends
+_IN_TEXT: Final = re.compile(_SCHEME % rb"[^\s\"<>]+", re.IGNORECASE)
+_IN_XML: Final = re.compile(_SCHEME % rb"(?:[^\s\"<>&]|&(?!(?:lt|gt|quot);))+", re.IGNORECASE)
+_CALL_ID: Final = re.compile(
     rb"\scall-?id\s{0,9}=\s{0,9}(?:\"([^\"<]*)\"|'([^'<]*)')|<(?:[A-Za-z0-9_-]+:)?call-id>([^<]*)</"
 )
-_REFERENCE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#x([0-9A-Fa-f]{1,6}));")
-_NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
-_ENCODING = re.compile(rb"<\?xml[^>]{1,80}?encoding\s{0,9}=\s{0,9}[\"']([A-Za-z0-9._-]{1,40})")
-_READABLE = re.compile(rb"utf-?8|us-ascii|iso-8859-[0-9]+|windows-125[0-9]", re.IGNORECASE)
+_REFERENCE: Final = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#x([0-9A-Fa-f]{1,6}));")
+_NAMED: Final = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
+_ENCODING: Final = re.compile(
+    rb"<\?xml[^>]{1,80}?encoding\s{0,9}=\s{0,9}[\"']([A-Za-z0-9._-]{1,40})"
+)
+_READABLE: Final = re.compile(rb"utf-?8|us-ascii|iso-8859-[0-9]+|windows-125[0-9]", re.IGNORECASE)
 
 Escape = Callable[[bytes], bytes]
 Offsets = Sequence[int] | None

@@ -8,6 +8,7 @@ that RFC 3264 section 8 asks for, and what is masked opens again.
 """
 
 import re
+from typing import Final
 
 from inline_topo.edits import splice
 from inline_topo.masking.bodies.texts import Texts
@@ -20,11 +21,11 @@ from inline_topo.sip import sdp
 
 _Parts = tuple[bytes, bytes, bytes]  # user name, address type, address
 
-_REMEMBERED = 1 << 14
-_LONGEST_REMEMBERED = 256
-_WORD = re.compile(rb"[^\x00-\x20\x7f]+")
-_TYPES = {0: b"", 4: b"IP4", 16: b"IP6"}  # by the length of the packed address
-_FIELD = ""  # the caller names the edit
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 256
+_WORD: Final = re.compile(rb"[^\x00-\x20\x7f]+")
+_TYPES: Final = {0: b"", 4: b"IP4", 16: b"IP6"}  # by the length of the packed address
+_FIELD: Final = ""  # the caller names the edit
 
 
 class Origins:

@@ -1,6 +1,6 @@
 """SDP (RFC 8866): its origin and its texts are masked; where media goes is looked at, and stays."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.base import SDP
@@ -14,9 +14,9 @@ from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.uris import MASKED, OPENED
 from inline_topo.sip import sdp
 
-_REMEMBERED = 1 << 14
-_LONGEST_REMEMBERED = 256
-_WITH_HOST = frozenset((b"u", b"e", sdp.SOURCE))  # elsewhere four numbers may be a version
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 256
+_WITH_HOST: Final = frozenset((b"u", b"e", sdp.SOURCE))  # elsewhere four numbers may be a version
 
 
 class _Seen(NamedTuple):

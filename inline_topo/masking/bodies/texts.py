@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec
@@ -11,7 +12,7 @@ from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.uris import MASKED, OPENED
 from inline_topo.sip.message import Span
 
-_WORD = re.compile(rb"[A-Za-z0-9._:\[\]-]+")
+_WORD: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]+")
 
 
 class Texts:

@@ -1,6 +1,7 @@
 """The body of a message, and the bodies within it: which rule is for each."""
 
 from functools import partial
+from typing import Final
 
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.bodies import entity, fragment, markup
@@ -16,14 +17,14 @@ from inline_topo.masking.uris import MASKED, REPLACED, KnownUri, Uris
 from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Malformed, Message, Span
 
-DEEPEST = 4
+DEEPEST: Final = 4
 """Bodies within bodies that are looked into."""
 
-_SIGNED = frozenset((b"multipart/signed", b"multipart/encrypted"))
-_FRAGMENTS = frozenset((b"message/sip", b"message/sipfrag"))
-_XML = frozenset((b"application/xml", b"text/xml"))
+_SIGNED: Final = frozenset((b"multipart/signed", b"multipart/encrypted"))
+_FRAGMENTS: Final = frozenset((b"message/sip", b"message/sipfrag"))
+_XML: Final = frozenset((b"application/xml", b"text/xml"))
 # RFC 3842, RFC 6035, RFC 3862
-_TEXTS = frozenset(
+_TEXTS: Final = frozenset(
     (b"application/simple-message-summary", b"application/vq-rtcpxr", b"message/cpim")
 )
 

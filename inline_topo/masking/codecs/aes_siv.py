@@ -23,6 +23,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Final
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import compact, siv, via1
@@ -32,28 +33,30 @@ from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
 from inline_topo.sip.message import Span
 
-KIND_URI = b"inline-topo uri 1"
-KIND_HOST = b"inline-topo host 1"
-KIND_VIA = b"inline-topo via 1"
-KIND_VIA1 = b"inline-topo via1 1"
-KIND_CALLID = b"inline-topo callid 1"
-KIND_TEXT = b"inline-topo text 1"
+KIND_URI: Final = b"inline-topo uri 1"
+KIND_HOST: Final = b"inline-topo host 1"
+KIND_VIA: Final = b"inline-topo via 1"
+KIND_VIA1: Final = b"inline-topo via1 1"
+KIND_CALLID: Final = b"inline-topo callid 1"
+KIND_TEXT: Final = b"inline-topo text 1"
 
-_MIN_TOKEN = 24  # characters: key id, IV and at least one byte of content
-_MAX_OPENINGS = 4  # per value: what an attacker can make us try
-_TOKEN_CHARACTER = re.compile(rb"[A-Za-z0-9_-]")
-_TOKEN = re.compile(rb"[A-Za-z0-9_-]{%d,}" % _MIN_TOKEN)
-_SHAPE = bytes(120 if _TOKEN_CHARACTER.match(bytes((c,))) else 32 for c in range(256))
-_A_TOKEN = b"x" * _MIN_TOKEN  # in what _SHAPE makes of a text: many times quicker than _TOKEN
-_BRANCH_TOKEN = re.compile(
+_MIN_TOKEN: Final = 24  # characters: key id, IV and at least one byte of content
+_MAX_OPENINGS: Final = 4  # per value: what an attacker can make us try
+_TOKEN_CHARACTER: Final = re.compile(rb"[A-Za-z0-9_-]")
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]{%d,}" % _MIN_TOKEN)
+_SHAPE: Final = bytes(120 if _TOKEN_CHARACTER.match(bytes((c,))) else 32 for c in range(256))
+_A_TOKEN: Final = (
+    b"x" * _MIN_TOKEN
+)  # in what _SHAPE makes of a text: many times quicker than _TOKEN
+_BRANCH_TOKEN: Final = re.compile(
     rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK([A-Za-z0-9_-]{%d,})" % _MIN_TOKEN, re.IGNORECASE
 )
-_METHOD = re.compile(rb";method=[^;?]*", re.IGNORECASE)
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
-_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
-_REMEMBERED = 1 << 15
-_LONGEST_REMEMBERED = 1024
-_MAGIC = b"z9hG4bK"
+_METHOD: Final = re.compile(rb";method=[^;?]*", re.IGNORECASE)
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
+_REMEMBERED: Final = 1 << 15
+_LONGEST_REMEMBERED: Final = 1024
+_MAGIC: Final = b"z9hG4bK"
 
 
 class AesSiv:
@@ -310,7 +313,7 @@ def _clear_via1(content: bytes) -> bytes | None:
     return unpacked[1] if unpacked else None
 
 
-_KINDS: dict[bytes, tuple[str, Callable[[bytes], bytes | None]]] = {
+_KINDS: Final[dict[bytes, tuple[str, Callable[[bytes], bytes | None]]]] = {
     KIND_URI: ("uri", _clear_uri),
     KIND_HOST: ("host", _clear_uri),
     KIND_VIA: ("via", _unpack_vias),

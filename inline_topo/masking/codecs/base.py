@@ -1,11 +1,11 @@
 """What a strategy may ask of a codec."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from inline_topo.sip.message import Span
 
-MOST_TEXTS = 512
+MOST_TEXTS: Final = 512
 """Tokens in a text that are tried: what an attacker can make us do."""
 
 

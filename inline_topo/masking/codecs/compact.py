@@ -20,11 +20,12 @@ token format: change them only with a new kind of token.
 import re
 import socket
 from functools import lru_cache
+from typing import Final
 
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
 
-URI_WORDS = (
+URI_WORDS: Final = (
     b";transport=",
     b";lr=on",
     b";lr",
@@ -41,7 +42,7 @@ URI_WORDS = (
     b"tcp",
     b"tls",
 )
-VIA_WORDS = (
+VIA_WORDS: Final = (
     b";branch=z9hG4bK",
     b";rport=",
     b";rport",
@@ -55,7 +56,7 @@ VIA_WORDS = (
     b"SIP/2.0/TCP ",
     b"SIP/2.0/TLS ",
 )
-SEPARATORS = (
+SEPARATORS: Final = (
     b"",
     b"\r\nVia: ",
     b", ",
@@ -67,20 +68,20 @@ SEPARATORS = (
 )
 """What may stand between two via-parms that become one token; by its number, never as text."""
 
-METHOD = b"\xfe"
+METHOD: Final = b"\xfe"
 """In the text of a URI: here stood `;method=…`, which stays outside the token."""
 
 _BRANCH_WORD, _BRANCH_CODE = VIA_WORDS[0], b"\x80"  # most Vias have nothing else
-_RECEIVED_SENT_BY = b"\xfd"  # ;received= with the host of the sent-by
-_RPORT_SENT_BY = b"\xfc"  # ;rport= with the port of the sent-by
-_PLAIN_VIA = re.compile(
+_RECEIVED_SENT_BY: Final = b"\xfd"  # ;received= with the host of the sent-by
+_RPORT_SENT_BY: Final = b"\xfc"  # ;rport= with the port of the sent-by
+_PLAIN_VIA: Final = re.compile(
     rb"SIP/2\.0/(UDP|TCP|TLS) ([0-9.]{7,15}|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
     rb"((?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]-]+)?)*)"
 )
-_SCHEMES = (b"sip", b"sips")
-_TRANSPORTS = (b"UDP", b"TCP", b"TLS")
-_TEXT = 3
-_WORDS_BIT = 1 << 2  # of a Via that stands as text: with words as single bytes
+_SCHEMES: Final = (b"sip", b"sips")
+_TRANSPORTS: Final = (b"UDP", b"TCP", b"TLS")
+_TEXT: Final = 3
+_WORDS_BIT: Final = 1 << 2  # of a Via that stands as text: with words as single bytes
 
 
 class _Words:
@@ -102,8 +103,8 @@ class _Words:
         return text
 
 
-_URI_WORDS = _Words(URI_WORDS)
-_VIA_WORDS = _Words(VIA_WORDS)
+_URI_WORDS: Final = _Words(URI_WORDS)
+_VIA_WORDS: Final = _Words(VIA_WORDS)
 
 
 @lru_cache(maxsize=4096)  # a host is in many Vias

@@ -18,6 +18,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from hashlib import md5
 from itertools import islice
+from typing import Final
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import via1
@@ -27,13 +28,13 @@ from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
 from inline_topo.sip.message import Span
 
-ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_COOKIE = re.compile(rb";TH=[du][ic]v(?=[;\s]|\Z)")
-_RECEIVED = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
-_CALLID = re.compile(rb"[^\x00-\x20\x7f,;]+")
-_REMEMBERED = 1 << 15
-_LONGEST_REMEMBERED = 1024
+ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_COOKIE: Final = re.compile(rb";TH=[du][ic]v(?=[;\s]|\Z)")
+_RECEIVED: Final = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
+_CALLID: Final = re.compile(rb"[^\x00-\x20\x7f,;]+")
+_REMEMBERED: Final = 1 << 15
+_LONGEST_REMEMBERED: Final = 1024
 
 
 def crc16_x25(data: bytes) -> int:

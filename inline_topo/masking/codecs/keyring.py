@@ -14,14 +14,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from inline_topo.errors import KeyRingError
 
-KEY_BYTES = 64  # AES-256 twice, once for the MAC and once for the counter mode (RFC 5297, 2.2)
-KEY_IDS = range(1, 256)
+KEY_BYTES: Final = (
+    64  # AES-256 twice, once for the MAC and once for the counter mode (RFC 5297, 2.2)
+)
+KEY_IDS: Final = range(1, 256)
 
-_HEADER = """\
+_HEADER: Final = """\
 # Key ring of inline-topo. Keep it secret: whoever reads it can open every token, and make tokens.
 # Every node needs the same ring. `active` seals, every key opens; `stable` seals what must not
 # change within a dialog or a registration. To rotate on several nodes: `keygen --rotate` one copy,

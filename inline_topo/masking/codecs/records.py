@@ -8,15 +8,16 @@ changed, moved to another key or made by another key ring does not open.
 import struct
 from collections.abc import Iterable
 from hashlib import blake2b, sha512
+from typing import Final
 
 from inline_topo.masking.codecs import siv
 from inline_topo.masking.codecs.keyring import KeyRing
 
-KIND_RECORD = b"inline-topo record 1"
-MAC_SIZE = 12  # bytes: nobody guesses one in 2^96
+KIND_RECORD: Final = b"inline-topo record 1"
+MAC_SIZE: Final = 12  # bytes: nobody guesses one in 2^96
 
-_SIZE = 4  # bytes before each part
-_LENGTH = struct.Struct("!I").pack
+_SIZE: Final = 4  # bytes before each part
+_LENGTH: Final = struct.Struct("!I").pack
 
 
 class Seal:

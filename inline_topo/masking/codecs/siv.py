@@ -7,7 +7,7 @@ each call and takes ten times as long. The bytes are the same (tests/masking/cod
 
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Protocol
+from typing import Final, Protocol
 
 from Crypto.Cipher import AES
 
@@ -17,9 +17,9 @@ try:
 except ImportError:  # pragma: no cover - the extra `fast` is not installed
     AESSIV = None  # type: ignore[assignment,misc]
 
-TAG_SIZE = 16
-_ZERO = bytes(16)
-_COUNTER_MASK = ~((1 << 63) | (1 << 31))  # RFC 5297 section 2.5
+TAG_SIZE: Final = 16
+_ZERO: Final = bytes(16)
+_COUNTER_MASK: Final = ~((1 << 63) | (1 << 31))  # RFC 5297 section 2.5
 
 
 class Siv(Protocol):

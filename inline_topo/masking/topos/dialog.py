@@ -1,15 +1,17 @@
 """What a message says about its dialog and its transaction: the names of records."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.masking.flow import Direction
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span
 
-_PLAIN_TAG = re.compile(rb"[^\s;,<>\"=]+")
+_PLAIN_TAG: Final = re.compile(rb"[^\s;,<>\"=]+")
 
-FIELDS = frozenset({names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.CONTACT})
+FIELDS: Final = frozenset(
+    {names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.CONTACT}
+)
 """What must be parsed for that."""
 
 

@@ -1,6 +1,7 @@
 """Mode topos, a message that enters: what comes back from the store."""
 
 import contextlib
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
@@ -19,8 +20,8 @@ from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
 
-_DEEPEST = 4  # ids inside ids: a call that passes us several times
-_EARLY = frozenset({b"PRACK", b"CANCEL"})  # of a call that nobody has answered
+_DEEPEST: Final = 4  # ids inside ids: a call that passes us several times
+_EARLY: Final = frozenset({b"PRACK", b"CANCEL"})  # of a call that nobody has answered
 
 
 class Entering:

@@ -8,25 +8,27 @@ the key of the record that holds the Contact, in hexadecimal: clients lower the 
 import re
 from binascii import a2b_hex, b2a_hex
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from inline_topo.masking.codecs.base import Codec, OpenedUri
 from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
 from inline_topo.sip import uri as uris
 
-CONTACT = b"c"
+CONTACT: Final = b"c"
 """The kind of a Contact's record."""
 
-MOST_IDS = 64
+MOST_IDS: Final = 64
 """Ids in one message that are looked up."""
 
-UNKNOWN_ID = "unknown_id"
+UNKNOWN_ID: Final = "unknown_id"
 """The note on a request that names a Contact which no record has."""
 
-_OUT_AGAIN = b"out-again.invalid"
+_OUT_AGAIN: Final = b"out-again.invalid"
 
-_WORD = b"tpsh-"
-_ID = re.compile(rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE)
+_WORD: Final = b"tpsh-"
+_ID: Final = re.compile(
+    rb"[ab]tpsh-([0-9a-f]{%d})(?![0-9A-Za-z_-])" % (2 * MAC_SIZE), re.IGNORECASE
+)
 
 
 class Target(NamedTuple):

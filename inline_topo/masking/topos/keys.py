@@ -1,6 +1,7 @@
 """What the records of mode topos are about: their kinds, keys and lives."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.topos.dialog import Dialog, transaction_of
@@ -9,17 +10,17 @@ from inline_topo.masking.topos.shelf import Shelf
 from inline_topo.sip.message import Message, find_fields
 from inline_topo.sip.names import FieldNames
 
-BRANCH = b"b"
-DIALOG = b"d"
+BRANCH: Final = b"b"
+DIALOG: Final = b"d"
 """The kinds of records beside CONTACT."""
 
-FORM_DIALOGS = frozenset({b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER", b"UPDATE"})
+FORM_DIALOGS: Final = frozenset({b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER", b"UPDATE"})
 """Requests in whose dialogs more will follow."""
 
 
-_EXPIRES = FieldNames(["Expires"])
-_REMEMBERED = 1 << 13
-_LONGEST = 1024
+_EXPIRES: Final = FieldNames(["Expires"])
+_REMEMBERED: Final = 1 << 13
+_LONGEST: Final = 1024
 
 
 @dataclass(frozen=True)

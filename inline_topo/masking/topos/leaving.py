@@ -1,5 +1,7 @@
 """Mode topos, a message that leaves: what is taken out, what stands in its place, what is kept."""
 
+from typing import Final
+
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.codecs.records import pack, unpack
@@ -17,8 +19,8 @@ from inline_topo.masking.uris import IRREVERSIBLE, MASKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
-_OF_DIALOGS = frozenset({names.CONTACT, names.RECORD_ROUTE})
-_LEFT = ord("<")
+_OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
+_LEFT: Final = ord("<")
 
 
 class Leaving:

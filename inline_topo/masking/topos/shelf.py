@@ -8,7 +8,7 @@ yields an Exchange, gets the result, and returns its edits.
 import logging
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 Steps = Generator[Exchange, Any, _Result]
 
-_REMEMBERED = 1 << 15
-_LONGEST_REMEMBERED = 2048
-_FOREVER = float("inf")
-_ABSENT = 10.0  # seconds for which what is not there is not asked for again
+_REMEMBERED: Final = 1 << 15
+_LONGEST_REMEMBERED: Final = 2048
+_FOREVER: Final = float("inf")
+_ABSENT: Final = 10.0  # seconds for which what is not there is not asked for again
 
 
 Rules = Callable[[Message, Flow, float], Steps[list[Edit]]]

@@ -18,6 +18,8 @@ A dialog's Routes are those of the message that formed it (RFC 3261 section 12.1
 carry: d knows them when a later message leaves, so that a Contact has one id as long as it stays.
 """
 
+from typing import Final
+
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking.effects import Need
@@ -30,8 +32,8 @@ from inline_topo.sip import names
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 
-_TAKEN_OUT = names.VIA, names.RECORD_ROUTE, names.CONTACT
-_LOOKED_AT = FIELDS | {names.RECORD_ROUTE, names.ROUTE}
+_TAKEN_OUT: Final = names.VIA, names.RECORD_ROUTE, names.CONTACT
+_LOOKED_AT: Final = FIELDS | {names.RECORD_ROUTE, names.ROUTE}
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)  # those of the legs

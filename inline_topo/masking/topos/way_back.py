@@ -7,6 +7,7 @@ of a live gateway), it brings back what the gateway would have, in both directio
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.codecs.records import pack, unpack
@@ -16,10 +17,10 @@ from inline_topo.masking.topos.shelf import Entry, Rules, Shelf, Steps
 from inline_topo.masking.uris import MASKED, OPENED, RESTORED
 from inline_topo.sip.message import Message
 
-FOR_GOOD = Lives(1e9, 1e9)
+FOR_GOOD: Final = Lives(1e9, 1e9)
 """A capture may be read again in ten years."""
 
-WAY_BACK = b"r"
+WAY_BACK: Final = b"r"
 """The kind of its records."""
 
 
