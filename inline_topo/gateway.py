@@ -7,7 +7,6 @@ an Ask, which the edge answers.
 import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
@@ -73,7 +72,6 @@ class Verdict:
         return *said, self.edits, self.notes, self.shown
 
 
-@dataclass(frozen=True)
 class Ask:
     """An effect that the edge must run before there is a verdict.
 
@@ -81,8 +79,11 @@ class Ask:
     keep their order while one of them waits.
     """
 
-    effect: Any
-    resume: Callable[[Any], "Verdict | Ask"]
+    __slots__ = ("effect", "resume")
+
+    def __init__(self, effect: Any, resume: Callable[[Any], "Verdict | Ask"]) -> None:
+        self.effect = effect
+        self.resume = resume
 
 
 class Strategy(Protocol):

@@ -6,8 +6,7 @@ Ask of it; the edge has the effect performed and resumes with its result.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from inline_topo.edits import Edit
 
@@ -24,7 +23,6 @@ class EffectFailed(Exception):
         self.outcome = outcome
 
 
-@dataclass(frozen=True)
 class Need:
     """A strategy's way to say that it cannot yet give edits.
 
@@ -32,8 +30,11 @@ class Need:
     or the next Need. It may raise SealError or EffectFailed.
     """
 
-    effect: Any
-    resume: Callable[[Any], "list[Edit] | Need"]
+    __slots__ = ("effect", "resume")
+
+    def __init__(self, effect: Any, resume: Callable[[Any], "list[Edit] | Need"]) -> None:
+        self.effect = effect
+        self.resume = resume
 
 
 class Performer(Protocol):
@@ -63,7 +64,6 @@ class Performer(Protocol):
         """Let go of connections and files."""
 
 
-@runtime_checkable
 class Prompt(Protocol):
     """A performer that is not immediate, but can be for many an effect."""
 
@@ -114,7 +114,6 @@ class Record(NamedTuple):
     lifetime: float
 
 
-@dataclass(frozen=True)
 class Exchange:
     """Records to keep and keys to look up, done together and durably (the store says what that means).
 
@@ -123,6 +122,11 @@ class Exchange:
     the values found for `load`.
     """
 
-    now: float
-    save: tuple[Record, ...] = ()
-    load: tuple[bytes, ...] = ()
+    __slots__ = ("load", "now", "save")
+
+    def __init__(
+        self, now: float, save: tuple[Record, ...] = (), load: tuple[bytes, ...] = ()
+    ) -> None:
+        self.now = now
+        self.save = save
+        self.load = load

@@ -12,7 +12,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from inline_topo.masking.effects import Prompt
+from inline_topo.stores.redis import RedisStore
+from inline_topo.stores.sqlite import SqliteStore
 from tests.stores.conftest import Bench
 
 KEYS = st.sampled_from([b"", b"a", b"b", b"c\0"])
@@ -44,12 +45,12 @@ class _Machine(RuleBasedStateMachine):
         effects = [self.bench.exchange(*saves, load=tuple(loads)) for saves, loads in batch]
         assert self.bench.store.perform(effects) == expected
 
-    @precondition(lambda self: isinstance(self.bench.store, Prompt))
+    @precondition(lambda self: isinstance(self.bench.store, SqliteStore | RedisStore))
     @rule(save=SAVES, keys=LOADS)
     def exchange_in_place(self, save: list[tuple[bytes, bytes, float]], keys: list[bytes]) -> None:
         """Where it is not to be had at once, nothing is done."""
         store, now = self.bench.store, self.bench.now
-        assert isinstance(store, Prompt)
+        assert isinstance(store, SqliteStore | RedisStore)
         answer = store.attempt(self.bench.exchange(*save, load=tuple(keys)))
         if answer is not None:
             for key, value, life in save:

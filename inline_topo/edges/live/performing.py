@@ -5,11 +5,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from inline_topo.masking.effects import EffectFailed, Performer, Prompt
+from inline_topo.masking.effects import EffectFailed, Performer
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +85,11 @@ class _Thread(threading.Thread):
 
 def attempt(performer: Performer, effect: Any) -> Any | None:
     """The result of an effect where it is to be had at once."""
-    if not isinstance(performer, Prompt):
+    prompt: Callable[[Any], Any | None] | None = getattr(performer, "attempt", None)
+    if prompt is None:  # no effects.Prompt
         return None
     try:
-        return performer.attempt(effect)
+        return prompt(effect)
     except Exception:
         log.exception("%s: a performer raised", performer.outcome)
         return EffectFailed(performer.outcome, "a defect of its performer")

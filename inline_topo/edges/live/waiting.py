@@ -96,9 +96,7 @@ class WaitingRoom:
 
     def ask(self, packet: bytes, ask: Ask, started: int) -> Verdict | Later:
         """The verdict on a packet where its effects are done at once, or cannot even begin."""
-        call_id = _call_id(packet)
-        guest = _Guest(packet, Later(packet), call_id)
-        return self._advance(guest, ask, started) or guest.later
+        return self._advance(packet, None, ask, started)
 
     def attend(self) -> float:
         """Go on with what has its result, or waited too long; the seconds until the next one has."""
@@ -133,8 +131,10 @@ class WaitingRoom:
         """Let the performers close; not waited for longer than this."""
         self._performing.close(self._performers.values(), seconds)
 
-    def _advance(self, guest: _Guest, answer: Verdict | Ask, started: int) -> Verdict | None:
-        """Go on until there is a verdict (returned), or something to wait for (None)."""
+    def _advance(
+        self, packet: bytes, guest: _Guest | None, answer: Verdict | Ask, started: int
+    ) -> Verdict | Later:
+        """Go on until there is a verdict, or something to wait for: then the packet is a guest."""
         while isinstance(answer, Ask):
             performer = performer_of(answer.effect, self._performers)
             began = time.monotonic()
@@ -144,8 +144,9 @@ class WaitingRoom:
             elif (result := attempt(performer, answer.effect)) is not None:
                 self._note(performer, result, time.monotonic() - began)
             elif self.count < self._most:
+                guest = guest or _Guest(packet, Later(packet), _call_id(packet))
                 self._stay(guest, answer, performer, began, started)
-                return None
+                return guest.later
             else:
                 result = EffectFailed(performer.outcome, "too many packets wait")
                 self._note(performer, result, 0.0, CROWDED)
@@ -197,8 +198,8 @@ class WaitingRoom:
         started = time.monotonic_ns() if started is None else started
         sent = None
         try:
-            verdict = self._advance(guest, answer(), started)
-            if verdict is None:
+            verdict = self._advance(guest.packet, guest, answer(), started)
+            if isinstance(verdict, Later):
                 return False
             sent = self._host.conclude(guest.packet, verdict, started)
         except Exception:

@@ -5,7 +5,6 @@ on every gateway with this key ring. A value is sealed by AES-SIV together with 
 changed, moved to another key or made by another key ring does not open.
 """
 
-import struct
 from collections.abc import Iterable
 from hashlib import blake2b, sha512
 from typing import Final
@@ -17,7 +16,7 @@ KIND_RECORD: Final = b"inline-topo record 1"
 MAC_SIZE: Final = 12  # bytes: nobody guesses one in 2^96
 
 _SIZE: Final = 4  # bytes before each part
-_LENGTH: Final = struct.Struct("!I").pack
+_LENGTHS: Final = [length.to_bytes(_SIZE, "big") for length in range(1024)]
 
 
 class Seal:
@@ -58,7 +57,12 @@ class Seal:
 
 def pack(parts: Iterable[bytes]) -> bytes:
     """The parts one after the other, each with its length."""
-    return b"".join([_LENGTH(len(part)) + part for part in parts])
+    packed: list[bytes] = []
+    for part in parts:
+        length = len(part)
+        packed.append(_LENGTHS[length] if length < len(_LENGTHS) else length.to_bytes(_SIZE, "big"))
+        packed.append(part)
+    return b"".join(packed)
 
 
 def unpack(packed: bytes) -> list[bytes]:

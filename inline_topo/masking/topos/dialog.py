@@ -1,7 +1,7 @@
 """What a message says about its dialog and its transaction: the names of records."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from inline_topo.masking.flow import Direction
 from inline_topo.sip import address, names, values, via
@@ -15,16 +15,25 @@ FIELDS: Final = frozenset(
 """What must be parsed for that."""
 
 
-class Dialog(NamedTuple):
+class Dialog:
     """Where a message stands (RFC 3261 section 12): `local` is the tag of the party inside, `remote`
     that of the one outside, each empty where it is not there yet. `method` is the CSeq's in upper
     case, `cseq` number and method."""
 
-    call_id: bytes
-    local: bytes
-    remote: bytes
-    method: bytes
-    cseq: bytes
+    __slots__ = ("call_id", "cseq", "local", "method", "remote")
+
+    def __init__(
+        self, call_id: bytes, local: bytes, remote: bytes, method: bytes, cseq: bytes
+    ) -> None:
+        self.call_id = call_id
+        self.local = local
+        self.remote = remote
+        self.method = method
+        self.cseq = cseq
+
+    def with_remote(self, remote: bytes) -> "Dialog":
+        """The same with another tag of the party outside."""
+        return Dialog(self.call_id, self.local, remote, self.method, self.cseq)
 
 
 def dialog_of(message: Message, direction: Direction, call_id: bytes | None = None) -> Dialog:

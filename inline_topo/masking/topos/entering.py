@@ -1,6 +1,5 @@
 """Mode topos, a message that enters: what comes back from the store."""
 
-import contextlib
 from typing import Final
 
 from inline_topo.edits import Edit
@@ -116,14 +115,16 @@ class Entering:
             target = found[inner]
             routes += target.routes
         if key_in(target.uri):
-            target = target._replace(uri=self._ids.aside(target.uri))
+            target = Target(self._ids.aside(target.uri), target.routes)
         targets[key] = target
         return self._add_routes(message, routes)
 
     def _save_if_possible(self, now: float, saves: list[Entry]) -> Steps[None]:
         """Prolong what is kept for a while yet: where that fails, the next message tries again."""
-        with contextlib.suppress(EffectFailed):
+        try:
             yield from self._shelf.save(now, saves)
+        except EffectFailed:
+            return
 
     def _ends_here(self, routes: tuple[bytes, ...]) -> bool:
         """Whether Routes lead to nobody but us, so that we are who the next id is for."""
@@ -197,6 +198,6 @@ class Entering:
         entries = [Entry(self._keys.contact(dialog, target), target.pack(), life)]
         if target.routes:
             remote = dialog.remote if long else b""
-            key = self._keys.dialog(dialog._replace(remote=remote), nested)
+            key = self._keys.dialog(dialog.with_remote(remote), nested)
             entries.append(Entry(key, pack(target.routes), life))
         return entries

@@ -8,7 +8,7 @@ the key of the record that holds the Contact, in hexadecimal: clients lower the 
 import re
 from binascii import a2b_hex, b2a_hex
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from inline_topo.masking.codecs.base import Codec, OpenedUri
 from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
@@ -31,20 +31,24 @@ _ID: Final = re.compile(
 )
 
 
-class Target(NamedTuple):
+class Target:
     """Where a Contact's record leads: its URI, and the Routes to it, in the order of a request."""
 
-    uri: bytes
-    routes: tuple[bytes, ...]
+    __slots__ = ("routes", "uri")
+
+    def __init__(self, uri: bytes, routes: tuple[bytes, ...]) -> None:
+        self.uri = uri
+        self.routes = routes
 
     def pack(self) -> bytes:
         """The record's content."""
         return pack((self.uri, *self.routes))
 
-    @classmethod
-    def unpack(cls, content: bytes) -> "Target":
-        uri, *routes = unpack(content)
-        return cls(uri, tuple(routes))
+    @staticmethod
+    def unpack(content: bytes) -> "Target":
+        """What `pack` gave."""
+        parts = unpack(content)
+        return Target(parts[0], tuple(parts[1:]))
 
 
 class Ids:

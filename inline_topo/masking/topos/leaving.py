@@ -184,7 +184,7 @@ class Leaving:
         nested = self._nested(message)
         keys = [self._keys.dialog(dialog, nested)]
         if message.is_request:
-            keys.append(self._keys.dialog(dialog._replace(remote=b""), nested))
+            keys.append(self._keys.dialog(dialog.with_remote(b""), nested))
         return keys
 
     @staticmethod

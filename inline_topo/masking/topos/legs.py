@@ -138,7 +138,7 @@ class Outside:
             return []
         ours = self._ours(message, flow, names.ROUTE)
         nested = b"1" if key_in(text) else b""
-        keys = [self._keys.dialog(d, nested) for d in (dialog, dialog._replace(remote=b""))]
+        keys = [self._keys.dialog(d, nested) for d in (dialog, dialog.with_remote(b""))]
         found = yield from self._shelf.load(now, keys)
         routes = tuple(message.data[entry[0] : entry[1]] for entry in ours)
         for key in reversed(keys):

@@ -8,7 +8,7 @@ yields an Exchange, gets the result, and returns its edits.
 import logging
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
@@ -32,17 +32,25 @@ Rules = Callable[[Message, Flow, float], Steps[list[Edit]]]
 """What becomes of the messages of a direction."""
 
 
-class Entry(NamedTuple):
+class Entry:
     """A record before it is sealed: its content is kept under its key for `lifetime` seconds."""
 
-    key: bytes
-    content: bytes
-    lifetime: float
+    __slots__ = ("content", "key", "lifetime")
+
+    def __init__(self, key: bytes, content: bytes, lifetime: float) -> None:
+        self.key = key
+        self.content = content
+        self.lifetime = lifetime
 
 
-class _Known(NamedTuple):
-    content: bytes | None  # None: there is nothing
-    until: float  # the end of the life that we asked for; of nothing: how long that is believed
+class _Known:
+    __slots__ = ("content", "until")
+
+    def __init__(self, content: bytes | None, until: float) -> None:
+        self.content = content  # None: there is nothing
+        self.until = (
+            until  # end of the life that we asked for; of nothing: how long that is believed
+        )
 
 
 class Shelf:
@@ -76,12 +84,14 @@ class Shelf:
         """Keep `entries`, but for those that are known to be kept for half of their life yet."""
         due = [entry for entry in entries if not self._is_fresh(entry, now)]
         if due:
-            records = [
-                Record(key, self._seal.seal(key, content), life) for key, content, life in due
-            ]
-            yield Exchange(now, save=tuple(records))
-            for key, content, lifetime in due:
-                self._known.remember(key, _Known(content, now + lifetime), len(content))
+            seal = self._seal.seal
+            yield Exchange(
+                now,
+                tuple([Record(one.key, seal(one.key, one.content), one.lifetime) for one in due]),
+            )
+            for one in due:
+                known = _Known(one.content, now + one.lifetime)
+                self._known.remember(one.key, known, len(one.content))
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:
         known = self._known.get(entry.key)
