@@ -26,8 +26,10 @@ def split(data: bytes, spans: list[Span]) -> list[Span]:
 
     An empty element ("a, , b") is left out; an unclosed quote or bracket hides no comma after it.
     """
-    if len(spans) == 1 and data.find(b",", *spans[0]) < 0:
-        return spans
+    if len(spans) == 1:
+        start, end = spans[0]
+        if data.find(b",", start, end) < 0:
+            return spans
     values: list[Span] = []
     for start, end in spans:
         if data.find(b",", start, end) < 0:

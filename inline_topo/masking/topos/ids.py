@@ -7,7 +7,6 @@ the key of the record that holds the Contact, in hexadecimal: clients lower the 
 
 import re
 from binascii import a2b_hex, b2a_hex
-from itertools import islice
 from typing import Final
 
 from inline_topo.masking.codecs.base import Codec, OpenedUri
@@ -108,10 +107,14 @@ def keys_in(text: bytes) -> list[bytes]:
     if _WORD not in text:
         return []
     keys: list[bytes] = []
-    for match in islice(_ID.finditer(text), MOST_IDS):
-        key = _key(match[1])
-        if key not in keys:
-            keys.append(key)
+    position = text.find(_WORD)
+    while position >= 0 and len(keys) < MOST_IDS:
+        match = _ID.match(text, max(position - 1, 0))
+        if match:
+            key = _key(match[1])
+            if key not in keys:
+                keys.append(key)
+        position = text.find(_WORD, position + 1)
     return keys
 
 

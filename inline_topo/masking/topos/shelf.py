@@ -57,9 +57,18 @@ class Shelf:
     """Records of one key ring."""
 
     def __init__(self, seal: Seal) -> None:
-        self.key = seal.key
         self._seal = seal
+        self._keys: Cache[tuple[bytes, ...], bytes] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
         self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+
+    def key(self, kind: bytes, *parts: bytes) -> bytes:
+        """The key of the record of this kind about `parts` (records.Seal.key)."""
+        about = (kind, *parts)
+        key = self._keys.get(about)
+        if key is None:
+            key = self._seal.key(kind, *parts)
+            self._keys.remember(about, key, sum([len(part) for part in parts]))
+        return key
 
     def remembers(self, key: bytes, now: float) -> bool:
         """Whether it is known what is kept under `key`, or that nothing is."""
