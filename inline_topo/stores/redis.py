@@ -5,8 +5,8 @@ survives its kill -9, a power loss or a failover is Redis's own matter: with `ap
 `appendfsync always` everything, with `everysec` all but the last second, with snapshots alone
 what the last one holds; and a replica that takes over lacks what had not reached it yet.
 
-A record is written by one script, its value and its end of life in one step. The records of one
-exchange are written in order, but each by itself, as a cluster keeps them in different places.
+Records are written by a script, value and end of life in one step: those of one exchange by one call,
+but in a cluster, which keeps them in different places, each by its own.
 
 Records end by Redis's clock, a lifetime after they were written: the clock of the gateway, and its
 jumps, do not matter. A jump of Redis's own clock forward ends what had less left than the jump.
@@ -38,7 +38,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from inline_topo.errors import ConfigError
-from inline_topo.masking.effects import EffectFailed, Exchange
+from inline_topo.masking.effects import EffectFailed, Exchange, Record
 from inline_topo.stores.base import SCHEMA, Answer, Stored, StoreError, failed
 from inline_topo.stores.health import Health
 from inline_topo.stores.pace import BUSY, Pace
@@ -48,8 +48,10 @@ from inline_topo.stores.urls import shown
 _PREFIX = b"inline-topo:"
 _SCHEMA_KEY = b"inline-topo schema"  # no record's: those have a colon
 _SAVE = """
-local left = redis.call('PTTL', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, ARGV[2]))
+for i, key in ipairs(KEYS) do
+    local left = redis.call('PTTL', key)
+    redis.call('SET', key, ARGV[2 * i - 1], 'PX', math.max(left, ARGV[2 * i]))
+end
 """
 _STEPS = 3  # of connecting, which may hang one after the other: the socket, to log in, to select
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
@@ -87,6 +89,7 @@ class RedisStore:
         self._name = shown(url)
         self.patience = self._timeout = timeout
         self._health = Health(self._name)
+        self._is_cluster = url.partition(":")[0] == CLUSTER
         self._client: Any = None
         self._connection: Any = None  # of a single Redis
         self._process = 0
@@ -111,13 +114,13 @@ class RedisStore:
         began = time.monotonic()
         try:
             connection.send_packed_command(connection.pack_commands(self._commands([effect])))
-            replies = [_reply(connection) for _ in range(len(effect.save) + len(effect.load))]
+            replies = [_reply(connection) for _ in range(bool(effect.save) + len(effect.load))]
         except _TROUBLE:
             self._leave_place()
             self._pace.rest()
             return None
         self._pace.took(time.monotonic() - began)
-        [answer] = _answers([effect], replies)
+        [answer] = self._answers([effect], replies)
         return answer if isinstance(answer, dict) else None
 
     def _take_place(self) -> None:
@@ -151,7 +154,7 @@ class RedisStore:
             self._health.failed(self._last, len(effects), saving=saving)
             return failed(self._last, effects)
         self._pause = 0.0
-        answers = _answers(effects, replies)
+        answers = self._answers(effects, replies)
         reasons = [str(answer) for answer in answers if isinstance(answer, EffectFailed)]
         if reasons:
             self._health.failed(reasons[0], len(reasons), saving=saving)
@@ -174,11 +177,34 @@ class RedisStore:
     def _commands(self, effects: Sequence[Exchange]) -> list[tuple[Any, ...]]:
         commands: list[tuple[Any, ...]] = []
         for effect in effects:
-            for key, value, lifetime in effect.save:
-                life = max(1, int(lifetime * 1000))
-                commands.append(("EVALSHA", self._sha, 1, _PREFIX + key, value, life))
+            for records in self._saved_together(effect):
+                keys = [_PREFIX + key for key, _, _ in records]
+                told: list[Any] = []
+                for _, value, lifetime in records:
+                    told += value, max(1, int(lifetime * 1000))
+                commands.append(("EVALSHA", self._sha, len(keys), *keys, *told))
             commands += [("GET", _PREFIX + key) for key in effect.load]
         return commands
+
+    def _saved_together(self, effect: Exchange) -> list[tuple[Record, ...]]:
+        """The records of an exchange by the commands that save them."""
+        if self._is_cluster:
+            return [(record,) for record in effect.save]
+        return [effect.save] if effect.save else []
+
+    def _answers(self, effects: Sequence[Exchange], replies: list[Any]) -> list[Answer]:
+        answers: list[Answer] = []
+        each = iter(replies)
+        for effect in effects:
+            saved = [next(each) for _ in self._saved_together(effect)]
+            loaded = [next(each) for _ in effect.load]
+            error = next((reply for reply in saved + loaded if isinstance(reply, Exception)), None)
+            if error is not None:
+                answers.append(EffectFailed("store", _reason(error)))
+            else:
+                pairs = zip(effect.load, loaded, strict=True)
+                answers.append({key: value for key, value in pairs if value is not None})
+        return answers
 
     def _send(self, client: Any, effects: Sequence[Exchange]) -> list[Any]:
         commands = self._commands(effects)
@@ -216,7 +242,7 @@ class RedisStore:
     def _make(self) -> Any:
         """A client that has not connected yet; None for a cluster, which cannot be one."""
         scheme = self._url.partition(":")[0]
-        if scheme == CLUSTER:
+        if self._is_cluster:
             nodes(self._url, self._name)
             return None
         if scheme != SENTINEL:
@@ -258,7 +284,7 @@ class RedisStore:
 
     def _connected(self, connection: Any) -> None:
         """Called with each connection to a Redis, for its handshake."""
-        if not self._url.startswith(CLUSTER):  # redis-py has done it there
+        if not self._is_cluster:  # redis-py has done it there
             connection.on_connect()
         connection.update_current_socket_timeout(self._timeout)
 
@@ -329,21 +355,6 @@ def _reply(connection: Any) -> Any:
         return connection.read_response()
     except ResponseError as error:
         return error
-
-
-def _answers(effects: Sequence[Exchange], replies: list[Any]) -> list[Answer]:
-    answers: list[Answer] = []
-    each = iter(replies)
-    for effect in effects:
-        saved = [next(each) for _ in effect.save]
-        loaded = [next(each) for _ in effect.load]
-        error = next((reply for reply in saved + loaded if isinstance(reply, Exception)), None)
-        if error is not None:
-            answers.append(EffectFailed("store", _reason(error)))
-        else:
-            pairs = zip(effect.load, loaded, strict=True)
-            answers.append({key: value for key, value in pairs if value is not None})
-    return answers
 
 
 def _check_schema(client: Any, *, make: bool = True) -> None:

@@ -255,9 +255,9 @@ def test_something_that_is_no_redis(make: Callable[..., RedisStore]) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         store = make(f"redis://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(ConfigError, match="Protocol Error"):
+        with pytest.raises(ConfigError, match="(?i)protocol error"):
             store.check()
-        assert "Protocol Error" in reason(save(store, b"key"))
+        assert "protocol error" in reason(save(store, b"key")).lower()
         thread.join()
 
 
