@@ -255,7 +255,7 @@ def test_something_that_is_no_redis(make: Callable[..., RedisStore]) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         store = make(f"redis://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(ConfigError, match="(?i)protocol error"):
+        with pytest.raises(ConfigError, match=r"(?i)protocol error"):
             store.check()
         assert "protocol error" in reason(save(store, b"key")).lower()
         thread.join()
