@@ -350,3 +350,151 @@ def test_lines_are_ended_as_the_message_ends_them() -> None:
     entered = node.enter(answer("180 x", left).replace(b"\r\n", b"\n"))
     assert b"\r" not in entered
     assert entered.count(b"\nVia: ") == 3
+
+
+def test_the_callee_updates_an_early_dialog() -> None:
+    """RFC 3311: either side may, before the call is answered."""
+    node = Node()
+    left = node.leave(invite())
+    node.enter(answer("183 x", left, PEER_CONTACT))
+    update = node.enter(request("UPDATE", contact(left), PEER_CONTACT, from_tag="2", to_tag="1"))
+    assert update.startswith(b"UPDATE %s SIP/2.0\r\n" % BOBS)
+    assert lines(update, "Route") == ROUTES
+    ok = node.leave(answer("200 OK", update, BOB))
+    assert contact(ok)[6:] == contact(left)[6:]  # but for its letter
+    answered = node.enter(answer("200 OK", left, PEER_CONTACT))
+    assert lines(answered, "Via") == lines(invite(), "Via")
+    bye = node.enter(request("BYE", contact(left), from_tag="2", to_tag="1", cseq=2))
+    assert bye.startswith(b"BYE " + BOBS)
+    assert lines(bye, "Route") == ROUTES
+
+
+def ringing_in(node: Node) -> bytes:
+    """A call to bob: the 180 as it left."""
+    entered = node.enter(request("INVITE", b"sip:bob@example.com", PEER_CONTACT, from_tag="9"))
+    return node.leave(answer("180 Ringing", entered, *record_routes(ROUTES[::-1]), BOB, tag="8"))
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "BYE", "PRACK"])
+def test_the_caller_outside_speaks_before_the_answer(method: str) -> None:
+    """A BYE may end an early dialog, too (RFC 3261 section 15)."""
+    store = MemoryStore()
+    ringing = ringing_in(Node(store))
+    for node in (Node(store), Node(store)):  # also behind a restart
+        early = request(method, contact(ringing), from_tag="9", to_tag="8", cseq=2, branch="2")
+        entered = node.enter(early)
+        assert entered.startswith(b"%s %s SIP/2.0\r\n" % (method.encode(), BOBS))
+        assert lines(entered, "Route") == ROUTES
+        ok = node.leave(answer("200 OK", entered, BOB))
+        if method == "UPDATE":
+            assert contact(ok) == contact(ringing)
+        else:
+            assert lines(ok, "Contact") == []  # methods_nocontact
+
+
+def test_the_answer_has_the_id_of_the_ringing() -> None:
+    node = Node()
+    ringing = ringing_in(node)
+    left, _ = call_in(node)
+    assert contact(left) == contact(ringing)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("failure", ["487 Request Terminated", "488 Not Acceptable Here"])
+def test_a_re_invite_from_outside_that_fails(side: str, failure: str) -> None:
+    """Its CANCEL and its ACK have its Request-URI, its Routes and its branch (RFC 3261 sections 9.1 and
+    17.1.1.3), so the inside must get the same of all three."""
+    node = Node()
+    if side == "b":
+        uri, tags = contact(call_out(node)), {"from_tag": "2", "to_tag": "1"}
+    else:
+        uri, tags = contact(call_in(node)[0]), {"from_tag": "9", "to_tag": "8"}
+    again = node.enter(request("INVITE", uri, PEER_CONTACT, branch="r", cseq=5, **tags))
+    for method in ("CANCEL", "ACK") if failure.startswith("487") else ("ACK",):
+        entered = node.enter(request(method, uri, branch="r", cseq=5, **tags))
+        assert entered.split(b" ")[1] == again.split(b" ")[1] == BOBS
+        assert lines(entered, "Route") == lines(again, "Route") == ROUTES
+        assert lines(entered, "Via") == lines(again, "Via")
+        if method == "CANCEL":
+            ok = answer("200 OK", entered)
+            assert node.leave(ok) == ok
+            failed = answer(failure, again)
+            assert node.leave(failed) == failed
+    bye = node.enter(request("BYE", uri, cseq=6, **tags))  # the dialog goes on (section 14.1)
+    assert bye.startswith(b"BYE " + BOBS)
+    assert lines(bye, "Route") == ROUTES
+
+
+def test_a_referrer_inside_outside_of_dialogs() -> None:
+    """RFC 3515: a REFER forms a dialog, and the NOTIFY may come before its 202."""
+    node = Node()
+    left = node.leave(sent("REFER", PEERS, *record_routes(), BOB, b"Refer-To: <sip:z@example.com>"))
+    assert b"10.0.0." not in left
+    for cseq in (1, 2):
+        notify = request("NOTIFY", contact(left), PEER_CONTACT, from_tag="2", to_tag="1", cseq=cseq)
+        entered = node.enter(notify)
+        assert entered.startswith(b"NOTIFY " + BOBS)
+        assert lines(entered, "Route") == ROUTES
+        assert contact(node.leave(answer("200 OK", entered, BOB)))[6:] == contact(left)[6:]
+        accepted = node.enter(answer("202 Accepted", left, PEER_CONTACT))
+        assert lines(accepted, "Via") == lines(invite(), "Via")
+        assert lines(accepted, "Record-Route") == ROUTES
+
+
+def test_who_is_referred_inside_outside_of_dialogs() -> None:
+    node = Node()
+    refer = request("REFER", b"sip:bob@example.com", PEER_CONTACT, b"Refer-To: <sip:z@example.com>",
+                    from_tag="9")  # fmt: skip
+    entered = node.enter(refer)
+    accepted = node.leave(
+        answer("202 Accepted", entered, *record_routes(ROUTES[::-1]), BOB, tag="8")
+    )
+    notify = node.leave(sent("NOTIFY", PEERS, BOB, from_tag="8", to_tag="9"))
+    assert contact(notify)[6:] == contact(accepted)[6:]
+    assert b"10.0.0." not in accepted + notify
+    assert lines(node.enter(answer("200 OK", notify)), "Via") == lines(invite(), "Via")
+    subscribe = request("SUBSCRIBE", contact(notify), from_tag="9", to_tag="8", cseq=2)
+    assert node.enter(subscribe).startswith(b"SUBSCRIBE " + BOBS)  # RFC 6665 section 4.4.1
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE"])
+def test_the_answer_to_a_request_outside_of_dialogs_has_a_contact(method: str) -> None:
+    """It is an id like any other, for a short time: no dialog follows."""
+    node = Node()
+    entered = node.enter(request(method, b"sip:bob@example.com", PEER_CONTACT, from_tag="9"))
+    ok = node.leave(answer("200 OK", entered, BOB, tag="8"))
+    assert re.fullmatch(rb"sip:atpsh-[0-9a-f]{24}@192\.0\.2\.10", contact(ok))
+    assert {record.lifetime for one in node.exchanges for record in one.save} == {180}
+    later = request("INVITE", contact(ok), from_tag="5").replace(b"Call-ID: abc", b"Call-ID: xyz")
+    called = node.enter(later)
+    assert called.startswith(b"INVITE %s SIP/2.0\r\n" % BOBS)
+    assert lines(called, "Route") == []
+
+
+@pytest.mark.parametrize("host", ["", "sbc.example.net", "203.0.113.77:5070", "[2001:db8::7]:5070"])
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_call_with_the_id_elsewhere_in_the_contact(mode: int, host: str) -> None:
+    """Both ways round: the peer gets what was configured, and what it says comes back whole."""
+    node = Node(topos__contact_mode=mode, topos__contact_host=host)
+    place = (host or PROXY).encode()
+
+    def is_as_configured(message: bytes, letter: bytes) -> bool:
+        word = letter + b"tpsh-[0-9a-f]{24}"
+        shape = b"sip:bob@%b;tps=%b" if mode else b"sip:%b@%b"
+        parts = (re.escape(place), word) if mode else (word, re.escape(place))
+        return re.fullmatch(shape % parts, contact(message)) is not None
+
+    left, (answered, _) = call_out(node), call_in(node)
+    for message, letter, own, peers in ((left, b"b", "1", "2"), (answered, b"a", "8", "9")):
+        assert is_as_configured(message, letter)
+        assert b"10.0.0." not in message
+        tags = {"from_tag": peers, "to_tag": own}
+        for cseq, method in enumerate(("ACK", "INVITE", "UPDATE", "BYE"), 2):
+            asked = request(method, contact(message), PEER_CONTACT, cseq=cseq, **tags)
+            entered = node.enter(asked)
+            assert entered.startswith(b"%s %s SIP/2.0\r\n" % (method.encode(), BOBS))
+            assert lines(entered, "Route") == ROUTES
+            if method in ("INVITE", "UPDATE"):
+                assert is_as_configured(node.leave(answer("200 OK", entered, BOB)), b"a")
+        again = sent("INVITE", PEERS, BOB, from_tag=own, to_tag=peers, cseq=9, branch="9")
+        assert is_as_configured(node.leave(again), b"b")
