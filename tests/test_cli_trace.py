@@ -17,8 +17,9 @@ from inline_topo.edges.live import service, tally
 from inline_topo.edges.live.log import to_stderr
 from inline_topo.edges.live.port import Queue
 from inline_topo.edges.live.worker import Mode, Worker
-from inline_topo.gateway import OUTCOMES
+from inline_topo.gateway import OUTCOMES, Ask
 from inline_topo.masking.codecs.keyring import KeyRing
+from inline_topo.stores.memory import MemoryStore
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -233,3 +234,48 @@ def test_a_capture_that_is_being_written_is_read_as_far_as_it_goes(
     assert status == 0
     assert "1 message refused" in out
     assert "warning: " in err
+
+
+def stripped_call(config: Path) -> tuple[list[Any], list[Any]]:
+    """A call through a gateway in mode topos: what the inside sends, and what is there outside: the
+    INVITE as it left, the answer, a BYE of the one who was called."""
+    settings = ("mode=topos", "topos.store=memory:")
+    gateway, memory = assemble.gateway(load(config, env={}, sets=settings)), MemoryStore()
+    call = INVITE.replace(b"\r\nFrom", b"\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK0\r\nFrom")
+    call = call.replace(CALL_ID.encode(), b"call")
+    answer = gateway.handle(bytes(packet(call)), 0.0)
+    while isinstance(answer, Ask):
+        [result] = memory.perform([answer.effect])
+        answer = answer.resume(result)
+    left = IP(answer.packet)
+    uri = bytes(left[UDP].payload).split(b"Contact: <")[1].split(b">")[0].decode()
+    ok = message("SIP/2.0 200 OK", f"Contact: <sip:b@{PEER}>", call_id="call")
+    bye = f"BYE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {PEER};branch=z9hG4bK9\r\n" + (
+        "From: <sip:b@y.test>;tag=b\r\nTo: <sip:a@x.test>;tag=a\r\nCall-ID: call\r\nCSeq: 1 BYE\r\n\r\n"
+    )
+    entered = [packet(ok.replace(b"y.test>", b"y.test>;tag=b"), PEER, PROXY)]
+    return [packet(call)], [left, *entered, packet(bye.encode(), PEER, PROXY)]
+
+
+def test_mode_topos(command: Command, config: Path, tmp_path: Path) -> None:
+    """What is kept of a call is known from the captures; the gateway's store is left alone."""
+    ours, theirs = stripped_call(config)
+    inside = capture(tmp_path / "inside.pcap", *ours)
+    outside = capture(tmp_path / "outside.pcap", *theirs, start=1700000000.5)
+    store = tmp_path / "dialogs.db"
+    words = ("call", "-c", config, "--set", "mode=topos", "--set", f"topos.store=sqlite:///{store}")
+    found = tree(command, *words, "-r", inside, "-r", outside)
+    assert [(step["outcome"], step["edits"]) for step in found["steps"]] == [
+        ("masked", {"removed": {"Via": 1}, "masked": {"Contact": 1}}),
+        ("as_it_left", {}),
+        ("unmasked", {"restored": {"Via": 1}}),
+        ("unmasked", {"opened": {"Request-URI": 1}}),
+    ]
+    assert not any(step["leaks"] for step in found["steps"])
+    found = tree(command, *words, "-r", outside)
+    assert [step["outcome"] for step in found["steps"]] == [
+        "as_it_left",
+        "not_judged",  # the store has it, and nobody else
+        "not_judged",
+    ]
+    assert not store.exists()

@@ -19,10 +19,12 @@ from inline_topo.edges.capture import Capture
 from inline_topo.edges.pcapng import comments
 from inline_topo.edges.records import Packet
 from inline_topo.gateway import OUTCOMES, Ask
+from inline_topo.masking.effects import Exchange
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaDelete
+from inline_topo.masking.topos.ids import keys_in
 from inline_topo.report.texts import endpoint_text, printable, seconds
 from inline_topo.sip import peek
 from inline_topo.wire import fragments, ip
@@ -31,7 +33,7 @@ AS_IT_LEFT = "as_it_left"
 NOT_JUDGED = "not_judged"
 EXPLAINED = {
     **OUTCOMES,
-    AS_IT_LEFT: "as it left: it has tokens",
+    AS_IT_LEFT: "as it left: it has tokens or ids",
     NOT_JUDGED: "not judged here: the verdict needs the dialog store or the media relay",
 }
 
@@ -152,16 +154,17 @@ class Tracer:
         if isinstance(datagram, ip.Datagram):
             step.source, step.destination = _ends(datagram.endpoints)
         step.reason = "; ".join(map(printable, _comments(packet)))
+        if isinstance(datagram, ip.Datagram) and self._has_left(datagram):
+            # The gateway need not see it: it would take it for a message that has nothing to lose.
+            step.direction, step.outcome = Direction.EGRESS.value, AS_IT_LEFT
+            return step
         answer = self._gateway.handle(network, time / 1e9)
-        if isinstance(answer, Ask) and isinstance(answer.effect, MediaDelete):
-            answer = answer.resume(None)
+        while isinstance(answer, Ask) and _needs_no_answer(answer.effect):
+            answer = answer.resume({})
         if isinstance(answer, Ask):
             step.outcome = NOT_JUDGED
             return step
         step.direction, step.outcome = answer.direction.value, answer.outcome
-        if isinstance(datagram, ip.Datagram) and self._has_left(datagram):
-            step.outcome = AS_IT_LEFT
-            return step
         for edit in answer.edits:
             step.edits.setdefault(edit.action, Counter())[edit.field] += 1
         leaks = (finding.field for finding in answer.shown or () if finding.cause == LEAK)
@@ -171,7 +174,9 @@ class Tracer:
     def _has_left(self, datagram: ip.Datagram) -> bool:
         """Whether this was taken outside: it has tokens, and shows nothing that masking hides."""
         flow = self._flows.find(datagram.endpoints)
-        if flow.direction is not Direction.EGRESS or not self._reveal(datagram.payload):
+        if flow.direction is not Direction.EGRESS:
+            return False
+        if not self._reveal(datagram.payload) and not keys_in(datagram.payload):
             return False
         return all(one.cause != LEAK for one in self._scan(datagram.payload, flow))
 
@@ -202,6 +207,12 @@ def _calls(marks: CallMarks, call_id: bytes) -> list[Names]:
         return [here]
     is_token = not inside.endswith(call_id)
     return [there] if is_token else [here, there]
+
+
+def _needs_no_answer(effect: Any) -> bool:
+    """What the live gateway told the dialog store or the media relay, and asked nothing. Nobody is
+    told it again here; what this gateway would have kept it remembers itself."""
+    return isinstance(effect, MediaDelete) or (isinstance(effect, Exchange) and not effect.load)
 
 
 def _comments(packet: Packet) -> list[bytes]:
