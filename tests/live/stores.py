@@ -26,6 +26,11 @@ def topos(store: str, *more: str) -> str:
     )
 
 
+def in_topos(config: str, store: str = "memory:") -> str:
+    """A configuration of mode topoh, in mode topos."""
+    return f'mode = "topos"\n{config}[topos]\nstore = "{store}"\n'
+
+
 class Redis:
     """A redis-server in a host, that keeps what it acknowledged: it may be killed, hung, and started
     again with the same files. `address`: where it listens, and where `url` leads."""

@@ -159,7 +159,7 @@ class Tally:
                 row.add((OUTCOME, direction.value, outcome), count)
                 row.add(PACKETS, count)
             outcomes.clear()
-        if self._edits[OPENED]:
+        if self._edits[OPENED] or self._edits[RESTORED]:
             row.set(OPENED_NS, time.monotonic_ns())
         for action, fields in self._edits.items():
             for field, count in fields.items():

@@ -57,6 +57,20 @@ def test_a_packet_is_counted_once_everywhere() -> None:
     assert board.total(("bucket", "inf")) == 1
 
 
+def test_what_comes_back_is_opened_by_a_token_or_out_of_the_store() -> None:
+    """Who drains waits for the last of either."""
+    for action, is_opened in (("opened", True), ("restored", True), ("masked", False)):
+        board = tally.board(1)
+        count = Tally(board.rows[0], 1500)
+        verdict = Verdict(
+            Action.REPLACE, LONG, Direction.INGRESS, "unmasked", (Edit(0, 1, b"x", "Via", action),)
+        )
+        count.note(LONG, verdict, 25_000)
+        count.flush()
+        state = snapshot.take(Source(board, (0,), Mode.DRAIN))
+        assert (state["seconds_since_opened"] is not None) is is_opened
+
+
 def test_fields_without_a_counter_are_counted_together() -> None:
     board = tally.board(1)
     counting = Tally(board.rows[0], 1500)
