@@ -2,7 +2,7 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from inline_topo.edges.pcapng import comments
 from lab.site import Site
 from tests.live.messages import HIDDEN, invite
 from tests.live.running import CONFIG, Running
+from tests.live.stores import in_topos
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
@@ -24,6 +25,11 @@ LEAKY = invite(7).replace(b"Max-Forwards: 69", b"Reason: x;text=" + b64encode(HI
 WIDER = CONFIG.replace("inside = [", 'inside = ["10.0.0.0/24", ')
 
 
+MODES = pytest.mark.parametrize("mode", [str, in_topos], ids=["topoh", "topos"])
+
+Mode = Callable[[str], str]
+
+
 def words(log: str, event: str) -> Iterator[dict[str, str]]:
     """The fields of the log lines of one event."""
     for line in log.splitlines():
@@ -32,8 +38,9 @@ def words(log: str, event: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def test_every_message_is_counted_with_what_it_shows(site: Site) -> None:
-    running = Running(site, "audit = 1\n" + WIDER)
+@MODES
+def test_every_message_is_counted_with_what_it_shows(site: Site, mode: Mode) -> None:
+    running = Running(site, mode("audit = 1\n" + WIDER))
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
     for message in (invite(1), LEFT, LEAKY):
         inside.sendto(message, (Site.OUTSIDE, 5060))
@@ -42,6 +49,21 @@ def test_every_message_is_counted_with_what_it_shows(site: Site) -> None:
     assert (state["audited"], state["shown"]) == (3, {"open": {"other": 1}, "leak": {"Reason": 1}})
     [told] = words(running.log(), "leak")
     assert (told["field"], told["kind"]) == ("Reason", "ipv4")
+
+
+def test_a_share_of_the_calls_is_audited(site: Site) -> None:
+    """In mode topos, where the messages of a call leave after a wait: still all of it, or none."""
+    running = Running(
+        site, in_topos("audit = 0.5\n" + WIDER, f"sqlite:///{site.folder}/dialogs.db")
+    )
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    for number in range(40):
+        for _ in range(2):
+            inside.sendto(invite(number), (Site.OUTSIDE, 5060))
+            outside.recv(65535)
+    audited = running.status()["audited"]
+    assert 2 * 5 < audited < 2 * 35
+    assert audited % 2 == 0
 
 
 def test_without_an_audit_nothing_is(gateway: Running) -> None:
@@ -55,8 +77,9 @@ def test_without_an_audit_nothing_is(gateway: Running) -> None:
 ENFORCED = f'audit = "enforce"\n{WIDER}[queue]\nrefused_folder = "."\n'
 
 
-def test_what_shows_something_is_refused_where_that_is_enforced(site: Site) -> None:
-    running = Running(site, ENFORCED)
+@MODES
+def test_what_shows_something_is_refused_where_that_is_enforced(site: Site, mode: Mode) -> None:
+    running = Running(site, mode(ENFORCED))
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
     inside.sendto(LEAKY, (Site.OUTSIDE, 5060))
     inside.sendto(invite(8), (Site.OUTSIDE, 5060))
@@ -77,8 +100,9 @@ def test_what_shows_something_is_refused_where_that_is_enforced(site: Site) -> N
     assert comments(packet.block) == [b"egress: refused_leak (Reason)"]
 
 
-def test_a_dry_run_audits_what_would_be_sent(site: Site) -> None:
-    running = Running(site, ENFORCED, "--dry-run")
+@MODES
+def test_a_dry_run_audits_what_would_be_sent(site: Site, mode: Mode) -> None:
+    running = Running(site, mode(ENFORCED), "--dry-run")
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
     for message in (invite(1), LEAKY):
         inside.sendto(message, (Site.OUTSIDE, 5060))
