@@ -62,6 +62,37 @@ def test_translated_addresses(command: Command, captures: Path, tmp_path: Path) 
     assert "│═ INVITE +0 ═" in command("diff", call, masked, "--ladder")[1]
 
 
+def test_mode_topos(command: Command, captures: Path, tmp_path: Path) -> None:
+    """Every message is found again though its Vias, routes and Contact are gone, and there and back
+    is the same."""
+    call, outside, inside = captures / "three-proxies.pcap", *(
+        tmp_path / f"{leg}.pcap" for leg in ("outside", "inside")
+    )  # fmt: skip
+    assert command("keygen", "-o", tmp_path / "mask.key")[0] == 0
+    topos = ("--inside", "192.168.178.0/24", "--inside", "203.0.113.5", "--set", "mode=topos",
+             "--set", f"topos.store=sqlite:///{tmp_path}/dialogs.db",
+             "--set", f"topoh.mask_key_file={tmp_path}/mask.key")  # fmt: skip
+    for source, target in ((call, outside), (outside, inside)):
+        done = command("replay", "-r", source, "-w", target, "--leg", target.stem, *topos)
+        assert done[0] == 0, done[2]
+    status, out, _ = command("diff", call, outside, "--json")
+    assert status == 1
+    found = json.loads(out)
+    summary = found["summary"]
+    assert (summary["only_before"], summary["only_after"], summary["reordered"]) == (0, 0, 0)
+    assert summary["bytes_added"] < 0
+    assert summary["fields"].keys() >= {"Via", "Record-Route", "Contact", "Request-URI"}
+    requests = [one for one in found["messages"] if not one["start_line"].startswith("SIP/2.0")]
+    lost = [change for one in requests for change in one["changes"] if change["field"] == "Via"]
+    assert lost
+    assert all(len(change["after"]) < len(change["before"]) for change in lost)
+    assert command("diff", call, inside)[0] == 0
+    status, out, _ = command("diff", call, outside)
+    assert "- Record-Route: " in out
+    assert "+ Record-Route: " not in out
+    assert "bytes: -" in out
+
+
 def test_json(command: Command, slides: tuple[Path, Path]) -> None:
     status, out, err = command("diff", *slides, "--json")
     assert (status, err) == (1, "")
