@@ -61,12 +61,12 @@ class Records:
             return [_load(connection, effects[0])]
         run = connection.execute
         run("BEGIN IMMEDIATE")
+        if clean:  # first: it may be the only way to find room in a store that is full
+            run(CLEAN, (effects[0].now,))
         found: list[Found] = []
         for effect in effects:
             _save(connection, effect)
             found.append(_load(connection, effect))
-        if clean:
-            run(CLEAN, (effects[-1].now,))
         run("COMMIT")
         return found
 

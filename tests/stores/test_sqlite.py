@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from inline_topo.errors import ConfigError
 from inline_topo.masking.effects import EffectFailed, Exchange, Record
@@ -219,6 +222,25 @@ def test_a_full_store_recovers_when_records_end(make: Callable[..., SqliteStore]
     assert save(store, b"new", 10_000) == {}
 
 
+def test_a_full_store_rids_itself_of_what_has_ended(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody need prune it: what has ended makes room for what is to be kept."""
+    clock = [100.0]
+    monkeypatch.setattr("inline_topo.stores.clean.time.monotonic", lambda: clock[0])
+    store = SqliteStore(f"sqlite:///{path}?max_mib=1", 1.0, clean_interval=60.0)
+    number = 0
+    while isinstance(save(store, b"%d" % number, 10_000), dict):
+        number += 1
+    for minute in (60, 61):  # the first one seems to be a jump of the clock
+        clock[0] += 60
+        later = NOW + 60 * minute
+        [answer] = store.perform([Exchange(later, (Record(b"new", bytes(10_000), 60.0),))])
+    assert answer == {}
+    assert [record.key for record in store.records(later)] == [b"new"]
+    store.close()
+
+
 def test_a_file_that_may_not_grow(path: Path) -> None:
     """The kernel's own refusal, as a full disk or a quota gives it."""
     program = (
@@ -387,3 +409,87 @@ def test_one_line_in_the_log_for_one_trouble(
     assert fields["store"] == f"sqlite:///{path}"
     assert fields["reason"] == "database is locked"
     assert vars(caplog.records[1])["fields"]["exchanges_failed"] == 50
+
+
+class Lost(NamedTuple):
+    """The files of a store whose power went: `sizes` are those of its log after each record from
+    number `first` on. The records before that are in the database itself."""
+
+    database: bytes
+    log: bytes
+    first: int
+    sizes: list[int]
+
+
+LOST = 40
+
+
+def content(number: int) -> bytes:
+    """What record `number` keeps: some fit into a page with others, some need several pages."""
+    return b"%d " % number * (1 + 977 * number % 3001)
+
+
+def lose(path: Path, checkpoint_at: int) -> Lost:
+    """Keep LOST records, one after the other, with a checkpoint when there are so many."""
+    store, sizes = SqliteStore(f"sqlite:///{path}", 10.0), []
+    log = path.with_name(f"{path.name}-wal")
+    before = b""
+    for number in range(LOST):
+        if number and number == checkpoint_at:
+            with closing(sqlite3.connect(path)) as other:
+                done = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            assert done[0] == 0
+            assert done[1] == done[2] > 0
+            sizes, before = [], log.read_bytes()
+        [answer] = store.perform(
+            [Exchange(NOW, (Record(b"%d" % number, content(number), 3600.0),))]
+        )
+        assert answer == {}
+        written = log.read_bytes()
+        # The log begins anew after a checkpoint; what it held before stays behind its end.
+        end = max((i for i in range(0, len(written), 8) if written[i : i + 8] != before[i : i + 8]),
+                  default=0) + 8 if before else len(written)  # fmt: skip
+        sizes.append(end)
+    lost = Lost(path.read_bytes(), log.read_bytes(), checkpoint_at, sizes)
+    store.close()
+    return lost
+
+
+@pytest.fixture(scope="module", params=[0, LOST // 2], ids=["all in the log", "checkpoint"])
+def lost(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lost:
+    return lose(tmp_path_factory.mktemp("lost") / "dialogs.db", request.param)
+
+
+def left_of(lost: Lost, log: bytes) -> int:
+    """How many records a store finds that begins with these files: the first ones, and each whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dialogs.db"
+        path.write_bytes(lost.database)
+        path.with_name("dialogs.db-wal").write_bytes(log)
+        path.chmod(0o600)
+        store = SqliteStore(f"sqlite:///{path}", 10.0)
+        assert store.check() == []
+        numbers = range(LOST)
+        [found] = store.perform([Exchange(NOW, load=tuple(b"%d" % number for number in numbers))])
+        assert isinstance(found, dict)
+        assert found == {b"%d" % number: content(number) for number in range(len(found))}
+        assert save(store, b"new") == {}  # and it goes on
+        store.close()
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert connection.execute("SELECT count(*) FROM record").fetchone() == (len(found) + 1,)
+    return len(found)
+
+
+@given(share=st.floats(0, 1), tail=st.sampled_from(["none", "zeros", "noise"]), seed=st.binary())
+@example(share=0.0, tail="none", seed=b"")
+@example(share=1.0, tail="none", seed=b"")
+def test_a_power_loss_takes_the_last_records_and_half_of_none(
+    lost: Lost, share: float, tail: str, seed: bytes
+) -> None:
+    """The log ends anywhere, or something else stands where its end had not reached the disk."""
+    end = round(share * len(lost.log))
+    rest = len(lost.log) - end
+    noise = b"" if tail == "none" else bytes(rest) if tail == "zeros" else (seed or b"x") * rest
+    whole = sum(size <= end for size in lost.sizes)
+    assert left_of(lost, lost.log[:end] + noise[:rest]) == lost.first + whole
