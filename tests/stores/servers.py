@@ -98,20 +98,25 @@ def running(*servers: Server) -> Iterator[None]:
 
 
 @contextmanager
-def watched(folder: Path, master: Server, service: str, port: int) -> Iterator[str]:
-    """A Sentinel that watches over `master`; the URL of a store with it."""
+def watched(
+    folder: Path, master: Server, service: str, port: int, *more: str, password: str = ""
+) -> Iterator[str]:
+    """A Sentinel that watches over `master`; the URL of a store with it. `more` lines of its
+    configuration; `password`: what it asks for itself."""
     config = folder / "sentinel.conf"
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor {service} 127.0.0.1 {master.port} 1\n"
         f"sentinel down-after-milliseconds {service} 300\n"
         f"sentinel failover-timeout {service} 2000\n"
+        + "".join(f"{line}\n" for line in more)
+        + (f"requirepass {password}\n" if password else "")
     )
     process = subprocess.Popen(
         ["redis-sentinel", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        with redis.Redis(port=port) as sentinel:
+        with redis.Redis(port=port, password=password or None) as sentinel:
             until(lambda: _answers(sentinel), "the Sentinel")
         yield f"redis+sentinel://127.0.0.1:{port}/{service}"
     finally:

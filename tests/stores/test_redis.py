@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -235,6 +236,62 @@ def test_a_wrong_password(redis_of_its_own: Server, make: Callable[..., RedisSto
     assert "secret-of-mine" not in str(error.value) + reason(save(bad, b"key"))
 
 
+@pytest.fixture
+def certificates(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
+    """Certificate and key of a name, signed by themselves."""
+
+    def make(name: str) -> tuple[Path, Path]:
+        certificate, key = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-keyout", str(key), "-out", str(certificate)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return certificate, key
+
+    return make
+
+
+@pytest.mark.needs("openssl")
+def test_tls(
+    tmp_path: Path,
+    make: Callable[..., RedisStore],
+    certificates: Callable[[str], tuple[Path, Path]],
+) -> None:
+    """A server that shows a certificate and wants to see one."""
+    server_certificate, server_key = certificates("server")
+    own, key = certificates("gateway")
+    port = free_port()
+    server = Server(
+        tmp_path / "redis", "--tls-port", str(port), "--tls-cert-file", str(server_certificate),
+        "--tls-key-file", str(server_key), "--tls-ca-cert-file", str(own), "--appendonly", "yes",
+    )  # fmt: skip
+    known, shown = f"ssl_ca_certs={server_certificate}", f"ssl_certfile={own}&ssl_keyfile={key}"
+    with running(server):
+        store = make(f"rediss://127.0.0.1:{port}?{known}&{shown}")
+        assert store.check() == []
+        assert save(store, b"key") == {}
+        assert load(store, b"key") == {b"key": b"value"}
+        assert [record.key for record in store.records(1.0)] == [b"key"]
+        server.kill()
+        assert isinstance(save(store, b"new"), EffectFailed)
+        server.start()
+        works_again(store)
+        assert load(store, b"key") == {b"key": b"value"}
+        for options, why in (
+            (shown, "CERTIFICATE_VERIFY_FAILED"),  # nobody that the system knows
+            (f"ssl_ca_certs={own}&{shown}", "CERTIFICATE_VERIFY_FAILED"),
+            (known, ""),  # the server closes the connection, in one way or another
+        ):
+            stranger = make(f"rediss://127.0.0.1:{port}?{options}")
+            [warning] = stranger.check()
+            assert "does not answer yet" in warning
+            assert why in warning
+            assert isinstance(save(stranger, b"key"), EffectFailed)
+        assert isinstance(save(make(f"redis://127.0.0.1:{port}"), b"key"), EffectFailed)
+
+
 def test_a_database_that_is_not_there(
     redis_of_its_own: Server, make: Callable[..., RedisStore]
 ) -> None:
@@ -326,6 +383,29 @@ def test_the_master_dies_and_its_replica_takes_over(
         assert load(store, b"key") == {b"key": b"value"}
         with replica.client() as client:
             assert client.role()[0] == b"master"
+
+
+def test_passwords_of_a_sentinel_and_of_its_redis(
+    tmp_path: Path, make: Callable[..., RedisStore]
+) -> None:
+    port = free_port()
+    server = Server(tmp_path / "master", "--requirepass", "masters", port=free_port())
+    lines = ("sentinel auth-pass calls masters",)
+    watching = watched(tmp_path, server, "calls", port, *lines, password="sentinels")
+    with running(server), watching as url:
+        place = url.removeprefix("redis+sentinel://")
+        store = make(f"redis+sentinel://:masters@{place}?sentinel_password=sentinels")
+        assert not any("answer" in warning for warning in store.check())
+        assert save(store, b"key") == {}
+        assert load(store, b"key") == {b"key": b"value"}
+        for login, own in (("", "sentinels"), (":masters@", ""), (":masters@", "wrong"),
+                           (":wrong@", "sentinels")):  # fmt: skip
+            option = f"?sentinel_password={own}" if own else ""
+            wrong = make(f"redis+sentinel://{login}{place}{option}")
+            said = reason(save(wrong, b"key"))
+            assert said
+            assert "masters" not in said
+            assert "sentinels" not in said
 
 
 def test_a_sentinel_that_is_gone_is_not_missed(
