@@ -405,10 +405,10 @@ def test_a_re_invite_from_outside_that_fails(side: str, failure: str) -> None:
     """Its CANCEL and its ACK have its Request-URI, its Routes and its branch (RFC 3261 sections 9.1 and
     17.1.1.3), so the inside must get the same of all three."""
     node = Node()
-    if side == "b":
-        uri, tags = contact(call_out(node)), {"from_tag": "2", "to_tag": "1"}
-    else:
-        uri, tags = contact(call_in(node)[0]), {"from_tag": "9", "to_tag": "8"}
+    tags: dict[str, Any] = {"from_tag": "2", "to_tag": "1"}
+    uri = contact(call_out(node))
+    if side == "a":
+        tags, uri = {"from_tag": "9", "to_tag": "8"}, contact(call_in(node)[0])
     again = node.enter(request("INVITE", uri, PEER_CONTACT, branch="r", cseq=5, **tags))
     for method in ("CANCEL", "ACK") if failure.startswith("487") else ("ACK",):
         entered = node.enter(request(method, uri, branch="r", cseq=5, **tags))
@@ -488,7 +488,7 @@ def test_a_call_with_the_id_elsewhere_in_the_contact(mode: int, host: str) -> No
     for message, letter, own, peers in ((left, b"b", "1", "2"), (answered, b"a", "8", "9")):
         assert is_as_configured(message, letter)
         assert b"10.0.0." not in message
-        tags = {"from_tag": peers, "to_tag": own}
+        tags: dict[str, Any] = {"from_tag": peers, "to_tag": own}
         for cseq, method in enumerate(("ACK", "INVITE", "UPDATE", "BYE"), 2):
             asked = request(method, contact(message), PEER_CONTACT, cseq=cseq, **tags)
             entered = node.enter(asked)

@@ -431,7 +431,8 @@ def content(number: int) -> bytes:
 
 def lose(path: Path, checkpoint_at: int) -> Lost:
     """Keep LOST records, one after the other, with a checkpoint when there are so many."""
-    store, sizes = SqliteStore(f"sqlite:///{path}", 10.0), []
+    store = SqliteStore(f"sqlite:///{path}", 10.0)
+    sizes: list[int] = []
     log = path.with_name(f"{path.name}-wal")
     before = b""
     for number in range(LOST):
