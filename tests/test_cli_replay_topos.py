@@ -1,12 +1,19 @@
-"""`inline-topo replay` in mode topos: what it says of its store."""
+"""`inline-topo replay` in mode topos: what it makes of its store, and what it says of it."""
 
+import json
+import re
 import socket
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from scapy.utils import RawPcapReader
 
 from tests.conftest import Ran
+
+MADE_WITH_ANOTHER = re.compile("warning: .*record [0-9a-f]+ was changed, or made with another key")
 
 Command = Callable[..., Ran]
 Replay = Callable[..., Ran]
@@ -70,3 +77,56 @@ def test_a_capture_for_sharing_leaves_the_store_alone(
     assert replay(f"sqlite:///{path}", "--anonymise").status == 0
     assert output.exists()
     assert not path.exists()
+
+
+def test_the_gateway_leg_does_the_same_each_time(
+    replay: Replay, output: Path, tmp_path: Path
+) -> None:
+    """With an empty store of either kind, and with one that has it all already."""
+    stores = ("memory:", f"sqlite:///{tmp_path}/dialogs.db", f"sqlite:///{tmp_path}/dialogs.db")
+    made = []
+    for store in stores:
+        status, out, err = replay(store, "--leg", "gateway", "--json")
+        assert (status, err) == (0, "")
+        report = json.loads(out)
+        assert report["refused"] == {}
+        assert report["edits"]["removed"].keys() >= {"Via", "Record-Route"}
+        made.append(output.read_bytes())
+        output.unlink()
+    assert len(set(made)) == 1
+
+
+def frames(path: Path) -> list[bytes]:
+    with RawPcapReader(str(path)) as reader:
+        return [bytes(frame) for frame, _ in reader]
+
+
+def test_the_key_of_another_opens_nothing(
+    replay: Replay, command: Command, output: Path, tmp_path: Path
+) -> None:
+    """What names a record of the other is refused, and says so; all else stays as it is."""
+    store, masked = f"sqlite:///{tmp_path}/dialogs.db", tmp_path / "masked.pcap"
+    assert replay(store, "--leg", "outside").status == 0
+    output.rename(masked)
+    (tmp_path / "mask.key").unlink()
+    command("keygen", "-o", tmp_path / "mask.key")
+    status, out, err = replay(store, "--leg", "inside", "-r", masked, "--strict")
+    assert status == 1
+    assert "REFUSED" in out
+    assert MADE_WITH_ANOTHER.search(err)
+    assert 0 < len(frames(output)) < len(frames(masked))
+    assert set(frames(output)) < set(frames(masked))
+
+
+def test_rows_that_are_corrupt(replay: Replay, output: Path, tmp_path: Path) -> None:
+    """What does not open is not taken for something else: the warning names the record."""
+    path, masked = tmp_path / "dialogs.db", tmp_path / "masked.pcap"
+    assert replay(f"sqlite:///{path}", "--leg", "outside").status == 0
+    output.rename(masked)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE record SET value = randomblob(length(value))")
+        file.commit()
+    status, out, err = replay(f"sqlite:///{path}", "--leg", "inside", "-r", masked, "--strict")
+    assert status == 1
+    assert "REFUSED" in out
+    assert MADE_WITH_ANOTHER.search(err)
