@@ -7,13 +7,18 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.utils import RawPcapReader, RawPcapWriter
 
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.calls import BOB, PROXY, answering_bob, calling_alice
+from lab.net import Net
 from lab.ours import INLINE_TOPO
 from lab.site import Site
+from tests.live.own_host import OwnHost
 from tests.live.running import Running
 from tests.live.stores import Redis, topos
 from tests.live.test_pair import held_by_bob
@@ -26,6 +31,8 @@ from tests.live.traffic import (
     dump,
     hung_up,
     invites,
+    packed,
+    payloads,
     showing,
 )
 
@@ -166,15 +173,18 @@ def test_both_are_killed_at_once(site: Site, by: str) -> None:
     goes_on(site, killed)
 
 
-def test_a_change_of_mode_and_back_strands_no_dialog(site: Site) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("first", ["topoh", "topos"])
+def test_a_change_of_mode_and_back_strands_no_dialog(site: Site, first: str, kind: str) -> None:
     """Every call has begun in one mode, is held in the other, and is hung up in the first again."""
-    stripping = topos(store_of(site, "sqlite"))
+    stripping = topos(store_of(site, kind))
     masking = stripping.replace('mode = "topos"', 'mode = "topoh"')
-    lab = RouterLab(site, config=masking)
+    begin, other = (masking, stripping) if first == "topoh" else (stripping, masking)
+    lab = RouterLab(site, config=begin)
     with dump(site, "gw", "out0"), dump(site, "gw", "in0"):
         start(lab, "bob")
         changes = []
-        for config in (stripping, masking):
+        for config in (other, begin):
             time.sleep(4)
             lab.gateway.config.write_text(config)
             changes.append(time.time())
@@ -183,20 +193,96 @@ def test_a_change_of_mode_and_back_strands_no_dialog(site: Site) -> None:
     for change in changes:
         goes_on(site, change)
     assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE) == []
-    stripped = [text for text in invites(site.folder / "out0.pcap") if b"tpsh-" in text]
-    assert COUNT / 4 < len(stripped) < COUNT
+    sent = payloads(site.folder / "out0.pcap", Site.INSIDE)
+    left = [text for text in invites(site.folder / "out0.pcap") if text in sent]
+    stripped = [text for text in left if b"tpsh-" in text]
+    assert COUNT / 4 < len(stripped) < len(left) - COUNT / 4
 
 
-def test_two_gateways_share_one_redis(site: Site) -> None:
-    """Calls leave through one and come back through the other, which has never seen them."""
+def entering(folder: Path, merged: Path) -> None:
+    """Writes what entered the router, from both sides and in the order of time."""
+    packets = []
+    for name, source in (("in0", Site.INSIDE), ("out0", Site.OUTSIDE)):
+        with RawPcapReader(str(folder / f"{name}.pcap")) as reader:
+            packets += [
+                (meta.sec, meta.usec, bytes(frame))
+                for frame, meta in reader
+                if bytes(frame)[26:30] == packed(source)
+            ]
+    with closing(RawPcapWriter(str(merged), linktype=1, sync=True)) as writer:
+        writer.write_header(None)
+        for seconds, micros, frame in sorted(packets):
+            writer.write_packet(frame, sec=seconds, usec=micros)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_live_equals_replay(site: Site, kind: str) -> None:
+    """The same key and an empty store: what entered, replayed, is what left, byte for byte."""
+    lab = RouterLab(site, config=topos(store_of(site, kind)))
+    alice, bob = held_by_bob()
+    with dump(site, "gw", "in0"), dump(site, "gw", "out0"):
+        lab.calls.start(caller=alice, callee=bob, count=200)
+        lab.calls.done()
+    folder = site.folder
+    entering(folder, folder / "entered.pcap")
+    site.run("gw", "env", "-C", str(folder), *INLINE_TOPO, "replay", "--leg", "gateway",
+             "-r", "entered.pcap", "-w", "replayed.pcap", "-c", "gw.toml",
+             "--set", f"topos.store=sqlite:///{folder}/replayed.db", "--strict")  # fmt: skip
+    for source, left in ((Site.INSIDE, "out0"), (Site.OUTSIDE, "in0")):
+        replayed = payloads(folder / "replayed.pcap", source)
+        assert sum(replayed.values()) >= 4 * 200
+        assert replayed == payloads(folder / f"{left}.pcap", source)
+    hides(site)
+
+
+QUEUES = 2
+CALLERS = tuple(f"192.168.178.{number}" for number in range(101, 113))
+"""Which queue two hosts share is the kernel's choice: with so many it hardly takes one for all."""
+
+
+def test_queues_share_one_file_and_one_of_their_workers_is_killed(tmp_path: Path) -> None:
+    """alice's side of a call may pass one queue and bob's the other."""
+    with Net(tmp_path) as net:
+        lab = OwnHost(
+            net, f"sqlite:///{tmp_path}/dialogs.db", queues=f"0:{QUEUES - 1}", callers=CALLERS
+        )
+        each, more = 10, ("-default_behaviors", "all,-abortunexp")
+        total = str(each * len(CALLERS))
+        with dump(net, "srv", "eth0"):
+            lab.lab.party("bob", BOB, answering_bob(), more=("-m", total, "-l", total, *more))
+            for address in CALLERS:
+                lab.lab.party("alice", address, calling_alice(talk=LONG), via=PROXY, port=5062,
+                              more=("-m", str(each), "-l", str(each), "-r", "3"))  # fmt: skip
+            for queue in range(QUEUES):
+                lab.new_worker(queue)
+            lab.lab.done()
+        state = lab.gateway.status()
+    assert [queue["deaths"] for queue in state["queues"]] == [1] * QUEUES
+    assert min(queue["packets"] for queue in state["queues"]) >= 7 * each
+    assert refused(state) == 0
+    for caller in CALLERS:
+        assert showing(tmp_path / "eth0.pcap", BOB, caller) == []
+        assert showing(tmp_path / "eth0.pcap", caller, BOB) == []
+
+
+@pytest.mark.parametrize("dies", ["", "one", "other"])
+def test_two_gateways_share_one_redis(site: Site, dies: str) -> None:
+    """Calls leave through one and come back through the other, which has never seen them; either may
+    be killed, and has then forgotten them."""
     site.second_router()
     redis = Redis(site, "inside", Site.INSIDE)
     config = topos(redis.url)
     lab = RouterLab(site, config=config)
     other = Running(site, config, host="gw2", name="gateway2")
-    alice, bob = held_by_bob()
+    alice, bob = held_by_bob(LONG // 2 if dies else 100)
     with dump(site, "gw", "out0"):
         lab.calls.start(caller=alice, callee=bob)
+        if dies:
+            time.sleep(4)
+            victim = lab.gateway if dies == "one" else other
+            before = victim.worker()
+            os.kill(before, signal.SIGKILL)
+            victim.await_status(lambda state: state["queues"][0]["pid"] not in (0, before))
         lab.calls.done()
     assert list(lab.gateway.status()["outcomes"]) == ["egress"]
     assert list(other.status()["outcomes"]) == ["ingress"]
