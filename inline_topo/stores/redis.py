@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import SSLConnection
 from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
@@ -133,7 +134,7 @@ class RedisStore:
     def _leave_place(self) -> None:
         here, self._here = self._here, None
         if here is not None:
-            here.client.close()
+            _close(here.client)
 
     def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
         """See `base.Store`."""
@@ -228,7 +229,7 @@ class RedisStore:
                 is_single = isinstance(client, Redis)
                 self._connection = client.connection_pool.get_connection() if is_single else None
             except BaseException:
-                client.close()
+                _close(client)
                 raise
             if self._process != os.getpid():
                 self._here = None  # it is the parent's
@@ -286,6 +287,11 @@ class RedisStore:
         """Called with each connection to a Redis, for its handshake."""
         if not self._is_cluster:  # redis-py has done it there
             connection.on_connect()
+        if isinstance(connection, SSLConnection):
+            # What TLS 1.3 sends after its handshake is read with an answer: redis-py would take it
+            # for one that nobody waits for, and the connection for a broken one.
+            connection.send_command("PING", check_health=False)
+            connection.read_response()
         connection.update_current_socket_timeout(self._timeout)
 
     def close(self) -> None:
@@ -296,7 +302,7 @@ class RedisStore:
     def _let_go(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._process == os.getpid():
-            client.close()
+            _close(client)
 
     def check(self) -> list[str]:
         """See `base.Store`. A Redis that does not answer yet is a warning: it may come."""
@@ -306,7 +312,7 @@ class RedisStore:
                 _check_schema(client)
                 return [f"store {self._name}: {warning}" for warning in _warnings(client)]
             finally:
-                client.close()
+                _close(client)
         except (AuthenticationError, ResponseError, InvalidResponse, _OtherSchemaError) as error:
             raise ConfigError(f"store {self._name}: {_reason(error)}") from None
         except _TROUBLE as error:
@@ -326,7 +332,7 @@ class RedisStore:
                         page = []
                 yield from _read(client, page)
             finally:
-                client.close()
+                _close(client)
         except (*_TROUBLE, _OtherSchemaError) as error:
             raise StoreError(f"store {self._name}: {_reason(error)}") from None
 
@@ -348,6 +354,14 @@ def _converse(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
             raise
     connection.send_packed_command(connection.pack_commands(commands))
     return [_reply(connection) for _ in commands]
+
+
+def _close(client: Any) -> None:
+    """Let go of a client's connections, and of those to the Sentinels that it asked."""
+    client.close()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager else ():
+        sentinel.close()
 
 
 def _reply(connection: Any) -> Any:

@@ -43,7 +43,7 @@ def answering(user: str) -> Party:
 
 
 class Calls:
-    """Calls from alice through a plain Kamailio to bob, RATE a second unless told otherwise."""
+    """Calls from alice through a plain Kamailio to bob, RATE a second."""
 
     def __init__(self, lab: Lab, alice: tuple[str, str], bob: tuple[str, str], proxy: str) -> None:
         self._lab = lab
@@ -57,7 +57,6 @@ class Calls:
         caller: Party | None = None,
         callee: Party | None = None,
         count: int = COUNT,
-        rate: int = RATE,
         call_id: str = "%u-%p",
     ) -> None:
         """`pause`: milliseconds from ACK to BYE, where `caller` does not say what she does."""
@@ -73,7 +72,7 @@ class Calls:
             via=self._proxy,
             port=5062,
             call_id=call_id,
-            more=(*more, "-r", str(rate)),
+            more=(*more, "-r", str(RATE)),
         )
 
     def done(self) -> None:

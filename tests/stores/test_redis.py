@@ -270,7 +270,7 @@ def test_tls(
     known, shown = f"ssl_ca_certs={server_certificate}", f"ssl_certfile={own}&ssl_keyfile={key}"
     with running(server):
         store = make(f"rediss://127.0.0.1:{port}?{known}&{shown}")
-        assert store.check() == []
+        assert [store.check() for _ in range(20)] == [[]] * 20
         assert save(store, b"key") == {}
         assert load(store, b"key") == {b"key": b"value"}
         assert [record.key for record in store.records(1.0)] == [b"key"]
