@@ -65,7 +65,10 @@ class SqliteStore:
 
     def attempt(self, effect: Exchange) -> Answer | None:
         """See `masking.effects.Prompt`."""
-        if self._health.is_failing or not self._pace.is_quick():
+        if self._health.is_failing:
+            self._here.close()  # SQLite would share what it has of a file that was read-only
+            return None
+        if not self._pace.is_quick():
             return None
         began = time.monotonic()
         if effect.save:

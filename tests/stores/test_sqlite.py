@@ -327,6 +327,45 @@ def test_a_store_that_is_read_only(folder_of_anybody: Path) -> None:
     ]
 
 
+def test_a_store_that_was_first_looked_into_while_it_was_read_only(folder_of_anybody: Path) -> None:
+    """In place, by a process that came after one that was killed: it must not stay read-only."""
+    path = folder_of_anybody / "dialogs.db"
+    program = (
+        "import os, sys\n"
+        "from inline_topo.masking.effects import Exchange, Record\n"
+        "from inline_topo.stores.sqlite import SqliteStore\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setgid(65534); os.setuid(65534)\n"
+        "store = SqliteStore('sqlite:///' + sys.argv[1], 1.0)\n"
+        "look = Exchange(1.0, load=(b'first',))\n"
+        "def save(key):\n"
+        "    return store.perform([Exchange(1.0, (Record(key, b'value', 60.0),))])[0]\n"
+        "if not os.fork():\n"
+        "    save(b'first')\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "files = [sys.argv[1] + suffix for suffix in ('', '-wal', '-shm')]\n"
+        "for file in files:\n"
+        "    os.chmod(file, 0o400)\n"
+        "print(store.attempt(look))\n"
+        "print(repr(save(b'second')))\n"
+        "for file in files:\n"
+        "    os.chmod(file, 0o600)\n"
+        "print(store.attempt(look))\n"
+        "print(save(b'second'))\n"
+        "store.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], check=True, text=True, stdout=subprocess.PIPE
+    )
+    assert done.stdout.splitlines() == [
+        "{b'first': b'value'}",
+        "EffectFailed('attempt to write a readonly database')",
+        "None",  # the thread's, until it works again
+        "{}",
+    ]
+
+
 def test_a_corrupt_file(path: Path, make: Callable[..., SqliteStore]) -> None:
     store = make()
     for number in range(200):
