@@ -1,6 +1,7 @@
 """The trace of a call for people: a line for what came, and below it what became of it."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from inline_topo.report.texts import count, listing, printable
 from inline_topo.report.trace import EXPLAINED, Step, Trace
 
 _INDENT = " " * 4
+_REFUSED = "refused_"
+_TOLD = re.compile(rf"\b{_REFUSED}\w+")
 
 
 def show(console: Console, trace: Trace) -> None:
@@ -22,7 +25,7 @@ def show(console: Console, trace: Trace) -> None:
         console.print(Text(_headline(step), "" if step.packet is None else "bold"), soft_wrap=True)
         for text, style in _below(step):
             console.print(Text(_INDENT + text, style), soft_wrap=True)
-    refused = Counter(step.outcome for step in trace.steps if _is_refused(step))
+    refused = Counter(filter(None, map(_refusal, trace.steps)))
     for outcome, number in sorted(refused.items()):
         text = f"{count(number, 'message')} refused: {EXPLAINED[outcome]}"
         console.print(Text(text, "bold red"), soft_wrap=True)
@@ -55,7 +58,7 @@ def _below(step: Step) -> Iterator[tuple[str, str]]:
         return
     if step.reason:
         yield f"not let out: {step.reason}", "red"
-    style = "red" if _is_refused(step) else ""
+    style = "red" if step.outcome.startswith(_REFUSED) else ""
     direction = f"{step.direction}: " if step.direction else ""
     yield f"{direction}{step.outcome}: {EXPLAINED.get(step.outcome, 'passes')}", style
     for action, fields in step.edits.items():
@@ -64,8 +67,13 @@ def _below(step: Step) -> Iterator[tuple[str, str]]:
         yield f"shows something hidden: {', '.join(step.leaks)}", "red"
 
 
-def _is_refused(step: Step) -> bool:
-    return step.outcome.startswith("refused_")
+def _refusal(step: Step) -> str:
+    """The outcome by which a message was refused: as the live gateway wrote it, or as it is judged
+    here. Empty where it was not."""
+    told = _TOLD.search(step.reason)
+    if told and told[0] in EXPLAINED:
+        return told[0]
+    return step.outcome if step.outcome.startswith(_REFUSED) else ""
 
 
 def _clock(time: int | None) -> str:

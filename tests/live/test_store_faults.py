@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from inline_topo.gateway import OUTCOMES
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.effects import Exchange, Record
 from inline_topo.stores.sqlite import SqliteStore
@@ -65,7 +66,7 @@ class Bench(OwnHost):
 
     def start(self) -> None:
         """COUNT calls begin; returns when half of them have."""
-        self.calls.start(pause=LONG, count=COUNT, rate=RATE)
+        self.call(LONG, COUNT, RATE)
         time.sleep(COUNT / 2 / RATE)
 
     def await_refusals(self) -> None:
@@ -193,9 +194,9 @@ def test_a_fault_of_the_store_and_its_end(net: Net, kind: str, fault: Fault, rea
         assert bench.refused() == 0
         with fault(bench):
             bench.await_refusals()
-        bench.calls.done()
+        bench.lab.done()
     log = net.await_text("gateway.log", 'event="store works again"')
-    hides(net.folder)
+    hides(net.folder, COUNT)
     told = failures(log)
     assert any(reason in one for one in told)
     assert len(told) < 10  # no line a packet
@@ -219,7 +220,8 @@ def unreadable(net: Net) -> int:
 
 @pytest.mark.full
 def test_the_key_of_another_gateway(net: Net) -> None:
-    """The records of the other are nobody's: new calls go on, and the old ones when their key is back."""
+    """What names a record of the other is refused, and said so. New calls go on, and the old ones when
+    their key is back."""
     bench = Bench(net, "sqlite")
     lab, ring = bench.lab, net.folder / "mask.key"
     ours, stranger = KeyRing.load(ring), KeyRing.generate()
@@ -232,7 +234,7 @@ def test_the_key_of_another_gateway(net: Net) -> None:
 
     with dump(net, "srv", "eth0"):
         lab.party("bob", calls.BOB, calls.answering_bob(), more=("-m", "40", "-l", "40"))
-        lab.party("alice", calls.ALICE, calls.calling_alice(talk=2 * LONG), via=calls.PROXY,
+        lab.party("alice", calls.ALICE, calls.calling_alice(talk=LONG), via=calls.PROXY,
                   port=5062, more=("-m", "30", "-l", "30", "-r", "20"))  # fmt: skip
         time.sleep(3)
         assert unreadable(net) == 0
@@ -241,11 +243,14 @@ def test_the_key_of_another_gateway(net: Net) -> None:
         short = lab.party("alice", calls.ALICE, calls.calling_alice(), via=calls.PROXY,
                           port=5064, more=("-m", "10", "-l", "10", "-r", "20"))  # fmt: skip
         assert short.program.wait(PATIENCE) == 0
+        net.await_text("gateway.log", "was changed, or made with another key")  # alice hangs up
         change(ours)
         assert 10 < unreadable(net) < old
         lab.done()
-    assert bench.refused() == 0
-    hides(net.folder)
+    outcomes = bench.gateway.status()["outcomes"]
+    assert "refused_store" not in outcomes["egress"]
+    assert outcomes["ingress"]["refused_store"] > 0
+    hides(net.folder, 40)
 
 
 @pytest.mark.full
@@ -263,9 +268,11 @@ def test_corrupt_rows(net: Net) -> None:
                 "UPDATE record SET value = kept.value FROM kept WHERE kept.key = record.key"
             )
             other.execute("DROP TABLE kept")
-        bench.calls.done()
-    assert "Traceback" not in bench.gateway.log()
-    hides(net.folder)
+        bench.lab.done()
+    log = bench.gateway.log()
+    assert "event=refused_store" in log
+    assert "Traceback" not in log
+    hides(net.folder, COUNT)
 
 
 def test_what_has_ended_is_removed_as_configured(site: Site) -> None:
@@ -281,3 +288,21 @@ def test_what_has_ended_is_removed_as_configured(site: Site) -> None:
     with closing(sqlite3.connect(path)) as file:
         [count] = file.execute("SELECT count(*) FROM record").fetchone()
     assert 2 <= count <= 2 * 20  # of two an INVITE; the first ones ended four seconds ago
+
+
+def test_who_was_refused_for_the_store_is_traced(site: Site) -> None:
+    """With the packet that was kept, the reason, and the line of the log that names the call."""
+    config = in_topos(CONFIG, "redis://127.0.0.1:1") + '[queue]\nrefused_folder = "."\n'
+    running = Running(site, config)
+    inside = site.udp("inside", Site.INSIDE)
+    inside.sendto(invite(1), (Site.OUTSIDE, 5060))
+    running.await_status(lambda state: state["outcomes"].get("egress") == {"refused_store": 1})
+    assert running.end() == 0
+    command = ("ip", "netns", "exec", site.name_of("gw"), "env", "-C", str(site.folder))
+    words = ("trace", "call-1", "-c", "gw.toml", "--log", "gateway.log")
+    done = subprocess.run(
+        [*command, *INLINE_TOPO, *words], check=True, capture_output=True, text=True
+    )
+    assert "not let out: egress: refused_store" in done.stdout
+    assert "event=refused_store" in done.stdout
+    assert f"1 message refused: {OUTCOMES['refused_store']}" in done.stdout

@@ -7,18 +7,13 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.utils import RawPcapReader, RawPcapWriter
 
 from inline_topo.masking.codecs.keyring import KeyRing
-from lab.calls import BOB, PROXY, answering_bob, calling_alice
-from lab.net import Net
 from lab.ours import INLINE_TOPO
 from lab.site import Site
-from tests.live.own_host import OwnHost
 from tests.live.running import Running
 from tests.live.stores import Redis, topos
 from tests.live.test_pair import held_by_bob
@@ -31,7 +26,6 @@ from tests.live.traffic import (
     dump,
     hung_up,
     invites,
-    packed,
     payloads,
     showing,
 )
@@ -197,72 +191,6 @@ def test_a_change_of_mode_and_back_strands_no_dialog(site: Site, first: str, kin
     left = [text for text in invites(site.folder / "out0.pcap") if text in sent]
     stripped = [text for text in left if b"tpsh-" in text]
     assert COUNT / 4 < len(stripped) < len(left) - COUNT / 4
-
-
-def entering(folder: Path, merged: Path) -> None:
-    """Writes what entered the router, from both sides and in the order of time."""
-    packets = []
-    for name, source in (("in0", Site.INSIDE), ("out0", Site.OUTSIDE)):
-        with RawPcapReader(str(folder / f"{name}.pcap")) as reader:
-            packets += [
-                (meta.sec, meta.usec, bytes(frame))
-                for frame, meta in reader
-                if bytes(frame)[26:30] == packed(source)
-            ]
-    with closing(RawPcapWriter(str(merged), linktype=1, sync=True)) as writer:
-        writer.write_header(None)
-        for seconds, micros, frame in sorted(packets):
-            writer.write_packet(frame, sec=seconds, usec=micros)
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_live_equals_replay(site: Site, kind: str) -> None:
-    """The same key and an empty store: what entered, replayed, is what left, byte for byte."""
-    lab = RouterLab(site, config=topos(store_of(site, kind)))
-    alice, bob = held_by_bob()
-    with dump(site, "gw", "in0"), dump(site, "gw", "out0"):
-        lab.calls.start(caller=alice, callee=bob, count=200)
-        lab.calls.done()
-    folder = site.folder
-    entering(folder, folder / "entered.pcap")
-    site.run("gw", "env", "-C", str(folder), *INLINE_TOPO, "replay", "--leg", "gateway",
-             "-r", "entered.pcap", "-w", "replayed.pcap", "-c", "gw.toml",
-             "--set", f"topos.store=sqlite:///{folder}/replayed.db", "--strict")  # fmt: skip
-    for source, left in ((Site.INSIDE, "out0"), (Site.OUTSIDE, "in0")):
-        replayed = payloads(folder / "replayed.pcap", source)
-        assert sum(replayed.values()) >= 4 * 200
-        assert replayed == payloads(folder / f"{left}.pcap", source)
-    hides(site)
-
-
-QUEUES = 2
-CALLERS = tuple(f"192.168.178.{number}" for number in range(101, 113))
-"""Which queue two hosts share is the kernel's choice: with so many it hardly takes one for all."""
-
-
-def test_queues_share_one_file_and_one_of_their_workers_is_killed(tmp_path: Path) -> None:
-    """alice's side of a call may pass one queue and bob's the other."""
-    with Net(tmp_path) as net:
-        lab = OwnHost(
-            net, f"sqlite:///{tmp_path}/dialogs.db", queues=f"0:{QUEUES - 1}", callers=CALLERS
-        )
-        each, more = 10, ("-default_behaviors", "all,-abortunexp")
-        total = str(each * len(CALLERS))
-        with dump(net, "srv", "eth0"):
-            lab.lab.party("bob", BOB, answering_bob(), more=("-m", total, "-l", total, *more))
-            for address in CALLERS:
-                lab.lab.party("alice", address, calling_alice(talk=LONG), via=PROXY, port=5062,
-                              more=("-m", str(each), "-l", str(each), "-r", "3"))  # fmt: skip
-            for queue in range(QUEUES):
-                lab.new_worker(queue)
-            lab.lab.done()
-        state = lab.gateway.status()
-    assert [queue["deaths"] for queue in state["queues"]] == [1] * QUEUES
-    assert min(queue["packets"] for queue in state["queues"]) >= 7 * each
-    assert refused(state) == 0
-    for caller in CALLERS:
-        assert showing(tmp_path / "eth0.pcap", BOB, caller) == []
-        assert showing(tmp_path / "eth0.pcap", caller, BOB) == []
 
 
 @pytest.mark.parametrize("dies", ["", "one", "other"])
