@@ -14,10 +14,9 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.effects import EffectFailed, Performer, Performers, performer_of
@@ -46,23 +45,30 @@ class Host(Protocol):
         """An effect that ended, and how long it took."""
 
 
-class _Guest(NamedTuple):
+class _Guest:
     """A packet whose verdict comes later."""
 
-    packet: bytes
-    later: Later
-    call_id: bytes | None
+    __slots__ = ("call_id", "later", "packet")
+
+    def __init__(self, packet: bytes, call_id: bytes | None) -> None:
+        self.packet = packet
+        self.later = Later(packet)
+        self.call_id = call_id
 
 
-@dataclass
 class _Stay:
-    """What a packet waits for."""
+    """What a packet waits for; `spent`: nanoseconds of handling up to now."""
 
-    guest: _Guest
-    ask: Ask
-    performer: Performer
-    began: float
-    spent: int  # nanoseconds of handling up to now
+    __slots__ = ("ask", "began", "guest", "performer", "spent")
+
+    def __init__(
+        self, guest: _Guest, ask: Ask, performer: Performer, began: float, spent: int
+    ) -> None:
+        self.guest = guest
+        self.ask = ask
+        self.performer = performer
+        self.began = began
+        self.spent = spent
 
 
 class WaitingRoom:
@@ -102,7 +108,7 @@ class WaitingRoom:
 
     def line_up(self, packet: bytes, call_id: bytes) -> Later:
         """Keep a packet behind the one that waits."""
-        guest = _Guest(packet, Later(packet), call_id)
+        guest = _Guest(packet, call_id)
         self._lines[call_id].append(guest)
         self.count += 1
         return guest.later
@@ -173,7 +179,7 @@ class WaitingRoom:
                 [result] = perform_all(performer, [answer.effect])
                 self._note(performer, result, time.monotonic() - began)
             elif self.count < self._most:
-                guest = guest or _Guest(packet, Later(packet), _call_id(packet))
+                guest = guest or _Guest(packet, _call_id(packet))
                 self._stay(guest, answer, performer, began, started)
                 return guest.later
             else:
