@@ -5,7 +5,7 @@ The registrar is outside, and its bindings are kept by RFC 3261 section 10.3: on
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -40,7 +40,7 @@ def by_tokens(gateway: Gateway) -> Side:
     return Side(lambda message: leave(gateway, message), lambda message: enter(gateway, message))
 
 
-def pair_of(kind: str, **settings: object) -> Pair:
+def pair_of(kind: str, **settings: Any) -> Pair:
     """`kind`: a codec, or "topos"."""
     if kind == "topos":
         store = MemoryStore()
