@@ -211,6 +211,15 @@ def test_nor_where_a_rule_leaves_it_clear(kind: str, rule: dict[str, list[str]])
     assert pair.drain.out(asked) == asked
 
 
+def test_on_the_way_in_a_clear_binding_stays_and_is_called_too(pair: Pair) -> None:
+    """To take it back would show it."""
+    registrar = Registrar()
+    registrar.hear(register(CLEAR))
+    registered(pair.live, registrar, CLEAR)
+    assert PHONE in registrar.bindings
+    assert rung(pair.live, registrar) == [PHONE, PHONE]
+
+
 def test_other_methods_take_nothing_back(pair: Pair) -> None:
     asked = register(CLEAR).replace(b"REGISTER", b"SUBSCRIBE")
     assert pair.drain.out(asked) == asked
