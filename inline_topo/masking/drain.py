@@ -9,19 +9,27 @@ began during the drain then gets a token in its next request from inside, which 
 know (481, and the peer's side stays up until it gives up itself). Nothing in such a request says
 when its dialog began, and to mask no Call-ID would break those that began before. So a drain with
 `mask_callid` is started once, and left alone until no more tokens come.
+
+And but for bindings: a registrar outside knows a phone by the token that its REGISTER had for a Contact
+(RFC 3261 section 10.3: another URI is another binding). A REGISTER that leaves with the clear Contact
+would make a second one, or take back what the registrar does not know while the token stays. So it says
+beside its own Contacts that those tokens are taken back (`<token>;expires=0`, nothing where there was no
+such binding): a refresh moves the binding out of its mask, and what is taken back is gone.
 """
 
 from typing import Final
 
-from inline_topo.edits import Edit
+from inline_topo.edits import Edit, splice
 from inline_topo.masking.callid import CallIds
-from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy
 from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import DEFAULTS, Options, Topoh, tag_of
-from inline_topo.sip import names
+from inline_topo.masking.uris import WITHDRAWN
+from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message
 
 MOST_REMEMBERED: Final = 100_000
@@ -32,7 +40,7 @@ _GO_ON: Final = (b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE", b"INFO")
 
 
 class Draining(Topoh):
-    """Opens, and masks nothing but the Call-IDs of dialogs that began before.
+    """Opens, and masks nothing but the Call-IDs of dialogs that began before; takes masked bindings back.
 
     With several queues, both directions between two addresses must come to the same one, as
     `--queue-balance` has it.
@@ -47,7 +55,10 @@ class Draining(Topoh):
             self.bodies.call_ids = self._begun
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
-        return {names.TO}
+        wanted = {names.TO}
+        if direction is Direction.EGRESS and is_request:
+            wanted |= self.policy.fields | {names.CONTACT}
+        return wanted
 
     def egress_request(self) -> tuple[Table, Table]:
         return {}, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
@@ -65,7 +76,34 @@ class Draining(Topoh):
             and not tag_of(message, names.TO)
         ):
             self._begun.begin(message)
-        return super().edits(message, flow, now)
+        edits = super().edits(message, flow, now)
+        if flow.direction is Direction.EGRESS and message.method == b"REGISTER":
+            edits += self._withdrawals(message, flow)
+        return edits
+
+    def _withdrawals(self, message: Message, flow: Flow) -> list[Edit]:
+        """The tokens that the Contacts of a REGISTER had, taken back behind the last of them."""
+        spans = message.fields.get(names.CONTACT)
+        if not spans or self._leaves_registers or not self.applies(message, flow):
+            return []
+        entries = values.split(message.data, spans)
+        tokens = [self._binding(message.data[start:end], flow) for start, end in entries]
+        taken = b"".join(b", <%s>;expires=0" % token for token in tokens if token)
+        if not taken:
+            return []
+        end = entries[-1][1]
+        return [Edit(end, end, taken, names.CONTACT, WITHDRAWN)]
+
+    def _binding(self, contact: bytes, flow: Flow) -> bytes:
+        """The URI by which the registrar knows a Contact that left masked; empty where none did."""
+        whole = 0, len(contact)
+        try:
+            edits = self.uris.mask(contact, whole, flow, names.CONTACT, is_not_own, stable=True)
+        except SealError:
+            return b""
+        masked = splice(contact, edits)
+        where = address.locate(masked, 0, len(masked)) if edits else None
+        return masked[where.start : where.end] if where else b""
 
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
         return super().body_edits(message, flow, applies=False)

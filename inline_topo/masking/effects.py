@@ -67,9 +67,10 @@ class Performer(Protocol):
 class Prompt(Protocol):
     """A performer that is not immediate, but can be for many an effect."""
 
-    def attempt(self, effect: Any) -> Any | None:
-        """The result of an effect, in the midst of the packet path; None where it would hold up all
-        others for longer than a packet may, so that `perform` has to do it. Never raises.
+    def attempt(self, effects: Sequence[Any]) -> list[Any] | None:
+        """The results of the effects, in order, in the midst of the packet path; None where they would
+        hold up all others for longer than a packet may, so that `perform` has to do them. Never
+        raises.
 
         May be called while the other thread is in `perform`.
         """

@@ -19,6 +19,7 @@ MASKED: Final = "masked"
 OPENED: Final = "opened"
 REMOVED: Final = "removed"  # mode topos: into a store
 RESTORED: Final = "restored"  # mode topos: from there
+WITHDRAWN: Final = "withdrawn"  # a drain: a token's binding, from a registrar
 SWAPPED: Final = "swapped"
 STRIPPED: Final = "stripped"
 REPLACED: Final = "replaced"

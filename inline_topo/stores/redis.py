@@ -20,8 +20,9 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
+from hiredis import HiredisError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
@@ -43,6 +44,7 @@ from inline_topo.masking.effects import EffectFailed, Exchange, Record
 from inline_topo.stores.base import SCHEMA, Answer, Stored, StoreError, failed
 from inline_topo.stores.health import Health
 from inline_topo.stores.pace import BUSY, Pace
+from inline_topo.stores.redis_here import Conversation, close_client
 from inline_topo.stores.redis_url import CLUSTER, SENTINEL, check_options, nodes
 from inline_topo.stores.urls import shown
 
@@ -59,14 +61,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _PAGE = 500  # keys an inspection asks for at once
 
 
-_TROUBLE = RedisError, RedisClusterException, OSError  # the second is none of the first
-
-
-class _Here(NamedTuple):
-    """A connection for exchanges in place, and the client that holds it."""
-
-    client: Any
-    connection: Any
+_TROUBLE = RedisError, RedisClusterException, HiredisError, OSError  # none is one of the others
 
 
 class _OtherSchemaError(Exception):
@@ -98,11 +93,13 @@ class RedisStore:
         self._pause = 0.0
         self._not_before = 0.0
         self._last = ""
-        self._here: _Here | None = None  # given by the thread
+        self._here: Conversation | None = (
+            None  # given by the thread; only exchanges in place use it
+        )
         self._pace = Pace()
         self._make()  # reads the URL; connects to nothing
 
-    def attempt(self, effect: Exchange) -> Answer | None:
+    def attempt(self, effects: Sequence[Exchange]) -> list[Answer] | None:
         """See `masking.effects.Prompt`."""
         if self._here is None or self._process != os.getpid():
             return None
@@ -111,30 +108,29 @@ class RedisStore:
             return None
         if not self._pace.is_quick():
             return None
-        connection = self._here.connection
         began = time.monotonic()
         try:
-            connection.send_packed_command(connection.pack_commands(self._commands([effect])))
-            replies = [_reply(connection) for _ in range(bool(effect.save) + len(effect.load))]
+            together = _as_one(effects)
+            replies = self._here.ask(self._commands(together))
         except _TROUBLE:
             self._leave_place()
             self._pace.rest()
             return None
         self._pace.took(time.monotonic() - began)
-        [answer] = self._answers([effect], replies)
-        return answer if isinstance(answer, dict) else None
+        answers = self._answers(together, replies)
+        if not all(isinstance(answer, dict) for answer in answers):
+            return None
+        return answers if together is effects else [{} for _ in effects]
 
     def _take_place(self) -> None:
-        """Have a connection for exchanges in place; only they use it, and only they end it."""
+        """Have a connection for exchanges in place; only they end it."""
         client = self._make()
-        connection = client.connection_pool.get_connection()
-        connection.update_current_socket_timeout(BUSY)
-        self._here = _Here(client, connection)
+        self._here = Conversation(client, client.connection_pool.get_connection(), BUSY)
 
     def _leave_place(self) -> None:
         here, self._here = self._here, None
         if here is not None:
-            _close(here.client)
+            here.close()
 
     def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
         """See `base.Store`."""
@@ -229,7 +225,7 @@ class RedisStore:
                 is_single = isinstance(client, Redis)
                 self._connection = client.connection_pool.get_connection() if is_single else None
             except BaseException:
-                _close(client)
+                close_client(client)
                 raise
             if self._process != os.getpid():
                 self._here = None  # it is the parent's
@@ -302,7 +298,7 @@ class RedisStore:
     def _let_go(self) -> None:
         client, self._client = self._client, None
         if client is not None and self._process == os.getpid():
-            _close(client)
+            close_client(client)
 
     def check(self) -> list[str]:
         """See `base.Store`. A Redis that does not answer yet is a warning: it may come."""
@@ -312,7 +308,7 @@ class RedisStore:
                 _check_schema(client)
                 return [f"store {self._name}: {warning}" for warning in _warnings(client)]
             finally:
-                _close(client)
+                close_client(client)
         except (AuthenticationError, ResponseError, InvalidResponse, _OtherSchemaError) as error:
             raise ConfigError(f"store {self._name}: {_reason(error)}") from None
         except _TROUBLE as error:
@@ -332,13 +328,20 @@ class RedisStore:
                         page = []
                 yield from _read(client, page)
             finally:
-                _close(client)
+                close_client(client)
         except (*_TROUBLE, _OtherSchemaError) as error:
             raise StoreError(f"store {self._name}: {_reason(error)}") from None
 
     def prune(self, now: float) -> int:
         """Nothing: Redis removes what has expired by itself."""
         return 0
+
+
+def _as_one(effects: Sequence[Exchange]) -> Sequence[Exchange]:
+    """Exchanges that load nothing as one, for one call of the script; others as they are."""
+    if len(effects) == 1 or any(effect.load for effect in effects):
+        return effects
+    return [Exchange(effects[0].now, tuple(record for effect in effects for record in effect.save))]
 
 
 def _converse(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -354,14 +357,6 @@ def _converse(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
             raise
     connection.send_packed_command(connection.pack_commands(commands))
     return [_reply(connection) for _ in commands]
-
-
-def _close(client: Any) -> None:
-    """Let go of a client's connections, and of those to the Sentinels that it asked."""
-    client.close()
-    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    for sentinel in manager.sentinels if manager else ():
-        sentinel.close()
 
 
 def _reply(connection: Any) -> Any:

@@ -63,7 +63,7 @@ class SqliteStore:
         self._left = _IN_PLACE
         self._due_at = 0.0
 
-    def attempt(self, effect: Exchange) -> Answer | None:
+    def attempt(self, effects: Sequence[Exchange]) -> list[Answer] | None:
         """See `masking.effects.Prompt`."""
         if self._health.is_failing:
             self._here.close()  # SQLite would share what it has of a file that was read-only
@@ -71,19 +71,23 @@ class SqliteStore:
         if not self._pace.is_quick():
             return None
         began = time.monotonic()
-        if effect.save:
+        saving = 0
+        for effect in effects:
+            if effect.save:
+                saving += 1
+        if saving:
             if self._options.synchronous == "full" or not self._left or began >= self._due_at:
                 self._left = 0  # and none more until the thread has made its checkpoint
                 return None
-            self._left -= 1
+            self._left = max(self._left - saving, 0)
         try:
-            [answer] = self._here.exchange([effect])
+            found = self._here.exchange(effects)
         except _TROUBLE:
             self._here.close()
             self._pace.rest()
             return None
         self._pace.took(time.monotonic() - began)
-        return answer
+        return [*found]
 
     def perform(self, effects: Sequence[Exchange]) -> list[Answer]:
         """See `base.Store`."""

@@ -10,7 +10,7 @@ from inline_topo.stores import sqlite_file
 
 _AT_ONCE = 500  # expired records removed in one transaction, so that no batch waits long
 
-_MOST_IN_ONE = 4  # records that one statement saves; an exchange seldom has more
+_MOST_IN_ONE = 8  # records that one statement saves; what is asked together seldom has more
 
 
 def _saving(count: int) -> str:
@@ -23,6 +23,7 @@ ON CONFLICT (key) DO UPDATE SET
 """
 
 
+_COLUMNS = 4
 _SAVE = [_saving(count) for count in range(1, _MOST_IN_ONE + 1)]
 _LOAD = "SELECT value FROM record WHERE key = ? AND expires > ?"
 CLEAN = f"""
@@ -53,19 +54,23 @@ class Records:
         """All of a batch, in one transaction if anything is saved. `clean`: some of what has expired
         goes with it."""
         connection = self._open()
-        saving = sum(len(effect.save) for effect in effects)
+        saving = loading = 0
+        for effect in effects:
+            saving += len(effect.save)
+            loading += len(effect.load)
         if not saving:
             return [_load(connection, effect) for effect in effects]
-        if len(effects) == 1 and saving <= _MOST_IN_ONE and not clean:
-            _save(connection, effects[0])  # a transaction of its own, at two thirds of the cost
-            return [_load(connection, effects[0])]
+        is_plain = len(effects) == 1 or not loading  # what is loaded is what was saved before
+        if is_plain and saving <= _MOST_IN_ONE and not clean:
+            _save(connection, effects)  # a transaction of its own, at two thirds of the cost
+            return [_load(connection, effect) for effect in effects]
         run = connection.execute
         run("BEGIN IMMEDIATE")
         if clean:  # first: it may be the only way to find room in a store that is full
             run(CLEAN, (effects[0].now,))
         found: list[Found] = []
         for effect in effects:
-            _save(connection, effect)
+            _save(connection, [effect])
             found.append(_load(connection, effect))
         run("COMMIT")
         return found
@@ -117,14 +122,16 @@ _inherited: list[sqlite3.Connection] = []
 """Connections of a parent process: to close one here could take the log from under that process."""
 
 
-def _save(connection: sqlite3.Connection, effect: Exchange) -> None:
-    now, records = effect.now, effect.save
-    for start in range(0, len(records), _MOST_IN_ONE):
-        some = records[start : start + _MOST_IN_ONE]
-        values: list[bytes | float] = []
-        for key, value, lifetime in some:
+def _save(connection: sqlite3.Connection, effects: Sequence[Exchange]) -> None:
+    values: list[bytes | float] = []
+    for effect in effects:
+        now = effect.now
+        for key, value, lifetime in effect.save:
             values += key, value, now, now + lifetime
-        connection.execute(_SAVE[len(some) - 1], values)
+    most = _MOST_IN_ONE * _COLUMNS
+    for start in range(0, len(values), most):
+        some = values[start : start + most]
+        connection.execute(_SAVE[len(some) // _COLUMNS - 1], some)
 
 
 def _load(connection: sqlite3.Connection, effect: Exchange) -> Found:

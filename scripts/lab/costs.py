@@ -28,7 +28,7 @@ shape = "host"
 inside = ["{calls.PROXY}"]
 own = ["{calls.PROXY}", "server.com"]
 """
-TALK = 100  # milliseconds from ACK to BYE
+RING, TALK = 100, 100  # milliseconds from 180 to 200, and from ACK to BYE
 MEMORY = (
     512  # megabytes: a transaction stays for five seconds, and 500 calls a second fill 32 in three
 )
@@ -85,7 +85,7 @@ def measure(kind: Kind, count: int, rate: int) -> Cost:
         defines = {"BOB": f'"sip:bob@{calls.BOB}:5060"', **kind.defines}
         lab.proxy(SERVER, f"{calls.PROXY}:5060", defines=defines)
         # As many as come: those of both rounds, and those that are asked again when all is said.
-        lab.party("bob", calls.BOB, phones.snom(), more=("-m", "1000000", "-timeout", "0"))
+        lab.party("bob", calls.BOB, phones.snom(RING), more=("-m", "1000000", "-timeout", "0"))
         _call(lab, rate, rate)  # caches, pools, connections
         before = running_time(net, SERVER)
         failed = _call(lab, count, rate)

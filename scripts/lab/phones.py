@@ -24,13 +24,14 @@ def grandstream(talk: int) -> Party:
     return alice
 
 
-def snom() -> Party:
-    """bob rings, answers, and is hung up on."""
+def snom(ring: int) -> Party:
+    """bob rings for `ring` milliseconds, answers, and is hung up on."""
     bob = Party("bob")
     plain = bob.contact
     bob.contact = "<sip:bob@[local_ip]:[local_port];line=mu3z2i1j>;reg-id=1"
     bob.asked("INVITE")
     bob.reply("180 Ringing")
+    bob.pause(ring)
     bob.reply("200 Ok", *SNOM, body=CALLEE_SDP)
     bob.asked("ACK")
     bob.asked("BYE")

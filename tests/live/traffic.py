@@ -30,12 +30,12 @@ mask_key_file = "mask.key"
 """
 
 
-def answering(user: str) -> Party:
+def answering(user: str, body: str = SDP) -> Party:
     """Who rings, answers, and is hung up on; the Contact is the phone's address and no more."""
     party = Party(user)
     party.asked("INVITE")
     party.reply("180 Ringing")
-    party.reply("200 OK", body=SDP)
+    party.reply("200 OK", body=body)
     party.asked("ACK")
     party.asked("BYE")
     party.reply("200 OK", tag=False)

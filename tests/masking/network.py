@@ -39,7 +39,12 @@ _ROUTING = re.compile(r"^(?:Record-Route|Route|Path|Service-Route)\s*:", re.IGNO
 
 
 def gateway(
-    codec: str = "aes-siv", leg: Leg = Leg.GATEWAY, *, ring: KeyRing = RING, **settings: Any
+    codec: str = "aes-siv",
+    leg: Leg = Leg.GATEWAY,
+    *,
+    ring: KeyRing = RING,
+    drain: bool = False,
+    **settings: Any,
 ) -> Gateway:
     """The gateway of the small network. `settings`: keys of the configuration, `__` for a dot."""
     values: dict[str, Any] = {
@@ -51,9 +56,8 @@ def gateway(
     if codec == "kamailio":
         values["topoh.mask_key"] = "my secret here"
     values |= {key.replace("__", "."): value for key, value in settings.items()}
-    return assemble.gateway(
-        load(None, env={}, overrides=values, key_ring_given=True), leg, ring=ring
-    )
+    config = load(None, env={}, overrides=values, key_ring_given=True)
+    return assemble.gateway(config, leg, ring=ring, drain=drain)
 
 
 def datagram(

@@ -58,15 +58,15 @@ def load(key: bytes) -> Exchange:
 def in_place(store: SqliteStore, most: int = 10_000) -> int:
     """How many exchanges are done until one has to be the thread's."""
     for number in range(most):
-        if store.attempt(save(b"%d" % number)) is None:
+        if store.attempt([save(b"%d" % number)]) is None:
             return number
     return most
 
 
 def test_both_ways_lead_to_one_file(make: Callable[..., SqliteStore]) -> None:
     store = make()
-    assert store.attempt(load(b"first")) == {b"first": b"v" * 100}
-    assert store.attempt(save(b"second")) == {b"second": b"v" * 100}
+    assert store.attempt([load(b"first")]) == [{b"first": b"v" * 100}]
+    assert store.attempt([save(b"second")]) == [{b"second": b"v" * 100}]
     assert store.perform([load(b"second")]) == [{b"second": b"v" * 100}]
 
 
@@ -76,8 +76,8 @@ def test_after_some_the_thread_brings_the_log_to_the_disk(
     store = make()
     done = in_place(store)
     assert 100 < done < 1000
-    assert store.attempt(save(b"due")) is None
-    assert store.attempt(load(b"first")) == {b"first": b"v" * 100}  # reads go on
+    assert store.attempt([save(b"due")]) is None
+    assert store.attempt([load(b"first")]) == [{b"first": b"v" * 100}]  # reads go on
     assert store.perform([save(b"due")]) == [{b"due": b"v" * 100}]
     shutil.copy(tmp_path / "dialogs.db", tmp_path / "copy.db")  # without its log
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
@@ -95,11 +95,11 @@ def test_the_log_stays_short(tmp_path: Path, make: Callable[..., SqliteStore]) -
 
 def test_the_interval_of_cleaning_is_kept(clock: Clock, make: Callable[..., SqliteStore]) -> None:
     store = make(clean_interval=60.0)
-    assert store.attempt(save(b"one")) is not None
+    assert store.attempt([save(b"one")]) is not None
     clock.now += 61
-    assert store.attempt(save(b"two")) is None
+    assert store.attempt([save(b"two")]) is None
     store.perform([save(b"two")])
-    assert store.attempt(save(b"three")) is not None
+    assert store.attempt([save(b"three")]) is not None
 
 
 def test_a_lock_is_the_threads_to_wait_for(
@@ -108,11 +108,11 @@ def test_a_lock_is_the_threads_to_wait_for(
     store = make()
     with closing(sqlite3.connect(tmp_path / "dialogs.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert store.attempt(save(b"one")) is None
+        assert store.attempt([save(b"one")]) is None
         other.execute("ROLLBACK")
-    assert store.attempt(save(b"one")) is None  # a rest
+    assert store.attempt([save(b"one")]) is None  # a rest
     clock.now += 2
-    assert store.attempt(save(b"one")) is not None
+    assert store.attempt([save(b"one")]) is not None
 
 
 def test_what_fails_is_the_threads_until_it_works_again(
@@ -121,22 +121,22 @@ def test_what_fails_is_the_threads_until_it_works_again(
     store = make()
     store.close()
     (tmp_path / "dialogs.db").chmod(0o644)
-    assert store.attempt(save(b"one")) is None
+    assert store.attempt([save(b"one")]) is None
     [answer] = store.perform([save(b"one")])
     assert "others may read" in str(answer)
     (tmp_path / "dialogs.db").chmod(0o600)
     clock.now += 2
-    assert store.attempt(save(b"one")) is None
+    assert store.attempt([save(b"one")]) is None
     assert store.perform([save(b"one")]) == [{b"one": b"v" * 100}]
-    assert store.attempt(save(b"two")) is not None
+    assert store.attempt([save(b"two")]) is not None
 
 
 def test_with_synchronous_full_every_write_waits_for_the_disk(
     make: Callable[..., SqliteStore],
 ) -> None:
     store = make("?synchronous=full")
-    assert store.attempt(save(b"one")) is None
-    assert store.attempt(load(b"first")) == {b"first": b"v" * 100}
+    assert store.attempt([save(b"one")]) is None
+    assert store.attempt([load(b"first")]) == [{b"first": b"v" * 100}]
 
 
 def test_a_store_that_is_slow_as_a_rule_rests_and_is_tried_again(clock: Clock) -> None:

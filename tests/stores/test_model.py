@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from inline_topo.masking.effects import Exchange
 from inline_topo.stores.redis import RedisStore
 from inline_topo.stores.sqlite import SqliteStore
 from tests.stores.conftest import Bench
@@ -20,6 +21,8 @@ KEYS = st.sampled_from([b"", b"a", b"b", b"c\0"])
 LIVES = st.sampled_from([30.0, 60.0, 90.0])
 SAVES = st.lists(st.tuples(KEYS, st.binary(max_size=3), LIVES), max_size=3)
 LOADS = st.lists(KEYS, max_size=3, unique=True)
+Batch = list[tuple[list[tuple[bytes, bytes, float]], list[bytes]]]
+BATCHES = st.lists(st.tuples(SAVES, LOADS), min_size=1, max_size=4)
 
 
 class _Machine(RuleBasedStateMachine):
@@ -33,8 +36,25 @@ class _Machine(RuleBasedStateMachine):
         self.bench.wait(1000)
         self.kept: dict[bytes, tuple[bytes, float]] = {}
 
-    @rule(batch=st.lists(st.tuples(SAVES, LOADS), min_size=1, max_size=4))
-    def exchange(self, batch: list[tuple[list[tuple[bytes, bytes, float]], list[bytes]]]) -> None:
+    @rule(batch=BATCHES)
+    def exchange(self, batch: Batch) -> None:
+        assert self.bench.store.perform(self.effects(batch)) == self.expected(batch)
+
+    @precondition(lambda self: isinstance(self.bench.store, SqliteStore | RedisStore))
+    @rule(batch=BATCHES)
+    def exchange_in_place(self, batch: Batch) -> None:
+        """Where it is not to be had at once, nothing is done."""
+        store = self.bench.store
+        assert isinstance(store, SqliteStore | RedisStore)
+        answers = store.attempt(self.effects(batch))
+        if answers is not None:
+            assert answers == self.expected(batch)
+
+    def effects(self, batch: Batch) -> list[Exchange]:
+        return [self.bench.exchange(*saves, load=tuple(loads)) for saves, loads in batch]
+
+    def expected(self, batch: Batch) -> list[dict[bytes, bytes]]:
+        """The answers, with what is saved taken note of."""
         now = self.bench.now
         expected = []
         for saves, loads in batch:
@@ -42,22 +62,7 @@ class _Machine(RuleBasedStateMachine):
                 end = max(self.alive().get(key, (b"", now))[1], now + life)
                 self.kept[key] = value, end
             expected.append({key: self.alive()[key][0] for key in loads if key in self.alive()})
-        effects = [self.bench.exchange(*saves, load=tuple(loads)) for saves, loads in batch]
-        assert self.bench.store.perform(effects) == expected
-
-    @precondition(lambda self: isinstance(self.bench.store, SqliteStore | RedisStore))
-    @rule(save=SAVES, keys=LOADS)
-    def exchange_in_place(self, save: list[tuple[bytes, bytes, float]], keys: list[bytes]) -> None:
-        """Where it is not to be had at once, nothing is done."""
-        store, now = self.bench.store, self.bench.now
-        assert isinstance(store, SqliteStore | RedisStore)
-        answer = store.attempt(self.bench.exchange(*save, load=tuple(keys)))
-        if answer is not None:
-            for key, value, life in save:
-                end = max(self.alive().get(key, (b"", now))[1], now + life)
-                self.kept[key] = value, end
-            alive = self.alive()
-            assert answer == {key: alive[key][0] for key in keys if key in alive}
+        return expected
 
     @rule(seconds=st.sampled_from([20.0, 40.0, 200.0]))
     def wait(self, seconds: float) -> None:

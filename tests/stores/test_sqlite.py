@@ -347,11 +347,11 @@ def test_a_store_that_was_first_looked_into_while_it_was_read_only(folder_of_any
         "files = [sys.argv[1] + suffix for suffix in ('', '-wal', '-shm')]\n"
         "for file in files:\n"
         "    os.chmod(file, 0o400)\n"
-        "print(store.attempt(look))\n"
+        "print(store.attempt([look]))\n"
         "print(repr(save(b'second')))\n"
         "for file in files:\n"
         "    os.chmod(file, 0o600)\n"
-        "print(store.attempt(look))\n"
+        "print(store.attempt([look]))\n"
         "print(save(b'second'))\n"
         "store.close()\n"
     )
@@ -359,7 +359,7 @@ def test_a_store_that_was_first_looked_into_while_it_was_read_only(folder_of_any
         [sys.executable, "-c", program, str(path)], check=True, text=True, stdout=subprocess.PIPE
     )
     assert done.stdout.splitlines() == [
-        "{b'first': b'value'}",
+        "[{b'first': b'value'}]",
         "EffectFailed('attempt to write a readonly database')",
         "None",  # the thread's, until it works again
         "{}",

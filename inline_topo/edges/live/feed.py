@@ -33,6 +33,9 @@ class Errands(Protocol):
     def attend(self) -> float:
         """Do what can be done now; the seconds until it must be called again at the latest."""
 
+    def settle(self) -> None:
+        """Do what the packets that were read together have left to do."""
+
 
 class _NoErrands:
     count = 0
@@ -40,6 +43,9 @@ class _NoErrands:
 
     def attend(self) -> float:
         return 0.0
+
+    def settle(self) -> None:
+        pass
 
 
 NO_ERRANDS: Final = _NoErrands()

@@ -83,16 +83,16 @@ class _Thread(threading.Thread):
         self._performer.close()
 
 
-def attempt(performer: Performer, effect: Any) -> Any | None:
-    """The result of an effect where it is to be had at once."""
-    prompt: Callable[[Any], Any | None] | None = getattr(performer, "attempt", None)
+def attempt(performer: Performer, effects: Sequence[Any]) -> list[Any] | None:
+    """The results of all effects where they are to be had at once."""
+    prompt: Callable[[Sequence[Any]], list[Any] | None] | None = getattr(performer, "attempt", None)
     if prompt is None:  # no effects.Prompt
         return None
     try:
-        return prompt(effect)
+        return prompt(effects)
     except Exception:
         log.exception("%s: a performer raised", performer.outcome)
-        return EffectFailed(performer.outcome, "a defect of its performer")
+        return _defect(performer, effects)
 
 
 def perform_all(performer: Performer, effects: Sequence[Any]) -> list[Any]:
@@ -104,4 +104,8 @@ def perform_all(performer: Performer, effects: Sequence[Any]) -> list[Any]:
         log.error("%s: %d results for %d effects", performer.outcome, len(results), len(effects))
     except Exception:
         log.exception("%s: a performer raised", performer.outcome)
+    return _defect(performer, effects)
+
+
+def _defect(performer: Performer, effects: Sequence[Any]) -> list[Any]:
     return [EffectFailed(performer.outcome, "a defect of its performer")] * len(effects)

@@ -68,6 +68,10 @@ class Queue:
         self._is_over = False
         self._orphans: Fate | None = None
         self._next_number = 0
+        self._errands: Errands = NO_ERRANDS
+        self._verdicts: list[bytes] = []  # that go out together
+        self._size = 0
+        self._gathers_verdicts = False
         try:
             self._queue = binding.NetfilterQueue()
             self._queue.bind(
@@ -96,6 +100,7 @@ class Queue:
         `errands` are outstanding they are attended to between packets.
         """
         self._orphans = orphans
+        self._errands = errands
         self._next_number = 0
         feed = Feed(self._socket, look_up, tick, self._gather, errands)
         while not self._is_over:
@@ -115,22 +120,32 @@ class Queue:
     def _judge_all(self, packets: Iterable[tuple[int, bytes]], judge: Judge) -> None:
         """The verdicts go out together, behind all judging: each wakes those that it is for, who
         take the processor and its caches away."""
-        verdicts: list[bytes] = []
-        size = 0
+        self._gathers_verdicts = True
         try:
             for number, data in packets:
                 if number != self._next_number:
                     self._note_gap(number)
                 self._next_number = number + 1 & 0xFFFFFFFF
-                verdict = self._judge(number, data, judge)
-                verdicts.append(verdict)
-                size += len(verdict)
-                if size > _MOST_TO_SEND:
-                    self._socket.send(b"".join(verdicts))
-                    verdicts, size = [], 0
+                self._send(self._judge(number, data, judge))
+            if self._errands.count:
+                self._errands.settle()
         finally:
-            if size:
-                self._socket.send(b"".join(verdicts))
+            self._gathers_verdicts = False
+            self._flush()
+
+    def _send(self, verdict: bytes) -> None:
+        """Send a verdict, with those of all packets that were read together; nothing where it is empty."""
+        if not verdict:
+            return
+        self._verdicts.append(verdict)
+        self._size += len(verdict)
+        if self._size > _MOST_TO_SEND or not self._gathers_verdicts:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._size:
+            verdicts, self._verdicts, self._size = self._verdicts, [], 0
+            self._socket.send(b"".join(verdicts))
 
     def _judge(self, number: int, data: bytes, judge: Judge) -> bytes:
         """The message for one packet, whatever happens; empty where its verdict comes later."""
@@ -152,7 +167,7 @@ class Queue:
         return netlink.verdict(self.number, number, Fate.ACCEPT, sent)
 
     def _give(self, number: int, data: bytes, sent: bytes | None) -> None:
-        self._socket.send(self._verdict(number, data, sent))
+        self._send(self._verdict(number, data, sent))
 
     def _note_gap(self, number: int) -> None:
         """The kernel numbers packets in order; it skips those that its socket has no room for.

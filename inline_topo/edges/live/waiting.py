@@ -1,5 +1,8 @@
 """Packets that wait for an effect, and those behind them, while all others go on.
 
+Packets are read some at a time, and what they ask for is done together (`settle`): in place where it
+is to be had at once, else by a thread.
+
 Packets of one Call-ID keep their order: while one waits, the next ones line up behind it. The
 Call-ID is the one that the packet shows, so (with `mask_callid`) each direction keeps its own.
 """
@@ -11,10 +14,9 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.effects import EffectFailed, Performer, Performers, performer_of
@@ -25,6 +27,7 @@ from .tally import CROWDED, DONE, FAILED, LATE
 
 _CALL_ID: Final = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
 _NEVER: Final = 3600.0  # seconds
+_FEW: Final = 8  # Call-IDs, for which a packet is searched quicker than for its own
 
 log = logging.getLogger(__name__)
 
@@ -42,23 +45,30 @@ class Host(Protocol):
         """An effect that ended, and how long it took."""
 
 
-class _Guest(NamedTuple):
+class _Guest:
     """A packet whose verdict comes later."""
 
-    packet: bytes
-    later: Later
-    call_id: bytes | None
+    __slots__ = ("call_id", "later", "packet")
+
+    def __init__(self, packet: bytes, call_id: bytes | None) -> None:
+        self.packet = packet
+        self.later = Later(packet)
+        self.call_id = call_id
 
 
-@dataclass
 class _Stay:
-    """What a packet waits for."""
+    """What a packet waits for; `spent`: nanoseconds of handling up to now."""
 
-    guest: _Guest
-    ask: Ask
-    performer: Performer
-    began: float
-    spent: int  # nanoseconds of handling up to now
+    __slots__ = ("ask", "began", "guest", "performer", "spent")
+
+    def __init__(
+        self, guest: _Guest, ask: Ask, performer: Performer, began: float, spent: int
+    ) -> None:
+        self.guest = guest
+        self.ask = ask
+        self.performer = performer
+        self.began = began
+        self.spent = spent
 
 
 class WaitingRoom:
@@ -75,6 +85,7 @@ class WaitingRoom:
         """Readable when there is something to `attend` to."""
         self._numbers = count()
         self._stays: dict[int, _Stay] = {}
+        self._asked: list[int] = []  # of these stays, those whose effects nobody has begun
         self._due: list[tuple[float, int]] = []  # a heap: deadline, number of the stay
         self._lines: dict[bytes, deque[_Guest]] = {}  # behind the packet that waits
 
@@ -84,24 +95,49 @@ class WaitingRoom:
 
     def call_id_in_line(self, packet: bytes) -> bytes | None:
         """The Call-ID of a packet that must line up, because one of the same waits."""
+        if len(self._lines) <= _FEW and not self._may_be_in_line(packet):
+            return None
         call_id = _call_id(packet)
         return call_id if call_id in self._lines else None
 
+    def _may_be_in_line(self, packet: bytes) -> bool:
+        for call_id in self._lines:  # noqa: SIM110 (compiled, a generator costs more)
+            if call_id in packet:
+                return True
+        return False
+
     def line_up(self, packet: bytes, call_id: bytes) -> Later:
         """Keep a packet behind the one that waits."""
-        guest = _Guest(packet, Later(packet), call_id)
+        guest = _Guest(packet, call_id)
         self._lines[call_id].append(guest)
         self.count += 1
         return guest.later
 
     def ask(self, packet: bytes, ask: Ask, started: int) -> Verdict | Later:
-        """The verdict on a packet where its effects are done at once, or cannot even begin."""
+        """The verdict on a packet where its effects are immediate, or cannot even begin; `settle` then
+        has the others done."""
         return self._advance(packet, None, ask, started)
+
+    def settle(self) -> None:
+        """Have done what packets have asked for since the last time, and give them their verdicts where
+        that can be in place. What follows from it is settled too."""
+        while self._asked:
+            performer = self._stays[self._asked[0]].performer
+            numbers = [n for n in self._asked if self._stays[n].performer is performer]
+            self._asked = [n for n in self._asked if self._stays[n].performer is not performer]
+            results = attempt(performer, [self._stays[n].ask.effect for n in numbers])
+            if results is None:
+                for number in numbers:
+                    self._begin(number)
+            else:
+                for number, result in zip(numbers, results, strict=True):
+                    self._resume(number, result)
 
     def attend(self) -> float:
         """Go on with what has its result, or waited too long; the seconds until the next one has."""
         for number, result in self._performing.results():
             self._resume(number, result)
+        self.settle()
         now = time.monotonic()
         while self._due:
             deadline, number = self._due[0]
@@ -116,6 +152,7 @@ class WaitingRoom:
     def finish(self, seconds: float) -> None:
         """Wait until no packet is here. Those that still are after `seconds` go on as if their
         effects had failed, and nobody waits from then on."""
+        self.settle()
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
         end = time.monotonic() + seconds
@@ -141,10 +178,8 @@ class WaitingRoom:
             if performer.is_immediate:
                 [result] = perform_all(performer, [answer.effect])
                 self._note(performer, result, time.monotonic() - began)
-            elif (result := attempt(performer, answer.effect)) is not None:
-                self._note(performer, result, time.monotonic() - began)
             elif self.count < self._most:
-                guest = guest or _Guest(packet, Later(packet), _call_id(packet))
+                guest = guest or _Guest(packet, _call_id(packet))
                 self._stay(guest, answer, performer, began, started)
                 return guest.later
             else:
@@ -156,14 +191,20 @@ class WaitingRoom:
     def _stay(
         self, guest: _Guest, ask: Ask, performer: Performer, began: float, started: int
     ) -> None:
-        number, deadline = next(self._numbers), began + performer.patience
+        number = next(self._numbers)
         spent = time.monotonic_ns() - started
         self._stays[number] = _Stay(guest, ask, performer, began, spent)
-        heapq.heappush(self._due, (deadline, number))
         if guest.call_id is not None:
             self._lines.setdefault(guest.call_id, deque())
         self.count += 1
-        self._performing.begin(performer, number, ask.effect, deadline)
+        self._asked.append(number)
+
+    def _begin(self, number: int) -> None:
+        """Have an effect performed by a thread, until its deadline."""
+        stay = self._stays[number]
+        deadline = stay.began + stay.performer.patience
+        heapq.heappush(self._due, (deadline, number))
+        self._performing.begin(stay.performer, number, stay.ask.effect, deadline)
 
     def _fail(self, number: int, reason: str) -> None:
         outcome = self._stays[number].performer.outcome

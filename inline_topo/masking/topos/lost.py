@@ -1,7 +1,6 @@
 """Mode topos: what a request lost when it left, and how its responses get it back."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.records import pack, unpack
@@ -12,7 +11,7 @@ from inline_topo.sip import names, values
 from inline_topo.sip.message import Message, Span
 
 
-class Lost(NamedTuple):
+class Lost:
     """The content of a transaction's record, as it stood in the message.
 
     `beside`: lower Vias in the topmost one's line, from its end; `via_lines`, `route_lines`: whole
@@ -20,15 +19,19 @@ class Lost(NamedTuple):
     `nested` of which pass (keys.Keys.dialog).
     """
 
-    beside: bytes
-    via_lines: bytes
-    route_lines: bytes
-    contact: bytes
-    nested: bytes
+    __slots__ = ("beside", "contact", "nested", "route_lines", "via_lines")
 
-    @classmethod
+    def __init__(
+        self, beside: bytes, via_lines: bytes, route_lines: bytes, contact: bytes, nested: bytes
+    ) -> None:
+        self.beside = beside
+        self.via_lines = via_lines
+        self.route_lines = route_lines
+        self.contact = contact
+        self.nested = nested
+
+    @staticmethod
     def of(
-        cls,
         message: Message,
         lower: Sequence[Span],
         routes: Sequence[Span],
@@ -39,15 +42,17 @@ class Lost(NamedTuple):
         contact = target.pack() if target else b""
         via_lines = _lines(message, names.VIA, lower)
         route_lines = _lines(message, names.RECORD_ROUTE, routes)
-        return cls(_beside(message, lower), via_lines, route_lines, contact, nested)
+        return Lost(_beside(message, lower), via_lines, route_lines, contact, nested)
 
     def pack(self) -> bytes:
         """The record's content."""
-        return pack(self)
+        return pack((self.beside, self.via_lines, self.route_lines, self.contact, self.nested))
 
-    @classmethod
-    def unpack(cls, content: bytes) -> "Lost":
-        return cls(*unpack(content))
+    @staticmethod
+    def unpack(content: bytes) -> "Lost":
+        """What `pack` gave."""
+        beside, via_lines, route_lines, contact, nested = unpack(content)
+        return Lost(beside, via_lines, route_lines, contact, nested)
 
     def vias_back(self, message: Message, topmost: Span) -> list[Edit]:
         """The edits that put the Vias below the topmost one of a message."""

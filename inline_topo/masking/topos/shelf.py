@@ -44,13 +44,15 @@ class Entry:
 
 
 class _Known:
-    __slots__ = ("content", "until")
+    """`content` is None where there is nothing. `until`: the end of the life that we asked for; of
+    nothing, how long that is believed. `value`: the content sealed, where that has been done."""
 
-    def __init__(self, content: bytes | None, until: float) -> None:
-        self.content = content  # None: there is nothing
-        self.until = (
-            until  # end of the life that we asked for; of nothing: how long that is believed
-        )
+    __slots__ = ("content", "until", "value")
+
+    def __init__(self, content: bytes | None, until: float, value: bytes | None = None) -> None:
+        self.content = content
+        self.until = until
+        self.value = value
 
 
 class Shelf:
@@ -91,22 +93,23 @@ class Shelf:
 
     def save(self, now: float, entries: list[Entry]) -> Steps[None]:
         """Keep `entries`, but for those that are known to be kept for half of their life yet."""
-        due = [entry for entry in entries if not self._is_fresh(entry, now)]
+        due: list[Record] = []
+        learnt: list[_Known] = []
+        for entry in entries:
+            known = self._known.get(entry.key)
+            value = None
+            if known is not None and known.content == entry.content:
+                if known.until - now >= entry.lifetime / 2:
+                    continue
+                value = known.value  # as before: sealing is deterministic
+            if value is None:
+                value = self._seal.seal(entry.key, entry.content)
+            due.append(Record(entry.key, value, entry.lifetime))
+            learnt.append(_Known(entry.content, now + entry.lifetime, value))
         if due:
-            seal = self._seal.seal
-            yield Exchange(
-                now,
-                tuple([Record(one.key, seal(one.key, one.content), one.lifetime) for one in due]),
-            )
-            for one in due:
-                known = _Known(one.content, now + one.lifetime)
-                self._known.remember(one.key, known, len(one.content))
-
-    def _is_fresh(self, entry: Entry, now: float) -> bool:
-        known = self._known.get(entry.key)
-        if known is None or known.content != entry.content:
-            return False
-        return known.until - now >= entry.lifetime / 2
+            yield Exchange(now, tuple(due))
+            for record, known in zip(due, learnt, strict=True):
+                self._known.remember(record.key, known, len(record.value))
 
     def load(self, now: float, keys: list[bytes]) -> Steps[dict[bytes, bytes]]:
         """What is kept under `keys`. Raises EffectFailed where a value is not of our making."""
@@ -115,9 +118,10 @@ class Shelf:
         if wanted:
             found = yield Exchange(now, load=wanted)
             for key in wanted:
-                contents[key] = content = self._open(key, found.get(key))
+                value = found.get(key)
+                contents[key] = content = self._open(key, value)
                 until = 0 if content is not None else now + _ABSENT
-                self._known.remember(key, _Known(content, until), len(content or b""))
+                self._known.remember(key, _Known(content, until, value), len(value or b""))
         return {key: content for key, content in contents.items() if content is not None}
 
     def _open(self, key: bytes, value: bytes | None) -> bytes | None:

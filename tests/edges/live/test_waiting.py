@@ -68,10 +68,16 @@ class Store:
 class PromptStore(Store):
     """One that does in place what is not called `later`; what is called `raise` it cannot do."""
 
-    def attempt(self, effect: Slow) -> str | None:
-        if effect.name == "raise":
+    def __init__(self) -> None:
+        super().__init__()
+        self.attempts: list[list[str]] = []
+
+    def attempt(self, effects: Sequence[Slow]) -> list[str] | None:
+        names = [effect.name for effect in effects]
+        self.attempts.append(names)
+        if "raise" in names:
             raise ZeroDivisionError
-        return None if effect.name == "later" else effect.name.upper()
+        return None if "later" in names else [name.upper() for name in names]
 
 
 class Held:
@@ -128,6 +134,16 @@ class Worker:
 
     def come(self, packet: bytes) -> Held:
         """A packet from the kernel."""
+        [held] = self.come_together(packet)
+        return held
+
+    def come_together(self, *packets: bytes) -> list[Held]:
+        """Packets that are read at once."""
+        held = [self._come(packet) for packet in packets]
+        self.room.settle()
+        return held
+
+    def _come(self, packet: bytes) -> Held:
         held = Held()
         call_id = self.room.call_id_in_line(packet) if self.room.count else None
         answer: Any = None
@@ -209,6 +225,25 @@ def test_what_may_be_done_at_once_is_tried_in_place(caplog: pytest.LogCaptureFix
     assert not caplog.records
     assert worker.come(packet(4, "slow-raise")).fate == "drop"
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_is_read_together_is_done_together_and_in_its_order() -> None:
+    store = PromptStore()
+    worker = Worker(store)
+    asks = [
+        packet(1, "slow-a slow-b"), packet(2, "slow-c"), packet(3, "slow-d", call=1),
+        packet(4, "", call=2), packet(5, ""),
+    ]  # fmt: skip
+    held = worker.come_together(*asks)
+    assert store.attempts == [["a", "c"], ["b"], ["d"]]
+    assert [one.sent for one in held] == [
+        *(asks[0] + b"B", asks[1] + b"C", asks[2] + b"D"),
+        *(None, None),  # as they came
+    ]
+    assert {one.fate for one in held} == {"accept"}
+    # The fifth had nothing to wait for; the others of a call keep their order.
+    assert [one[7:8] for one in worker.order] == [b"5", b"2", b"4", b"1", b"3"]
+    assert worker.room.count == 0
 
 
 def test_one_effect_after_another_keeps_the_line() -> None:
