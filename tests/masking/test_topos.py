@@ -236,6 +236,34 @@ def test_where_the_store_fails_a_message_may_be_masked_by_tokens() -> None:
     assert b"tpsh-" in contact(node.leave(invite()))
 
 
+@pytest.mark.parametrize("vias", [1, 3])
+def test_a_call_that_is_masked_by_tokens_is_completed_without_a_store(vias: int) -> None:
+    """A B2BUA sends one Via: its response has nothing to ask a store for that is away."""
+    node = Node(Broken(), topos__on_store_error="mask")
+    message = sent("INVITE", PEERS, BOB) if vias == 3 else request("INVITE", PEERS, BOB)
+    left = node.leave(message)
+    assert b"10.0.0." not in left
+    for status in ("100 Trying", "180 Ringing", "200 OK"):
+        entered = node.enter(answer(status, left, PEER_CONTACT))
+        assert lines(entered, "Via") == lines(message, "Via")
+    node.leave(request("ACK", PEERS, branch="2", to_tag="2"))
+    bye = node.enter(request("BYE", contact(left), from_tag="2", to_tag="1"))
+    assert bye.startswith(b"BYE %s SIP/2.0" % BOBS)
+
+
+def test_what_is_masked_by_tokens_forgets_nothing_that_is_kept() -> None:
+    """The message is sent again when the store is away, and was stripped the first time."""
+    store = MemoryStore()
+    node = Node(store, topos__on_store_error="mask", topos__branch_expire=10)
+    message = request("INVITE", PEERS, *record_routes(), BOB)
+    left = node.leave(message)
+    node.store = Broken()
+    node.leave(message, now=8.0)  # it would be prolonged
+    node.store = store
+    entered = node.enter(answer("200 OK", left, PEER_CONTACT), now=9.0)
+    assert lines(entered, "Record-Route") == ROUTES
+
+
 def test_where_a_dialog_cannot_be_prolonged_it_goes_on() -> None:
     node = Node(topos__dialog_expire=1000)
     uri = contact(call_out(node))

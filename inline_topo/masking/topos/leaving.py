@@ -67,6 +67,7 @@ class Leaving:
                 return edits
             if not self._falls_back:
                 raise
+            self._note_that_nothing_is_lost(message, dialog)
             return edits + self._mask(message, flow)
 
     def _out_again(self, message: Message, flow: Flow) -> list[Edit]:
@@ -121,9 +122,12 @@ class Leaving:
         return kept + replaced
 
     def _note_that_nothing_is_lost(self, message: Message, dialog: Dialog) -> None:
-        """So that nobody asks the store when the response comes."""
+        """So that nobody asks the store when the response comes. What was kept of the request when it
+        left before is not forgotten."""
         if message.is_request and len(vias_of(message)) == 1:
-            self._shelf.nothing(self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message)))
+            key = self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message))
+            if self._shelf.get(key) is None:
+                self._shelf.nothing(key)
 
     def _mask(self, message: Message, flow: Flow) -> list[Edit]:
         """The tokens in place of what cannot be taken out."""
