@@ -149,6 +149,31 @@ def test_contact_host() -> None:
     assert contact(left).endswith(b"@edge.example.com:5070")
 
 
+CONTACT_HOST: dict[str, Any] = {
+    "topos__contact_host": "edge.example.org:5070",
+    "audit": "enforce",
+    "protected": ["example.org"],
+}
+
+
+@pytest.mark.parametrize("mode", ["topos", "topoh"])
+def test_contact_host_in_a_dialog_that_outlives_a_change_of_mode(mode: str) -> None:
+    """Ids are still written into dialogs that have them, and are no leak."""
+    store = MemoryStore()
+    out, (into, _) = call_out(Node(store, **CONTACT_HOST)), call_in(Node(store, **CONTACT_HOST))
+    node = Node(store, mode=mode, **CONTACT_HOST)
+    for left, remote, local in ((out, "2", "1"), (into, "9", "8")):
+        again = request("INVITE", contact(left), from_tag=remote, to_tag=local, cseq=2)
+        entered = node.enter(again)
+        assert entered.startswith(b"INVITE %s SIP/2.0" % BOBS)
+        assert lines(entered, "Route") == ROUTES
+        ok = node.leave(answer("200 OK", entered, BOB))
+        assert contact(ok)[6:] == contact(left)[6:]  # but for its letter
+    again = node.leave(sent("INVITE", PEERS, BOB, to_tag="2", cseq=2))
+    assert contact(again) == contact(out)
+    assert contact(again).endswith(b"@edge.example.org:5070")
+
+
 @pytest.mark.parametrize(
     ("written", "stays"),
     [
