@@ -248,6 +248,20 @@ def test_where_the_store_fails_a_message_is_dropped() -> None:
     assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
 
 
+@pytest.mark.parametrize("on_error", ["drop", "accept"])
+@pytest.mark.parametrize("on_store_error", ["drop", "mask"])
+def test_on_error_lets_nothing_out_in_clear_where_the_store_fails(
+    on_error: str, on_store_error: str
+) -> None:
+    settings = {"queue__on_error": on_error, "topos__on_store_error": on_store_error}
+    verdict = Node(Broken(), **settings).judge(datagram(invite(), PROXY, PEER))
+    if on_store_error == "drop":
+        assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
+    else:
+        assert (verdict.action, verdict.outcome) == (Action.REPLACE, "masked")
+        assert b"10.0.0." not in verdict.packet
+
+
 def test_where_the_store_fails_a_message_may_be_masked_by_tokens() -> None:
     store = MemoryStore()
     node = Node(Broken(), topos__on_store_error="mask")
@@ -343,6 +357,23 @@ def test_a_spoilt_record_is_told_from_a_good_one(
     spoil(store, b"d")
     again = sent("INVITE", PEERS, BOB, to_tag="2", cseq=2)
     assert Node(store).judge(datagram(again, PROXY, PEER)).outcome == "refused_store"
+
+
+def test_spoilt_records_are_said_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    left = call_out(Node(store))
+    changed(store, b"c")
+    bye = request("BYE", contact(left), from_tag="2", to_tag="1")
+    node = Node(store)
+    for tenths in range(250):
+        verdict = node.judge(datagram(bye, PEER, PROXY), tenths / 10)
+        assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
+    node.judge(datagram(bye, PEER, PROXY), 3.0)  # the clock was set back
+    said = [vars(record)["fields"] for record in caplog.records]
+    assert [fields["messages"] for fields in said] == [1, 100, 100, 50]
+    assert {fields["record"].encode() for fields in said} == {
+        contact(left).partition(b"-")[2].partition(b"@")[0]
+    }
 
 
 def test_a_gateway_with_another_key_finds_nothing() -> None:
