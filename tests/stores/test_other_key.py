@@ -33,6 +33,7 @@ def test_a_restart_with_the_wrong_key_and_back(shared: Bench) -> None:
     left = Node(shared.store).leave(invite(), now=shared.now)
     wrong = Node(shared.second(), ring=RING.generate())
     ok = answer("200 OK", left, PEER_CONTACT)
-    assert wrong.enter(ok, now=shared.now) == ok  # a response names its record by the key ring: there is none
+    # A response names its record by the key ring: there is none.
+    assert wrong.enter(ok, now=shared.now) == ok
     again = Node(shared.second()).enter(ok, now=shared.now)
     assert lines(again, "Via") == lines(invite(), "Via")
