@@ -157,6 +157,15 @@ def test_the_header_fields_are_those_of_a_real_kamailio(
             )
 
 
+def test_a_real_kamailios_calls_come_back(tmp_path: Path, oracle: Path, replay: Replay) -> None:
+    packets = [p for p in rdpcap(str(oracle / "kamailio-topos-calls.pcap")) if UDP in p]
+    source = tmp_path / "plain.pcap"
+    wrpcap(str(source), plain(packets))
+    outside = replay(source, "outside", LAB)
+    assert outside.read_bytes() != source.read_bytes()
+    assert replay(outside, "inside", LAB).read_bytes() == source.read_bytes()
+
+
 def without_contacts(message: str) -> list[str]:
     """The lines without their order, without Contact and with short Vias (`received` and `rport`
     stand in either order)."""
