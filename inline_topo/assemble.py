@@ -249,7 +249,7 @@ def tokens(
 def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:
     """What takes out and brings back; in mode topoh, and on the way out, it but brings back."""
     topos = config.topos
-    lives = Lives(topos.branch_expire, topos.dialog_expire) if leg is Leg.GATEWAY else FOR_GOOD
+    lives = Lives(topos.branch_expire, topos.dialog_expire) if leg is not Leg.OUTSIDE else FOR_GOOD
     leaving = Leaving(
         tokens,
         shelf,

@@ -1,11 +1,15 @@
 """`inline-topo replay` in mode topos: what it says of its store."""
 
 import socket
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from inline_topo.masking.effects import Exchange, Record
+from inline_topo.stores.urls import open_store
 from tests.conftest import Ran
 
 Command = Callable[..., Ran]
@@ -70,3 +74,23 @@ def test_a_capture_for_sharing_leaves_the_store_alone(
     assert replay(f"sqlite:///{path}", "--anonymise").status == 0
     assert output.exists()
     assert not path.exists()
+
+
+def test_the_outside_leg_does_not_mix_with_a_gateways_dialogs(
+    replay: Replay, output: Path, tmp_path: Path
+) -> None:
+    """Its records are kept for good."""
+    store = f"sqlite:///{tmp_path}/dialogs.db"
+    with closing(open_store(store, 10.0)) as live:
+        live.perform([Exchange(time.time(), save=(Record(b"c" + bytes(12), b"v", 3600.0),))])
+    status, out, err = replay(store, "--leg", "outside")
+    assert (status, out) == (78, "")
+    assert err == (
+        "inline-topo: topos.store: dialogs of a gateway are in it: --leg outside keeps its records for "
+        "good, and needs a store of its own (--set topos.store=sqlite:////FILE)\n"
+    )
+    assert not output.exists()
+    own = f"sqlite:///{tmp_path}/replayed.db"
+    for leg in ("outside", "outside", "inside"):
+        assert replay(own, "--leg", leg).status == 0
+        output.unlink()
