@@ -84,6 +84,28 @@ def test_traffic_prolongs_a_dialog(restarted: bool) -> None:
     assert len(node.exchanges) == asked
 
 
+def test_which_messages_prolong_a_dialog() -> None:
+    """What comes from outside names the Contact, and what leaves with one too; nothing else does."""
+    store = MemoryStore()
+    node = Node(store, topos__dialog_expire=1000)
+    left = call_out(node)
+    for method in ("INFO", "MESSAGE", "OPTIONS"):
+        info = node.leave(sent(method, PEERS, to_tag="2", cseq=2), now=900.0)
+        node.enter(answer("200 OK", info), now=900.0)
+        assert lives(store, 900)[b"c"] == [100]
+    for method, left_over in (("BYE", 90), ("OPTIONS", 1000)):
+        node.leave(sent(method, PEERS, BOB, to_tag="2", cseq=3), now=910.0)
+        assert lives(store, 910)[b"c"] == [left_over]
+    for number, method in enumerate(("OPTIONS", "INFO", "MESSAGE"), 1):
+        now = 910.0 + 900 * number
+        node.enter(request(method, contact(left), from_tag="2", to_tag="1"), now=now)
+        assert lives(store, now)[b"c"] == [1000]
+    asked = request("BYE", contact(left), from_tag="2", to_tag="1")
+    gone = Node(store).judge(datagram(asked, PEER, PROXY), 1e6)
+    assert gone.notes == ("unknown_id",)
+    assert node.enter(asked, now=1e6).startswith(b"BYE " + BOBS)  # what is in memory goes on
+
+
 def test_a_subscription_lives_as_long_as_it_says() -> None:
     store = MemoryStore()
     node = Node(store)
@@ -489,6 +511,7 @@ def test_the_inside_leg_on_a_capture_from_outside() -> None:
     assert lines(opened, "Via") == lines(invite(), "Via")
     assert lines(opened, "Record-Route") == ROUTES
     assert [leg.enter(ok), leg.enter(bye)] == entered
+    assert max(max(left) for left in lives(store).values()) == 10800  # not for good
 
 
 def test_the_other_carriers_are_masked_by_tokens() -> None:

@@ -20,6 +20,7 @@ from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
 _OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
+_PROLONG_NOTHING: Final = frozenset({b"PRACK", b"CANCEL", b"BYE"})  # its confirmation and its end
 _LEFT: Final = ord("<")
 
 
@@ -254,9 +255,11 @@ class Leaving:
         return entries
 
     def _life(self, message: Message, dialog: Dialog) -> float:
-        """Short, until a dialog is confirmed."""
-        confirmed = bool(dialog.remote) if message.is_request else message.status >= 200
-        long = confirmed and dialog.method in FORM_DIALOGS
+        """Short, until a dialog is confirmed. Within one every request prolongs it."""
+        if message.is_request:
+            long = bool(dialog.remote) and dialog.method not in _PROLONG_NOTHING
+        else:
+            long = message.status >= 200 and dialog.method in FORM_DIALOGS
         return self._lives.of_dialog(message, dialog) if long else self._lives.branch_expire
 
     # --- transactions -------------------------------------------------------------------------
