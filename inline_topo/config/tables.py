@@ -271,7 +271,8 @@ class Topos(Table):
         "mask: by tokens, as mode topoh does",
     )
     dialog_expire: Lifetime = Field(
-        default=10800, description="how long a dialog is kept after its last message"
+        default=10800,
+        description="how long a dialog is kept after its last message from outside, or with a Contact",
     )
     branch_expire: Lifetime = Field(
         default=180, description="how long a transaction, and a call that is not answered, is kept"
