@@ -141,11 +141,13 @@ def refuse_live_store(config: "Config") -> None:
 
     if _is_memory(config):
         return
+    least = FOR_GOOD.dialog_expire / 2
     try:
-        ends = [record.left for record in assemble.store(config).records(time.time())]
+        records = assemble.store(config).records(time.time())
+        is_live = any(record.left + (record.age or 0) < least for record in records)
     except (StoreError, ConfigError):
         return  # there is none yet, or `heard_store` says what is wrong
-    if min(ends, default=FOR_GOOD.dialog_expire) < FOR_GOOD.dialog_expire / 2:
+    if is_live:
         raise ConfigError(
             "topos.store: dialogs of a gateway are in it: --leg outside keeps its records for good, and "
             "needs a store of its own (--set topos.store=sqlite:////FILE)"

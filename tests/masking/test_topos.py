@@ -275,7 +275,9 @@ def test_where_the_store_fails_a_message_is_dropped() -> None:
 def test_on_error_lets_nothing_out_in_clear_where_the_store_fails(
     on_error: str, on_store_error: str
 ) -> None:
-    settings = {"queue__on_error": on_error, "topos__on_store_error": on_store_error}
+    settings: dict[str, Any] = {
+        "queue__on_error": on_error, "topos__on_store_error": on_store_error,
+    }  # fmt: skip
     verdict = Node(Broken(), **settings).judge(datagram(invite(), PROXY, PEER))
     if on_store_error == "drop":
         assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
