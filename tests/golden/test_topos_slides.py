@@ -123,6 +123,7 @@ def plain(packets: list[Any]) -> list[Any]:
         view[UDP].remove_payload()
         view = view / Raw("\r\n".join(lines).encode())
         del view[IP].len, view[IP].chksum, view[UDP].len, view[UDP].chksum
+        view.wirelen = len(view)  # the original's, else
         views.append(view)
     return views
 
