@@ -20,7 +20,7 @@ from inline_topo.masking.codecs.records import Seal
 from inline_topo.masking.drain import Draining
 from inline_topo.masking.effects import Exchange, Performer, Performers
 from inline_topo.masking.flow import Flows
-from inline_topo.masking.hosts import Hosts, Networks
+from inline_topo.masking.hosts import Address, Hosts, Networks
 from inline_topo.masking.leaks.scan import Scanner
 from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
@@ -141,9 +141,10 @@ def seal(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> S
     return Seal.of_word(_mask_key(config), fast=fast)
 
 
-def hosts(config: Config) -> Hosts:
-    """The sets of hosts."""
-    return Hosts(config.inside, config.own, config.protected, own_is_inside=config.shape == "nat")
+def hosts(config: Config, *more: Address | str) -> Hosts:
+    """The sets of hosts; `more` are own too."""
+    own = *config.own, *more
+    return Hosts(config.inside, own, config.protected, own_is_inside=config.shape == "nat")
 
 
 def policy(config: Config) -> Policy:
@@ -248,7 +249,7 @@ def tokens(
 def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:
     """What takes out and brings back; in mode topoh, and on the way out, it but brings back."""
     topos = config.topos
-    lives = Lives(topos.branch_expire, topos.dialog_expire) if leg is Leg.GATEWAY else FOR_GOOD
+    lives = Lives(topos.branch_expire, topos.dialog_expire) if leg is not Leg.OUTSIDE else FOR_GOOD
     leaving = Leaving(
         tokens,
         shelf,
@@ -305,10 +306,10 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         everything=config.profile == "strict",
     )
     known = hosts(config)
-    if config.mode == "topos" and config.topos.contact_host:
+    if config.topos.store is not None and config.topos.contact_host:  # in either mode there are ids
         shown = config.topos.contact_host
         shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
-        known = Hosts(config.inside, (*config.own, values.host(shown)), config.protected)
+        known = hosts(config, values.host(shown))
     return Scanner(known, policy(config), codec, scope)
 
 

@@ -127,7 +127,7 @@ OUTCOMES: Final = {
     "error": "a defect in this program, entering: see the log",
 }
 """Every outcome of a verdict. A refused packet is dropped, unless `on_error` (or the policy for a
-fragment, a cut or a corrupt packet) is "accept"."""
+fragment, a cut or a corrupt packet) is "accept"; where a store or a relay failed, always."""
 
 CORRUPT: Final = "_corrupt"
 """Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
@@ -234,7 +234,7 @@ class Gateway:
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
             except EffectFailed as failure:
-                return self._drop(datagram.packet, flow.direction, failure.outcome)
+                return _failed(datagram.packet, flow.direction, failure)
             except Exception:
                 return self._defect(datagram.packet, flow.direction)
 
@@ -287,6 +287,12 @@ class Gateway:
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
         return self._refuse(packet, direction, "error")
+
+
+def _failed(packet: bytes, direction: Direction, failure: EffectFailed) -> Verdict:
+    """What the strategy does not go on without (`on_store_error`, `media.on_error`) never goes on,
+    whatever `on_error` says."""
+    return Verdict(Action.DROP, packet, direction, "refused_" + failure.outcome)
 
 
 def _identification(datagram: ip.Datagram) -> int:

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from scapy.utils import RawPcapReader
 
+from inline_topo.masking.effects import Exchange, Record
+from inline_topo.stores.urls import open_store
 from tests.conftest import Ran
 
-MADE_WITH_ANOTHER = re.compile("warning: .*record [0-9a-f]+ was changed, or made with another key")
+MADE_WITH_ANOTHER = re.compile("warning: .*was changed, or made with another key: record [0-9a-f]+")
 
 Command = Callable[..., Ran]
 Replay = Callable[..., Ran]
@@ -130,3 +133,23 @@ def test_rows_that_are_corrupt(replay: Replay, output: Path, tmp_path: Path) -> 
     assert status == 1
     assert "REFUSED" in out
     assert MADE_WITH_ANOTHER.search(err)
+
+
+def test_the_outside_leg_does_not_mix_with_a_gateways_dialogs(
+    replay: Replay, output: Path, tmp_path: Path
+) -> None:
+    """Its records are kept for good."""
+    store = f"sqlite:///{tmp_path}/dialogs.db"
+    with closing(open_store(store, 10.0)) as live:
+        live.perform([Exchange(time.time(), save=(Record(b"c" + bytes(12), b"v", 3600.0),))])
+    status, out, err = replay(store, "--leg", "outside")
+    assert (status, out) == (78, "")
+    assert err == (
+        "inline-topo: topos.store: dialogs of a gateway are in it: --leg outside keeps its records for "
+        "good, and needs a store of its own (--set topos.store=sqlite:////FILE)\n"
+    )
+    assert not output.exists()
+    own = f"sqlite:///{tmp_path}/replayed.db"
+    for leg in ("outside", "outside", "inside"):
+        assert replay(own, "--leg", leg).status == 0
+        output.unlink()

@@ -130,6 +130,30 @@ def heard_store(config: "Config") -> Iterator[None]:
         logger.removeHandler(said)
 
 
+def refuse_live_store(config: "Config") -> None:
+    """Before a replay that keeps its records for good: ConfigError where a gateway's dialogs, which
+    end, are in the store."""
+    import time
+
+    from inline_topo import assemble
+    from inline_topo.masking.topos.way_back import FOR_GOOD
+    from inline_topo.stores.base import StoreError
+
+    if _is_memory(config):
+        return
+    least = FOR_GOOD.dialog_expire / 2
+    try:
+        records = assemble.store(config).records(time.time())
+        is_live = any(record.left + (record.age or 0) < least for record in records)
+    except (StoreError, ConfigError):
+        return  # there is none yet, or `heard_store` says what is wrong
+    if is_live:
+        raise ConfigError(
+            "topos.store: dialogs of a gateway are in it: --leg outside keeps its records for good, and "
+            "needs a store of its own (--set topos.store=sqlite:////FILE)"
+        )
+
+
 class _Said(logging.Handler):
     """A line of the log as a warning for the person."""
 

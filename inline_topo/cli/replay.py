@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from inline_topo.cli.options import FILE, Given, config_options, heard_store, say
+from inline_topo.cli.options import FILE, Given, config_options, heard_store, refuse_live_store, say
 
 
 @click.command()
@@ -88,6 +88,8 @@ def replay(
 
     config, ring = given.load_with_ring(leg)
     given.spare(config, target)
+    if config.mode == "topos" and leg == "outside":
+        refuse_live_store(config)
     gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
     performers = assemble.performers(config)
     with (

@@ -267,10 +267,12 @@ class Topos(Table):
     )
     on_store_error: Literal["drop", "mask"] = Field(
         default="drop",
-        description="a message that leaves and the store fails; mask: by tokens, as mode topoh does",
+        description="a message that leaves and the store fails: drop, whatever `queue.on_error` says; "
+        "mask: by tokens, as mode topoh does",
     )
     dialog_expire: Lifetime = Field(
-        default=10800, description="how long a dialog is kept after its last message"
+        default=10800,
+        description="how long a dialog is kept after its last message from outside, or with a Contact",
     )
     branch_expire: Lifetime = Field(
         default=180, description="how long a transaction, and a call that is not answered, is kept"
@@ -311,7 +313,8 @@ class Media(Table):
     )
     on_error: Literal["drop", "accept"] = Field(
         default="drop",
-        description="a message whose relay fails; accept: it goes on with the SDP that it has",
+        description="a message whose relay fails: drop, whatever `queue.on_error` says; accept: it goes "
+        "on, masked, with the SDP that it has",
     )
     interfaces: Annotated[tuple[InterfaceName, ...], AfterValidator(values.none_or_two)] = Field(
         default=(),

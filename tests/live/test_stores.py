@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.live import Lab
 from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.live.running import Running
@@ -21,6 +22,7 @@ from tests.live.traffic import (
     ALICE,
     COUNT,
     RATE,
+    Calls,
     RouterLab,
     answered,
     dump,
@@ -235,6 +237,38 @@ def test_no_store_no_call_and_nothing_in_clear(site: Site) -> None:
         redis.start()
         lab.calls.done()
     hides(site)
+
+
+@pytest.mark.parametrize("vias", [1, 2])
+def test_masked_by_tokens_while_the_store_is_away(site: Site, vias: int) -> None:
+    """`on_store_error = "mask"`: calls are completed without a store, and stripped with it. With one
+    Via they come from alice herself, who does without the proxy."""
+    redis = Redis(site, "gw")
+    lab = RouterLab(site, config=topos(redis.url, 'on_store_error = "mask"'))
+    many = lab.calls
+    if vias == 1:
+        plain = Lab(site, topoh=False)
+        many = Calls(plain, ("inside", ALICE), ("outside", Site.OUTSIDE), Site.OUTSIDE)
+    with dump(site, "gw", "out0"):
+        redis.kill()
+        many.start(count=50, call_id="without-%u")
+        many.done()
+        redis.start()
+        time.sleep(1)  # the longest pause of the store after a failure
+        many.start(count=50, call_id="with-%u")
+        many.done()
+    left = invites(site.folder / "out0.pcap")
+    without = [text for text in left if b"Call-ID: without-" in text]
+    assert [len(without) >= 50, len(left) - len(without) >= 50] == [True, True]
+    assert {text for text in left if b"tpsh-" in text} == set(left) - set(without)
+    assert {text.count(b"\nVia: ") for text in without} == {vias}
+    for header in showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE):
+        fields = [line for line in header.split(b"\r\n") if ALICE.encode() in line]
+        assert [field[:4] for field in fields] == [b"Via:"]  # that of a sender without a proxy
+        assert vias == 1
+    state = lab.gateway.status()
+    assert not [name for name in lab.gateway.outcomes() if name.startswith("refused")]
+    assert state["queues"][0]["lost"] == 0
 
 
 def test_a_store_of_another_version_is_refused_at_the_start(site: Site) -> None:

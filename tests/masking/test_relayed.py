@@ -291,9 +291,10 @@ def test_a_re_invite_that_fails_ends_nothing_nor_does_one_of_before() -> None:
     assert net.kinds() == ["MediaOffer", "MediaOffer"]
 
 
+@pytest.mark.parametrize("on_error", ["drop", "accept"])
 @pytest.mark.parametrize("direction", ["egress", "ingress"])
-def test_without_an_answer_a_message_is_dropped(direction: str) -> None:
-    net = Net()
+def test_without_an_answer_a_message_is_dropped(direction: str, on_error: str) -> None:
+    net = Net(queue__on_error=on_error)
     net.says = [FAILED]
     verdict = net.leave(INVITE) if direction == "egress" else net.enter(INVITE)
     assert (verdict.action.value, verdict.outcome) == ("drop", "refused_relay")

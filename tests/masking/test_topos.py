@@ -84,6 +84,28 @@ def test_traffic_prolongs_a_dialog(restarted: bool) -> None:
     assert len(node.exchanges) == asked
 
 
+def test_which_messages_prolong_a_dialog() -> None:
+    """What comes from outside names the Contact, and what leaves with one too; nothing else does."""
+    store = MemoryStore()
+    node = Node(store, topos__dialog_expire=1000)
+    left = call_out(node)
+    for method in ("INFO", "MESSAGE", "OPTIONS"):
+        info = node.leave(sent(method, PEERS, to_tag="2", cseq=2), now=900.0)
+        node.enter(answer("200 OK", info), now=900.0)
+        assert lives(store, 900)[b"c"] == [100]
+    for method, left_over in (("BYE", 90), ("OPTIONS", 1000)):
+        node.leave(sent(method, PEERS, BOB, to_tag="2", cseq=3), now=910.0)
+        assert lives(store, 910)[b"c"] == [left_over]
+    for number, method in enumerate(("OPTIONS", "INFO", "MESSAGE"), 1):
+        now = 910.0 + 900 * number
+        node.enter(request(method, contact(left), from_tag="2", to_tag="1"), now=now)
+        assert lives(store, now)[b"c"] == [1000]
+    asked = request("BYE", contact(left), from_tag="2", to_tag="1")
+    gone = Node(store).judge(datagram(asked, PEER, PROXY), 1e6)
+    assert gone.notes == ("unknown_id",)
+    assert node.enter(asked, now=1e6).startswith(b"BYE " + BOBS)  # what is in memory goes on
+
+
 def test_a_subscription_lives_as_long_as_it_says() -> None:
     store = MemoryStore()
     node = Node(store)
@@ -147,6 +169,31 @@ def test_contact_mode_1_keeps_the_user() -> None:
 def test_contact_host() -> None:
     left = Node(topos__contact_host="edge.example.com:5070").leave(invite())
     assert contact(left).endswith(b"@edge.example.com:5070")
+
+
+CONTACT_HOST: dict[str, Any] = {
+    "topos__contact_host": "edge.example.org:5070",
+    "audit": "enforce",
+    "protected": ["example.org"],
+}
+
+
+@pytest.mark.parametrize("mode", ["topos", "topoh"])
+def test_contact_host_in_a_dialog_that_outlives_a_change_of_mode(mode: str) -> None:
+    """Ids are still written into dialogs that have them, and are no leak."""
+    store = MemoryStore()
+    out, (into, _) = call_out(Node(store, **CONTACT_HOST)), call_in(Node(store, **CONTACT_HOST))
+    node = Node(store, mode=mode, **CONTACT_HOST)
+    for left, remote, local in ((out, "2", "1"), (into, "9", "8")):
+        again = request("INVITE", contact(left), from_tag=remote, to_tag=local, cseq=2)
+        entered = node.enter(again)
+        assert entered.startswith(b"INVITE %s SIP/2.0" % BOBS)
+        assert lines(entered, "Route") == ROUTES
+        ok = node.leave(answer("200 OK", entered, BOB))
+        assert contact(ok)[6:] == contact(left)[6:]  # but for its letter
+    again = node.leave(sent("INVITE", PEERS, BOB, to_tag="2", cseq=2))
+    assert contact(again) == contact(out)
+    assert contact(again).endswith(b"@edge.example.org:5070")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +270,22 @@ def test_where_the_store_fails_a_message_is_dropped() -> None:
     assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
 
 
+@pytest.mark.parametrize("on_error", ["drop", "accept"])
+@pytest.mark.parametrize("on_store_error", ["drop", "mask"])
+def test_on_error_lets_nothing_out_in_clear_where_the_store_fails(
+    on_error: str, on_store_error: str
+) -> None:
+    settings: dict[str, Any] = {
+        "queue__on_error": on_error, "topos__on_store_error": on_store_error,
+    }  # fmt: skip
+    verdict = Node(Broken(), **settings).judge(datagram(invite(), PROXY, PEER))
+    if on_store_error == "drop":
+        assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
+    else:
+        assert (verdict.action, verdict.outcome) == (Action.REPLACE, "masked")
+        assert b"10.0.0." not in verdict.packet
+
+
 def test_where_the_store_fails_a_message_may_be_masked_by_tokens() -> None:
     store = MemoryStore()
     node = Node(Broken(), topos__on_store_error="mask")
@@ -234,6 +297,34 @@ def test_where_the_store_fails_a_message_may_be_masked_by_tokens() -> None:
     assert lines(entered, "Record-Route") == ROUTES
     node.store = store  # it is there again
     assert b"tpsh-" in contact(node.leave(invite()))
+
+
+@pytest.mark.parametrize("vias", [1, 3])
+def test_a_call_that_is_masked_by_tokens_is_completed_without_a_store(vias: int) -> None:
+    """A B2BUA sends one Via: its response has nothing to ask a store for that is away."""
+    node = Node(Broken(), topos__on_store_error="mask")
+    message = sent("INVITE", PEERS, BOB) if vias == 3 else request("INVITE", PEERS, BOB)
+    left = node.leave(message)
+    assert b"10.0.0." not in left
+    for status in ("100 Trying", "180 Ringing", "200 OK"):
+        entered = node.enter(answer(status, left, PEER_CONTACT))
+        assert lines(entered, "Via") == lines(message, "Via")
+    node.leave(request("ACK", PEERS, branch="2", to_tag="2"))
+    bye = node.enter(request("BYE", contact(left), from_tag="2", to_tag="1"))
+    assert bye.startswith(b"BYE %s SIP/2.0" % BOBS)
+
+
+def test_what_is_masked_by_tokens_forgets_nothing_that_is_kept() -> None:
+    """The message is sent again when the store is away, and was stripped the first time."""
+    store = MemoryStore()
+    node = Node(store, topos__on_store_error="mask", topos__branch_expire=10)
+    message = request("INVITE", PEERS, *record_routes(), BOB)
+    left = node.leave(message)
+    node.store = Broken()
+    node.leave(message, now=8.0)  # it would be prolonged
+    node.store = store
+    entered = node.enter(answer("200 OK", left, PEER_CONTACT), now=9.0)
+    assert lines(entered, "Record-Route") == ROUTES
 
 
 def test_where_a_dialog_cannot_be_prolonged_it_goes_on() -> None:
@@ -290,6 +381,23 @@ def test_a_spoilt_record_is_told_from_a_good_one(
     spoil(store, b"d")
     again = sent("INVITE", PEERS, BOB, to_tag="2", cseq=2)
     assert Node(store).judge(datagram(again, PROXY, PEER)).outcome == "refused_store"
+
+
+def test_spoilt_records_are_said_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    left = call_out(Node(store))
+    changed(store, b"c")
+    bye = request("BYE", contact(left), from_tag="2", to_tag="1")
+    node = Node(store)
+    for tenths in range(250):
+        verdict = node.judge(datagram(bye, PEER, PROXY), tenths / 10)
+        assert (verdict.action, verdict.outcome) == (Action.DROP, "refused_store")
+    node.judge(datagram(bye, PEER, PROXY), 3.0)  # the clock was set back
+    said = [vars(record)["fields"] for record in caplog.records]
+    assert [fields["messages"] for fields in said] == [1, 100, 100, 50]
+    assert {fields["record"].encode() for fields in said} == {
+        contact(left).partition(b"-")[2].partition(b"@")[0]
+    }
 
 
 def test_a_gateway_with_another_key_finds_nothing() -> None:
@@ -405,6 +513,7 @@ def test_the_inside_leg_on_a_capture_from_outside() -> None:
     assert lines(opened, "Via") == lines(invite(), "Via")
     assert lines(opened, "Record-Route") == ROUTES
     assert [leg.enter(ok), leg.enter(bye)] == entered
+    assert max(max(left) for left in lives(store).values()) == 10800  # not for good
 
 
 def test_the_other_carriers_are_masked_by_tokens() -> None:

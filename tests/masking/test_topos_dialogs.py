@@ -281,10 +281,24 @@ def test_one_gateway_finds_what_another_kept() -> None:
     assert contact(again) == contact(left)
 
 
+CONTACT_HOST = {"topos__contact_host": "edge.example.org", "audit": "enforce"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        CONTACT_HOST,
+        {**CONTACT_HOST, "protected": ["example.org"]},
+        {**CONTACT_HOST, "topos__contact_host": "10.9.9.9:5070"},
+    ],
+)
+@pytest.mark.parametrize("later", ["topos", "topoh"])
 @pytest.mark.parametrize("records", [True, False])
-def test_a_spiral(records: bool) -> None:
-    """Out to a proxy of theirs, in from it, out to the peer: each pass knows its own part."""
-    node = Node()
+def test_a_spiral(records: bool, later: str, settings: dict[str, Any]) -> None:
+    """Out to a proxy of theirs, in from it, out to the peer: each pass knows its own part; also where
+    the mode is another when it ends."""
+    node = Node(**settings)
     theirs = [b"<sip:203.0.113.30;lr>"] if records else []
     first = node.leave(invite(), peer=THIRD)
     vias = [b"SIP/2.0/UDP 203.0.113.30;branch=z9hG4bKx", *lines(first, "Via")]
@@ -305,9 +319,10 @@ def test_a_spiral(records: bool) -> None:
     assert lines(last, "Via") == lines(invite(), "Via")
     assert lines(last, "Record-Route") == [*theirs, *ROUTES]
     # The peer hangs up.
+    node = Node(node.store, **{**settings, "mode": later})
     bye = node.enter(request("BYE", contact(second), from_tag="2", to_tag="1"))
     if records:  # their proxy comes next, and then us again
-        aside = contact(first).replace(b"192.0.2.10", b"out-again.invalid")
+        aside = contact(first).partition(b"@")[0] + b"@out-again.invalid"
         assert bye.startswith(b"BYE %s SIP/2.0" % aside)  # nobody's own (RFC 3261 section 16.4)
         assert lines(bye, "Route") == [ROUTES[0], *theirs]
         on = node.leave(bye.replace(b"Route: %s\r\n" % ROUTES[0], b""), peer=THIRD)

@@ -10,6 +10,7 @@ from inline_topo.config import load
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.effects import EffectFailed, Exchange
+from inline_topo.stores.base import Store
 from inline_topo.stores.memory import MemoryStore
 from tests.masking.network import PEER, PROXY, RING, datagram, payload_of
 
@@ -28,7 +29,7 @@ class Node:
     its store for."""
 
     def __init__(
-        self, store: MemoryStore | Broken | None = None, *, ring: KeyRing = RING, **settings: Any
+        self, store: Store | Broken | None = None, *, ring: KeyRing = RING, **settings: Any
     ) -> None:
         drain, leg = settings.pop("drain", False), settings.pop("leg", Leg.GATEWAY)
         values: dict[str, Any] = {

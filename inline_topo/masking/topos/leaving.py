@@ -20,6 +20,7 @@ from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
 _OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
+_PROLONG_NOTHING: Final = frozenset({b"PRACK", b"CANCEL", b"BYE"})  # its confirmation and its end
 _LEFT: Final = ord("<")
 
 
@@ -67,6 +68,7 @@ class Leaving:
                 return edits
             if not self._falls_back:
                 raise
+            self._note_that_nothing_is_lost(message, dialog)
             return edits + self._mask(message, flow)
 
     def _out_again(self, message: Message, flow: Flow) -> list[Edit]:
@@ -121,9 +123,12 @@ class Leaving:
         return kept + replaced
 
     def _note_that_nothing_is_lost(self, message: Message, dialog: Dialog) -> None:
-        """So that nobody asks the store when the response comes."""
+        """So that nobody asks the store when the response comes. What was kept of the request when it
+        left before is not forgotten."""
         if message.is_request and len(vias_of(message)) == 1:
-            self._shelf.nothing(self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message)))
+            key = self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message))
+            if self._shelf.get(key) is None:
+                self._shelf.nothing(key)
 
     def _mask(self, message: Message, flow: Flow) -> list[Edit]:
         """The tokens in place of what cannot be taken out."""
@@ -250,9 +255,11 @@ class Leaving:
         return entries
 
     def _life(self, message: Message, dialog: Dialog) -> float:
-        """Short, until a dialog is confirmed."""
-        confirmed = bool(dialog.remote) if message.is_request else message.status >= 200
-        long = confirmed and dialog.method in FORM_DIALOGS
+        """Short, until a dialog is confirmed. Within one every request prolongs it."""
+        if message.is_request:
+            long = bool(dialog.remote) and dialog.method not in _PROLONG_NOTHING
+        else:
+            long = message.status >= 200 and dialog.method in FORM_DIALOGS
         return self._lives.of_dialog(message, dialog) if long else self._lives.branch_expire
 
     # --- transactions -------------------------------------------------------------------------

@@ -5,7 +5,6 @@ true, on every gateway, and the memory needs no care. A rule that must wait is a
 yields an Exchange, gets the result, and returns its edits.
 """
 
-import logging
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -15,9 +14,8 @@ from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.records import Seal
 from inline_topo.masking.effects import EffectFailed, Exchange, Need, Record
 from inline_topo.masking.flow import Flow
+from inline_topo.masking.topos.spoilt import Spoilt
 from inline_topo.sip.message import Message
-
-log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 Steps = Generator[Exchange, Any, _Result]
@@ -62,6 +60,7 @@ class Shelf:
         self._seal = seal
         self._keys: Cache[tuple[bytes, ...], bytes] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
         self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._spoilt = Spoilt()
 
     def key(self, kind: bytes, *parts: bytes) -> bytes:
         """The key of the record of this kind about `parts` (records.Seal.key)."""
@@ -119,17 +118,15 @@ class Shelf:
             found = yield Exchange(now, load=wanted)
             for key in wanted:
                 value = found.get(key)
-                contents[key] = content = self._open(key, value)
+                contents[key] = content = self._open(key, value, now)
                 until = 0 if content is not None else now + _ABSENT
                 self._known.remember(key, _Known(content, until, value), len(value or b""))
         return {key: content for key, content in contents.items() if content is not None}
 
-    def _open(self, key: bytes, value: bytes | None) -> bytes | None:
+    def _open(self, key: bytes, value: bytes | None, now: float) -> bytes | None:
         content = self._seal.open(key, value) if value is not None else None
         if value is not None and content is None:
-            log.warning(
-                "the dialog store's record %s was changed, or made with another key", key.hex()
-            )
+            self._spoilt.note(key, now)
             raise EffectFailed("store", "a record was changed, or made with another key")
         return content
 
