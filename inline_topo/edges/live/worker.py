@@ -155,6 +155,8 @@ class Worker:
             self._tell(packet, verdict)
         if verdict.notes:
             self._note_seen(verdict.notes)
+        if verdict.unopened:
+            self._note_unopened(packet, verdict)
         if verdict.shown is not None:
             self._note_shown(packet, verdict)
         if not self._sends:
@@ -183,6 +185,13 @@ class Worker:
             if note not in self._noted:
                 self._noted.add(note)
                 log.warning("noted", extra={"fields": {"note": note, "meaning": NOTES[note]}})
+
+    def _note_unopened(self, packet: bytes, verdict: Verdict) -> None:
+        """Tokens that did not open: counted, and told by field alone."""
+        self._tally.note_unopened(verdict.unopened)
+        call = self._call_of(packet, verdict.direction)
+        for field in dict.fromkeys(verdict.unopened):
+            self._limited.warning("open_refused", field=field, call=call, queue=self._queue.number)
 
     def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
         """What an audit found in a message: counted, and a leak is told, by field and kind alone."""
