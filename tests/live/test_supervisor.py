@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,14 +11,15 @@ from typing import Any
 import pytest
 
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.live.load import Load
 from tests.live.messages import HIDDEN, invite
+from tests.live.ordinary import NOBODY, as_nobody, prepare
 from tests.live.running import CONFIG, Running
+from tests.live.test_status import metrics
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
-
-NOBODY = 65534
 
 
 def deaths(count: int) -> Any:
@@ -101,40 +101,34 @@ def test_ends_only_when_what_waits_is_judged(gateway: Running) -> None:
     assert len([outside.recv(65535) for _ in range(100)]) == 100
 
 
-def reachable(program: Path, spare: Path) -> list[str]:
-    """A command's first words, with which an ordinary user reaches a program whose folder is
-    closed to others (a Python under /root): seen through a mount of its own."""
-    closed = [folder for folder in program.parents if not folder.stat().st_mode & 0o001]
-    if not closed:
-        return []
-    [folder] = closed
-    entry = folder / program.relative_to(folder).parts[0]
-    spare.mkdir()
-    mounts = (
-        f"mount --bind {entry} {spare} && mount -t tmpfs -o mode=755 tmpfs {folder} && "
-        f"mkdir {entry} && mount --bind {spare} {entry}"
-    )
-    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
-
-
-def test_runs_as_an_ordinary_user_with_one_capability() -> None:
+@pytest.mark.parametrize("prepared", [True, False], ids=["as the unit", "without its chgrp"])
+def test_runs_as_an_ordinary_user_with_one_capability(prepared: bool) -> None:
     with tempfile.TemporaryDirectory() as name, Site(Path(name)) as site:
         site.build()
         site.folder.chmod(0o755)
         ring = site.folder / "mask.key"
         KeyRing.generate().save(ring)
         os.chown(ring, NOBODY, NOBODY)
-        running = Running(
-            site,
-            CONFIG,
-            before=(
-                *reachable(Path(sys.executable).resolve(), site.folder / "spare"),
-                *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-                *("--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"),
-                *("--bounding-set=-all,+net_admin", "--no-new-privs"),
-            ),
-        )
+        if prepared:
+            prepare(site)
+        before = as_nobody(site.folder / "spare")
+        running = Running(site, CONFIG, before=before)
+        assert "warning" not in running.log()
         judges_as_nobody(site, running)
+        [queue] = running.status()["queues"]
+        kernels = {key: queue.get(key) for key in ("waiting", "dropped_queue_full")}
+        told = [name for name in metrics(site) if name.startswith("inline_topo_queue_")]
+        second = site.start("gw", "second.log", *before, *INLINE_TOPO, "run", "-c", "gw.toml")
+        assert second.wait(20) == 2
+        refusal = (site.folder / "second.log").read_text()
+        if prepared:
+            assert kernels == {"waiting": 0, "dropped_queue_full": 0}
+            assert told == ["inline_topo_queue_full_total[0]", "inline_topo_queue_waiting[0]"]
+            assert "queue 0: taken (netlink port " in refusal
+        else:
+            assert kernels == {"waiting": None, "dropped_queue_full": None}
+            assert told == []
+            assert "queue 0: cannot be bound; another program may hold it" in refusal
 
 
 def judges_as_nobody(site: Site, running: Running) -> None:

@@ -109,7 +109,8 @@ def take(source: Source) -> dict[str, Any]:
 
 def kernel_queues() -> dict[int, dict[str, int]]:
     """What the kernel counts for each queue: packets that wait, and that it dropped because the
-    queue or the socket was full. Empty where this user may not read it (only root may)."""
+    queue or the socket was full. Empty where this user may not read it (root and its group may, and
+    the unit makes it the service's)."""
     try:
         lines = KERNEL_QUEUES.read_text().splitlines()
     except OSError:
