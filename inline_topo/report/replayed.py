@@ -24,8 +24,8 @@ def lines(report: "ReplayReport") -> Iterator[str]:
         counts = ", ".join(f"{field} {number}" for field, number in fields.most_common())
         yield _line(action, counts)
     if report.opens_refused:
-        counts = (f"{name} {number}" for name, number in report.opens_refused.most_common())
-        yield _line("not opened", ", ".join(counts))
+        ranked = report.opens_refused.most_common()
+        yield _line("not opened", ", ".join(f"{name} {times}" for name, times in ranked))
     for note, number in report.notes.items():
         yield _line("noted", f"{number}: {NOTES[note]}")
     changed = sum(_rewritten(report))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inline_topo.gateway import Gateway
+from inline_topo.gateway import Ask, Gateway
 from inline_topo.masking.codecs.keyring import KeyRing
 from tests.masking.network import CODECS, PEER, PROXY, datagram, gateway, judge, leave, wire
 
@@ -29,7 +29,7 @@ INVITE = wire(
 
 
 def with_another_key(codec: str, **settings: Any) -> Gateway:
-    key = {"topoh.mask_key": "another secret"} if codec == "kamailio" else {}
+    key: dict[str, Any] = {"topoh.mask_key": "another secret"} if codec == "kamailio" else {}
     return gateway(codec, ring=OTHER_RING, **key, **settings)
 
 
@@ -137,7 +137,7 @@ def test_an_id_of_mode_topos_is_told_of_elsewhere() -> None:
     node = gateway(topos__store="memory:")
     bye = b"BYE sip:btpsh-" + b"0a" * 12 + b"@192.0.2.10 SIP/2.0\r\nCall-ID: 1\r\n\r\n"
     answer = node.handle(datagram(bye, PEER, PROXY), 0.0)
-    while not hasattr(answer, "unopened"):
+    while isinstance(answer, Ask):
         answer = answer.resume({})
     assert (answer.notes, answer.unopened) == (("unknown_id",), ())
 
