@@ -38,11 +38,12 @@ class Verdict:
     `packet` is the one to send: the original (the same object) unless `action` is REPLACE.
     `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
     payload, by offsets in the original one. `notes` names what was seen in the body and left
-    (masking.bodies.base.NOTES). `shown`: what an audit found in the message as it leaves (audited);
+    (masking.bodies.base.NOTES). `unopened`: the fields of what has the form of a token of ours, and did
+    not open (masking.unopened). `shown`: what an audit found in the message as it leaves (audited);
     None where it was not audited.
     """
 
-    __slots__ = ("action", "direction", "edits", "notes", "outcome", "packet", "shown")
+    __slots__ = ("action", "direction", "edits", "notes", "outcome", "packet", "shown", "unopened")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Verdict:
         outcome: str,
         edits: Sequence[Edit] = (),
         notes: tuple[str, ...] = (),
+        unopened: tuple[str, ...] = (),
     ) -> None:
         self.action = action
         self.packet = packet
@@ -59,6 +61,7 @@ class Verdict:
         self.outcome = outcome
         self.edits = edits
         self.notes = notes
+        self.unopened = unopened
         self.shown: Sequence[Finding] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -69,7 +72,7 @@ class Verdict:
 
     def _all(self) -> tuple[object, ...]:
         said = self.action, self.packet, self.direction, self.outcome
-        return *said, self.edits, self.notes, self.shown
+        return *said, self.edits, self.notes, self.unopened, self.shown
 
 
 class Ask:
@@ -205,7 +208,13 @@ class Gateway:
         addresses = self._strategy.addresses(message, flow, edits)
         if not edits and not addresses:
             return Verdict(
-                Action.ACCEPT, datagram.packet, direction, "unchanged", (), message.notes
+                Action.ACCEPT,
+                datagram.packet,
+                direction,
+                "unchanged",
+                (),
+                message.notes,
+                message.unopened,
             )
         state = ip.checksum_state(datagram)
         is_corrupt = state[0] == ip.CORRUPT
@@ -222,7 +231,9 @@ class Gateway:
             outcome = "unchanged"
         if is_corrupt:
             outcome += CORRUPT
-        return Verdict(Action.REPLACE, packet, direction, outcome, edits, message.notes)
+        return Verdict(
+            Action.REPLACE, packet, direction, outcome, edits, message.notes, message.unopened
+        )
 
     def _ask(self, need: Need, datagram: ip.Datagram, message: Message, flow: Flow) -> Ask:
         def resume(result: Any) -> Verdict | Ask:

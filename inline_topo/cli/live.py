@@ -1,5 +1,6 @@
 """`run` and `status`: the live gateway."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,14 +14,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_options
-@click.option("--dry-run", is_flag=True, help="Count what would be done, and send the original.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Count what would be done, audit it, and send the original.",
+)
+@click.option(
+    "--diff-folder",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    metavar="DIR",
+    help="With --dry-run: keep SIP there, before-N.pcapng and after-N.pcapng, 64 MiB a queue at most.",
+)
 @click.option("--drain", is_flag=True, help="Open tokens, and mask no more.")
-def run(given: Given, dry_run: bool, drain: bool) -> None:
+def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> None:
     """Serve the kernel's queues: the live gateway. It stays in the foreground.
 
     Needs CAP_NET_ADMIN, and rules that send SIP to the queues (`inline-topo rules`). SIGHUP reads
     configuration and keys anew (bad ones are refused, and the old ones stay); SIGTERM ends it when
-    what waits is judged.
+    what waits is judged. A dry run audits every message, unless `audit` is configured;
+    `inline-topo diff DIR/before-0.pcapng DIR/after-0.pcapng` shows what it would change.
     """
     from inline_topo.edges.live import log, service
     from inline_topo.edges.live.worker import Mode
@@ -28,6 +40,8 @@ def run(given: Given, dry_run: bool, drain: bool) -> None:
 
     if dry_run and drain:
         raise click.UsageError("--dry-run and --drain do not go together")
+    if diff_folder and not dry_run:
+        raise click.UsageError("--diff-folder goes with --dry-run")
     mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
 
     def load() -> "Config":
@@ -42,7 +56,7 @@ def run(given: Given, dry_run: bool, drain: bool) -> None:
             raise InlineTopoError(finding.text)
         say(f"warning: {finding.text}")
     log.to_stderr()
-    service.serve(config, load, mode)
+    service.serve(config, load, mode, diff_folder)
 
 
 @click.command()

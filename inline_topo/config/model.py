@@ -193,6 +193,12 @@ class Config(Table):
             warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
         return warnings
 
+    def audited_unless_told(self) -> Self:
+        """This configuration; where it does not say what is audited, every message is."""
+        if "audit" in self.model_fields_set or self.audit:
+            return self
+        return self.model_copy(update={"audit": 1.0})
+
     def check_live(self) -> None:
         """Raise ConfigError where a live gateway would not keep what the configuration promises."""
         if self.profile == "strict" and self.media.relay == "none":

@@ -68,6 +68,7 @@ class ReplayReport:
     outcomes: Counter[str] = field(default_factory=Counter)
     edits: dict[str, Counter[str]] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)  # messages, by what was noted of them
+    opens_refused: Counter[str] = field(default_factory=Counter)  # tokens, by field
     bytes_added: int = 0  # to IP packets
     over_mtu: Counter[str] = field(default_factory=Counter)  # grown beyond it, "ipv4" or "ipv6"
     left_out: int = 0  # packets between insiders, if only the outside was asked for
@@ -88,6 +89,7 @@ class ReplayReport:
             "outcomes": dict(self.outcomes),
             "edits": {action: dict(fields) for action, fields in self.edits.items()},
             "notes": dict(self.notes),
+            "opens_refused": dict(self.opens_refused),
             "bytes_added": self.bytes_added,
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
@@ -278,6 +280,7 @@ class _Replay:
         outcome = verdict.outcome
         report.outcomes[outcome] += 1
         report.notes.update(verdict.notes)
+        report.opens_refused.update(verdict.unopened)
         if outcome.removeprefix("refused_") not in _NO_MESSAGE:
             report.messages[verdict.direction.value] += 1
         if verdict.action is Action.REPLACE:

@@ -89,6 +89,7 @@ class Ends:
                 if opened:
                     edits += _opened(data, span, where, name, token, opened)
                     break
+                self._uris.unopened.host(token[1], data[where.start : where.end], name)
             else:
                 edits += self._uris.open(data, span, name)
         return edits

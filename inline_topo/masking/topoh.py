@@ -86,6 +86,7 @@ class Topoh:
         self.policy = policy
         self.options = options
         self.uris = Uris(codec, hosts)
+        self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
@@ -135,6 +136,9 @@ class Topoh:
         direction = flow.direction
         fields, identifiers, start_line = self._rules[direction, bool(message.method)]
         edits: list[Edit] = []
+        unopened = self.unopened
+        if unopened.seen:
+            unopened.forget()
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
         applies = not flow.rules or self.applies(message, flow)
@@ -151,6 +155,8 @@ class Topoh:
                     edits += identifiers[name](message, flow, name, spans)
         if message.body < len(message.data):
             edits += self.body_edits(message, flow, applies=applies)
+        if unopened.seen and direction is Direction.INGRESS:
+            message.unopened = unopened.fields(flow)
         return edits
 
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
@@ -404,16 +410,23 @@ class Topoh:
     def expand_vias(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
         edits = []
         for start, end in entries:
-            opened = self.codec.open_via(data[start:end])
+            value = data[start:end]
+            opened = self.codec.open_via(value)
             if opened:
                 edits.append(Edit(start, end, opened, name, OPENED))
+            else:
+                self.unopened.via(value, name)
         return edits
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The topmost Via of a response to a request that left through shape nat."""
         topmost = next(iter(values.split(message.data, spans)), spans[0])
-        opened = self.codec.open_via1(message.data[topmost[0] : topmost[1]])
-        return [Edit(*topmost, opened, name, OPENED)] if opened else []
+        value = message.data[topmost[0] : topmost[1]]
+        opened = self.codec.open_via1(value)
+        if not opened:
+            self.unopened.via(value, name)
+            return []
+        return [Edit(*topmost, opened, name, OPENED)]
 
     def open_call_ids(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -432,9 +445,8 @@ class Topoh:
     def _unmask(self, flow: Flow) -> Mapping:
         return partial(self._call_ids.unmask, escape=flow.masks_identifiers)
 
-    @staticmethod
     def _map_call_ids(
-        data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
+        self, data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
     ) -> list[Edit]:
         edits = []
         for start, end in callid.locate(data, spans, name):
@@ -442,11 +454,12 @@ class Topoh:
             mapped = mapping(clear)
             if mapped != clear:
                 edits.append(Edit(start, end, mapped, name, action))
+            elif action == OPENED:
+                self.unopened.call_id(clear, name)
         return edits
 
-    @staticmethod
     def _map_uri_call_ids(
-        data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
+        self, data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
     ) -> list[Edit]:
         edits = []
         for start, end in callid.locate_in_uris(data, spans):
@@ -456,6 +469,8 @@ class Topoh:
             if mapped != clear:
                 new = callid.escape_like(mapped, escaped)
                 edits.append(Edit(start, end, new, name, action))
+            elif action == OPENED:
+                self.unopened.call_id(clear, name)
         return edits
 
 

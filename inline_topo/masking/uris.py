@@ -11,6 +11,7 @@ from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
 from inline_topo.masking.table import MOST_VALUES
+from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Span
@@ -53,11 +54,13 @@ class KnownUri(NamedTuple):
 
 
 class Uris:
-    """Edits on single URIs. `Decision` says from a host and a flow whether a URI is masked."""
+    """Edits on single URIs. `Decision` says from a host and a flow whether a URI is masked;
+    `unopened` is told of what does not open."""
 
     def __init__(self, codec: Codec, hosts: Hosts) -> None:
         self._codec = codec
         self._hosts = hosts
+        self.unopened = Unopened(codec, hosts)
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def find(self, uri: bytes) -> KnownUri | None:
@@ -188,6 +191,7 @@ class Uris:
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
         if not opened:
+            self.unopened.uri(uri[:length], field)
             return ()
         needs_brackets = bool(_ENDS_BARE_URI.search(opened.uri))
         added = opened.bare and not bare and start == span[0] + 1 and length == len(uri)
@@ -212,7 +216,10 @@ class Uris:
         uri = data[span[0] : span[1]]
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
-        return Edit(span[0], span[0] + length, opened.uri, field, OPENED) if opened else None
+        if not opened:
+            self.unopened.uri(uri[:length], field)
+            return None
+        return Edit(span[0], span[0] + length, opened.uri, field, OPENED)
 
     def mask_parameter(
         self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision, name: bytes
@@ -230,8 +237,14 @@ class Uris:
     def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:
         """The edit that opens a token in a parameter of a field value."""
         found = self._parameter(data, span, name)
-        opened = self._codec.open_uri(data[found[0] : found[1]]) if found else None
-        return Edit(*found, opened.uri, field, OPENED) if found and opened else None
+        if not found:
+            return None
+        uri = data[found[0] : found[1]]
+        opened = self._codec.open_uri(uri)
+        if not opened:
+            self.unopened.uri(uri, field)
+            return None
+        return Edit(*found, opened.uri, field, OPENED)
 
     @staticmethod
     def _parameter(data: bytes, span: Span, name: bytes) -> Span | None:

@@ -23,6 +23,9 @@ def lines(report: "ReplayReport") -> Iterator[str]:
     for action, fields in report.edits.items():
         counts = ", ".join(f"{field} {number}" for field, number in fields.most_common())
         yield _line(action, counts)
+    if report.opens_refused:
+        ranked = report.opens_refused.most_common()
+        yield _line("not opened", ", ".join(f"{name} {times}" for name, times in ranked))
     for note, number in report.notes.items():
         yield _line("noted", f"{number}: {NOTES[note]}")
     changed = sum(_rewritten(report))

@@ -33,6 +33,9 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     for action, fields in state["edits"].items():
         counts = (f"{name} {count}" for name, count in _by_count(fields))
         yield _line(action, ", ".join(counts))
+    if state["opens_refused"]:
+        counts = (f"{name} {count}" for name, count in _by_count(state["opens_refused"]))
+        yield _line("not opened", ", ".join(counts))
     for kind, ended in state["effects"].items():
         counts = (f"{number} {name}" for name, number in ended.items())
         yield _line(kind, ", ".join(counts))

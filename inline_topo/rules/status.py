@@ -63,8 +63,8 @@ def compare(family: Family, saved: Saved, wanted: str) -> FamilyStatus:
 
 
 def listeners(path: Path = QUEUES) -> list[Queue] | None:
-    """All queues that somebody listens to; None where the kernel does not say (only root is
-    told), or has no NFQUEUE."""
+    """All queues that somebody listens to; None where the kernel does not say (root is told, and
+    the group of the file), or has no NFQUEUE."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -33,13 +33,13 @@ class Message:
     `fields` maps the canonical name of each wanted field to the spans of its values, one for each
     header line, in order, without the blanks around them (folds inside stay). `headers` is the span
     of the header fields, `body` the offset after the empty line. `notes` is for what a strategy saw
-    and left, by the name of a counter; `session` for the description that a media relay gave for
-    that of the body.
+    and left, by the name of a counter, `unopened` for the fields of tokens that did not open;
+    `session` for the description that a media relay gave for that of the body.
     """
 
     __slots__ = (
         *("body", "data", "fields", "headers", "method"),
-        *("notes", "request_uri", "session", "status"),
+        *("notes", "request_uri", "session", "status", "unopened"),
     )
 
     def __init__(self, data: bytes, method: bytes, status: int, request_uri: Span) -> None:
@@ -51,6 +51,7 @@ class Message:
         self.body = 0
         self.fields: Fields = {}
         self.notes: tuple[str, ...] = ()
+        self.unopened: tuple[str, ...] = ()
         self.session: bytes | None = None
 
     @property

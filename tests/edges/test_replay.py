@@ -128,6 +128,7 @@ def test_each_verdict(tmp_path: Path) -> None:
         "outcomes": {"masked": 2, "unchanged": 1, "refused_malformed_sip": 1, "not_ip": 1},
         "edits": {"masked": {"Via": 2, "Contact": 2}},
         "notes": {},
+        "opens_refused": {},
         "bytes_added": 18,
         "over_mtu": {},
         "left_out": 0,

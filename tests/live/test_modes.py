@@ -1,9 +1,15 @@
 """Dry run, live, drain, gone: installed and uninstalled under the same dialog."""
 
+import json
 import signal
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
+from scapy.utils import rdpcap
 
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.live.messages import HIDDEN, invite, ok_to
 from tests.live.running import CONFIG, Running
@@ -25,6 +31,69 @@ def test_a_dry_run_counts_and_sends_the_original(site: Site) -> None:
     assert sum(state["outcomes"]["egress"].values()) == 2
     assert state["edits"]["masked"] == {"Via": 1, "Contact": 1}
     assert state["bytes_added"] > 0
+
+
+def diff(before: Path, after: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [*INLINE_TOPO, "diff", before, after, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_a_dry_run_shows_what_would_change_and_what_would_be_lost(site: Site) -> None:
+    folder = site.folder / "compared"
+    folder.mkdir()
+    running = Running(site, CONFIG, "--dry-run", "--diff-folder", str(folder))
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    broken = invite(2).replace(b"Contact: <", b"Contact: <<<:")
+    for message in (invite(), b"\r\n\r\n", broken):
+        inside.sendto(message, (Site.OUTSIDE, 5060))
+        assert outside.recv(65535) == message
+    outside.sendto(ok_to(invite()), (Site.INSIDE, 5060))
+    assert inside.recv(65535) == ok_to(invite())
+    assert running.end() == 0
+    names = ["after-0.pcapng", "before-0.pcapng"]
+    assert sorted(file.name for file in folder.iterdir()) == names
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    report = diff(folder / "before-0.pcapng", folder / "after-0.pcapng")
+    assert [(message["status"], message["call_id"]) for message in report["messages"]] == [
+        ("changed", "call-1"),
+        ("only_before", "call-2"),
+        ("unchanged", "call-1"),
+    ]
+    assert {change["field"] for change in report["messages"][0]["changes"]} == {"Via", "Contact"}
+    after = b"".join(bytes(packet) for packet in rdpcap(str(folder / "after-0.pcapng")))
+    assert HIDDEN.encode() not in after.partition(b"SIP/2.0 200 OK")[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "audited"), [("", 2), ("audit = 0\n", 0)], ids=["by default", "told not to"]
+)
+def test_a_dry_run_audits_what_would_leave(site: Site, settings: str, audited: int) -> None:
+    running = Running(site, settings + CONFIG, "--dry-run")
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    shows = invite(2).replace(
+        b"\r\nMax-", f"\r\nX-Where: {HIDDEN}\r\nDate: {HIDDEN}\r\nMax-".encode()
+    )
+    for message in (invite(1), shows):
+        inside.sendto(message, (Site.OUTSIDE, 5060))
+        assert outside.recv(65535) == message
+    state = running.status()
+    assert state["audited"] == audited
+    found = {field: count for fields in state["shown"].values() for field, count in fields.items()}
+    assert found == ({"other": 1} if audited else {})
+    assert HIDDEN not in running.log()
+
+
+def test_the_folder_goes_with_a_dry_run_alone(site: Site) -> None:
+    running = subprocess.run(
+        [*INLINE_TOPO, "run", "-c", "gw.toml", "--diff-folder", str(site.folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert running.returncode == 2
+    assert "--diff-folder goes with --dry-run" in running.stderr
 
 
 def test_from_live_to_drain_to_gone(site: Site) -> None:

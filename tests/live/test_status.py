@@ -75,6 +75,28 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     assert "no gateway answers on loopback port 9469" in done.stderr
 
 
+def test_tokens_that_do_not_open_are_counted_and_told_by_field(gateway: Running) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    answer = ok_to(outside.recv(65535))
+    token = answer.rpartition(b"branch=z9hG4bK")[2].partition(b"\r\n")[0]
+    forged = answer.replace(token, bytes(reversed(token)))
+    for _ in range(2):
+        outside.sendto(forged, (Site.INSIDE, 5060))
+        assert inside.recv(65535) == forged
+    outside.sendto(answer, (Site.INSIDE, 5060))
+    assert inside.recv(65535) == ok_to(invite())
+    assert gateway.status()["opens_refused"] == {"Via": 2}
+    assert re.search(r"^not opened +Via 2$", status(site).stdout, re.MULTILINE)
+    told = metrics(site)
+    assert told["inline_topo_opens_refused_total[Via]"] == 2
+    assert told["inline_topo_packets_total[ingress,unchanged]"] == 2
+    [first, _] = [line for line in gateway.log().splitlines() if "event=open_refused" in line]
+    assert "field=Via call=" in first
+    assert token.decode() not in gateway.log()
+
+
 def test_answers_only_on_the_loopback(gateway: Running) -> None:
     client = gateway.site.open_socket("inside", socket.SOCK_STREAM)
     with pytest.raises(ConnectionRefusedError):

@@ -3,23 +3,25 @@
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.keyring import KeyRing
+from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.live.load import Load
-from tests.live.messages import HIDDEN, invite
+from tests.live.messages import HIDDEN, invite, numbered, ok_to
+from tests.live.ordinary import NOBODY, as_nobody, prepare
 from tests.live.running import CONFIG, Running
+from tests.live.test_status import metrics
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
-
-NOBODY = 65534
 
 
 def deaths(count: int) -> Any:
@@ -59,6 +61,109 @@ def test_a_reload_takes_the_new_key_and_loses_nothing(gateway: Running) -> None:
     assert load.sent > 1500
     assert (load.lost, load.clear) == (0, 0)
     assert gateway.status()["queues"][0]["deaths"] == 0
+
+
+def key_ids(running: Running, message: bytes) -> set[int | None]:
+    """The keys that sealed the tokens of a message."""
+    codec = AesSiv(KeyRing.load(running.net.folder / "mask.key"))
+    return {revealed.key for revealed in codec.reveal(message)}
+
+
+def test_after_a_reload_tokens_have_the_new_key_and_those_of_before_open(gateway: Running) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    file = site.folder / "mask.key"
+    old = KeyRing.load(file)
+    new = old.rotate()
+    assert new.active != old.active
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    before = outside.recv(65535)
+    new.save(file)
+    worker = gateway.worker()
+    gateway.process.send_signal(signal.SIGHUP)
+    gateway.await_status(lambda state: state["queues"][0]["pid"] != worker)
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    after = outside.recv(65535)
+    assert (key_ids(gateway, before), key_ids(gateway, after)) == ({old.active}, {new.active})
+    for masked in (before, after):
+        outside.sendto(ok_to(masked), (Site.INSIDE, 5060))
+        assert inside.recv(65535) == ok_to(invite())
+    assert gateway.status()["opens_refused"] == {}
+
+
+def break_it(ring: Path) -> None:
+    ring.write_text(ring.read_text().replace("active = ", "active = 9"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (break_it, "no such key on the ring"),
+        (Path.unlink, "No such file or directory"),
+        (lambda ring: ring.chmod(0o644), "open to other users"),
+    ],
+    ids=["broken", "missing", "world-readable"],
+)
+def test_a_bad_key_ring_is_refused_and_the_old_one_stays(
+    gateway: Running, spoil: Callable[[Path], object], reason: str
+) -> None:
+    site = gateway.site
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    masked = outside.recv(65535)
+    worker = gateway.worker()
+    spoil(site.folder / "mask.key")
+    gateway.process.send_signal(signal.SIGHUP)
+    site.await_text("gateway.log", "reload refused")
+    [line] = [line for line in gateway.log().splitlines() if "reload refused" in line]
+    assert "mask.key" in line
+    assert reason in line
+    inside.sendto(invite(), (Site.OUTSIDE, 5060))
+    assert outside.recv(65535) == masked
+    outside.sendto(ok_to(masked), (Site.INSIDE, 5060))
+    assert inside.recv(65535) == ok_to(invite())
+    assert gateway.worker() == worker
+
+
+def received(sock: socket.socket, count: int) -> list[int]:
+    """The numbers of the next INVITEs that come masked, until none comes any more."""
+    numbers: list[int] = []
+    while len(numbers) < count:
+        try:
+            message = sock.recv(65535)
+        except TimeoutError:
+            break
+        assert HIDDEN.encode() not in message
+        numbers.append(numbered(message))
+    return numbers
+
+
+def test_one_of_two_workers_is_killed_and_the_other_goes_on(site: Site) -> None:
+    peers = [f"203.0.113.{number}" for number in range(20, 40)]
+    for peer in peers:
+        site.run("outside", "ip", "addr", "add", f"{peer}/24", "dev", "eth0")
+    gateway = Running(site, f'{CONFIG}[queue]\nnumbers = "0:1"\n')
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", "0.0.0.0")
+    victim, other = (queue["pid"] for queue in gateway.status()["queues"])
+    os.kill(victim, signal.SIGSTOP)
+    for number, peer in enumerate(peers):  # a hash of the addresses says which queue
+        inside.sendto(invite(number), (peer, 5060))
+    outside.settimeout(1)
+    by_the_other = received(outside, len(peers))
+    assert 0 < len(by_the_other) < len(peers)
+    os.kill(victim, signal.SIGKILL)
+    for number in by_the_other:
+        inside.sendto(invite(100 + number), (peers[number], 5060))
+    outside.settimeout(5)
+    rest = received(outside, len(peers))
+    again = {100 + number for number in by_the_other}
+    assert set(by_the_other) | set(rest) == {*range(len(peers)), *again}
+    state = gateway.await_status(lambda state: state["state"] == "ok")
+    first, second = state["queues"]
+    assert (first["deaths"], second["deaths"]) == (1, 0)
+    assert first["pid"] != victim
+    assert second["pid"] == other
+    assert second["packets"] == 2 * len(by_the_other)
 
 
 def test_a_bad_configuration_is_refused_and_the_old_one_stays(gateway: Running) -> None:
@@ -101,40 +206,34 @@ def test_ends_only_when_what_waits_is_judged(gateway: Running) -> None:
     assert len([outside.recv(65535) for _ in range(100)]) == 100
 
 
-def reachable(program: Path, spare: Path) -> list[str]:
-    """A command's first words, with which an ordinary user reaches a program whose folder is
-    closed to others (a Python under /root): seen through a mount of its own."""
-    closed = [folder for folder in program.parents if not folder.stat().st_mode & 0o001]
-    if not closed:
-        return []
-    [folder] = closed
-    entry = folder / program.relative_to(folder).parts[0]
-    spare.mkdir()
-    mounts = (
-        f"mount --bind {entry} {spare} && mount -t tmpfs -o mode=755 tmpfs {folder} && "
-        f"mkdir {entry} && mount --bind {spare} {entry}"
-    )
-    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
-
-
-def test_runs_as_an_ordinary_user_with_one_capability() -> None:
+@pytest.mark.parametrize("prepared", [True, False], ids=["as the unit", "without its chgrp"])
+def test_runs_as_an_ordinary_user_with_one_capability(prepared: bool) -> None:
     with tempfile.TemporaryDirectory() as name, Site(Path(name)) as site:
         site.build()
         site.folder.chmod(0o755)
         ring = site.folder / "mask.key"
         KeyRing.generate().save(ring)
         os.chown(ring, NOBODY, NOBODY)
-        running = Running(
-            site,
-            CONFIG,
-            before=(
-                *reachable(Path(sys.executable).resolve(), site.folder / "spare"),
-                *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-                *("--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"),
-                *("--bounding-set=-all,+net_admin", "--no-new-privs"),
-            ),
-        )
+        if prepared:
+            prepare(site)
+        before = as_nobody(site.folder / "spare")
+        running = Running(site, CONFIG, before=before)
+        assert "warning" not in running.log()
         judges_as_nobody(site, running)
+        [queue] = running.status()["queues"]
+        kernels = {key: queue.get(key) for key in ("waiting", "dropped_queue_full")}
+        told = [name for name in metrics(site) if name.startswith("inline_topo_queue_")]
+        second = site.start("gw", "second.log", *before, *INLINE_TOPO, "run", "-c", "gw.toml")
+        assert second.wait(20) == 2
+        refusal = (site.folder / "second.log").read_text()
+        if prepared:
+            assert kernels == {"waiting": 0, "dropped_queue_full": 0}
+            assert told == ["inline_topo_queue_full_total[0]", "inline_topo_queue_waiting[0]"]
+            assert "queue 0: taken (netlink port " in refusal
+        else:
+            assert kernels == {"waiting": None, "dropped_queue_full": None}
+            assert told == []
+            assert "queue 0: cannot be bound; another program may hold it" in refusal
 
 
 def judges_as_nobody(site: Site, running: Running) -> None:

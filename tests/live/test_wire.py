@@ -17,6 +17,7 @@ from tests.live.running import CONFIG, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
+_ETH_P_IP = 0x0800
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2  # ip(7); Python has no names for them
 
 
@@ -190,6 +191,53 @@ def test_a_corrupt_checksum_is_not_made_good(
         gateway.await_status(lambda state: state["packets"] == 1)
         assert pair.out(b"\r\n\r\n") == b"\r\n\r\n"
         assert gateway.outcomes()["masked_corrupt"] == 1
+
+
+@pytest.mark.parametrize("policy", ["drop", "accept"])
+def test_a_lone_fragment_leaves_only_by_policy(site: Site, policy: str) -> None:
+    gateway = Running(site, f'{CONFIG}[queue]\non_fragment = "{policy}"\n')
+    gateway.rules("remove")
+    rule = ("-A", "FORWARD", "-p", "udp", "-j", "NFQUEUE")  # nothing puts fragments together
+    site.run("gw", "iptables", "-t", "mangle", *rule)
+    pair = Pair(site)
+    protocol = socket.htons(_ETH_P_IP)
+    link = site.open_socket("outside", socket.SOCK_DGRAM, protocol, socket.AF_PACKET)
+    raw = site.open_socket("inside", socket.SOCK_RAW, socket.IPPROTO_RAW)
+    udp = UDP(sport=5060, dport=5060, len=1000, chksum=0)
+    first = invite()[: len(invite()) // 8 * 8]
+    sent = IP(src=Site.INSIDE, dst=Site.OUTSIDE, id=7, flags="MF") / udp / Raw(first)
+    raw.sendto(bytes(sent), (Site.OUTSIDE, 0))
+    assert pair.out(b"\r\n\r\n") == b"\r\n\r\n"
+    arrived = [IP(link.recv(65535))]
+    if policy == "accept":
+        assert (arrived[0].id, str(arrived[0].flags)) == (7, "MF")
+        assert bytes(arrived[0].payload) == bytes(sent.payload)
+        arrived.append(IP(link.recv(65535)))
+    assert bytes(arrived[-1][UDP].payload) == b"\r\n\r\n"
+    assert gateway.outcomes()["refused_fragment"] == 1
+    assert told_of(gateway, "refused_fragment") == policy
+
+
+@pytest.mark.parametrize("policy", ["drop", "accept"])
+def test_a_packet_that_the_kernel_gives_cut_leaves_only_by_policy(site: Site, policy: str) -> None:
+    """Of the longest packets that there are the kernel gives a queue all but the last four bytes."""
+    gateway = Running(site, f'{CONFIG}[queue]\non_cut = "{policy}"\n')
+    pair = Pair(site)
+    sent = invite(padding=65000)
+    sent += b"x" * (65507 - len(sent))
+    if policy == "accept":
+        assert pair.out(sent) == sent
+    else:
+        assert pair.is_lost_on_its_way_out(sent)
+    assert gateway.outcomes()["refused_cut"] == 1
+    assert told_of(gateway, "refused_cut") == policy
+
+
+def told_of(gateway: Running, outcome: str) -> str:
+    """The action that the log tells of an outcome, once, and nothing that is hidden."""
+    assert HIDDEN not in gateway.log()
+    [line] = [line for line in gateway.log().splitlines() if f"event={outcome} " in line]
+    return line.partition(" action=")[2].partition(" ")[0]
 
 
 def test_an_error_of_a_host_inside_quotes_no_sip(gateway: Running) -> None:

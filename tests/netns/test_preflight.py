@@ -1,15 +1,23 @@
 """The commands and the start-up check against a real kernel."""
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inline_topo.config import Config, load
+from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.rules import preflight
+from inline_topo.rules.plan import plan
+from lab.ours import INLINE_TOPO
 from tests.conftest import Ran
+from tests.live.ordinary import NOBODY, as_nobody
+from tests.netns.applied import apply
 from tests.netns.nfqueue import Listener
 from tests.netns.topology import Row
 
@@ -81,6 +89,52 @@ def test_what_is_missing_is_warned_of(net: Row, config: Config) -> None:
     said = found(net, config)
     assert [fatal for fatal, _ in said] == [False] * 4
     assert {text.split(":")[0] for _, text in said} == {"IPv4", "IPv6"}
+
+
+def said_by_run(net: Row, file: Path, *before: str) -> list[str]:
+    """The lines that `run` writes until it is ready, and then is ended; without their source."""
+    with net.gateway.enter():
+        program = subprocess.Popen(
+            [*before, *INLINE_TOPO, "run", "-c", str(file)],
+            stderr=subprocess.PIPE, text=True, cwd=file.parent,
+        )  # fmt: skip
+    assert program.stderr
+    lines = []
+    for line in program.stderr:
+        lines.append(line.removeprefix("inline-topo: ").rstrip())
+        if "event=ready" in line:
+            break
+    program.terminate()
+    program.stderr.read()
+    assert program.wait(10) == 0, lines
+    program.stderr.close()
+    return lines[:-1]
+
+
+@pytest.mark.parametrize("is_root", [True, False], ids=["root", "as the service"])
+def test_run_says_what_is_missing_and_serves(net: Row, is_root: bool) -> None:
+    pytest.importorskip("netfilterqueue", reason="NetfilterQueue is not installed")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        KeyRing.generate().save(folder / "mask.key")
+        file = folder / "gw.toml"
+        file.write_text('inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "mask.key"\n')
+        before: tuple[str, ...] = ()
+        if not is_root:
+            os.chown(folder / "mask.key", NOBODY, NOBODY)
+            before = as_nobody(folder / "spare")
+        missing = {
+            f"warning: {family}: {what}: inline-topo rules apply"
+            for family in ("IPv4", "IPv6")
+            for what in (
+                "no rule sends packets to queue 0",
+                "nothing puts fragments together, long messages are cut",
+            )
+        }
+        assert set(said_by_run(net, file, *before)) == missing
+        apply(net.gateway, plan(load(file, env={})))
+        assert said_by_run(net, file, *before) == []
 
 
 def test_rules_of_ones_own_do_as_well(net: Row, config: Config) -> None:

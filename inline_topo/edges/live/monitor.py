@@ -33,6 +33,7 @@ from .tally import (
     OUTCOME,
     OVER_MTU,
     OVER_MTU_IPV6,
+    REFUSED,
     SHOWN,
 )
 
@@ -114,6 +115,7 @@ class _Collector(Collector):
                 (packets if name[0] == OUTCOME else edits).add_metric(name[1:], count)
         yield packets
         yield edits
+        yield self._refused()
         yield CounterMetricFamily(
             "inline_topo_added_bytes", "bytes by which packets grew", board.total(BYTES_ADDED)
         )
@@ -141,6 +143,17 @@ class _Collector(Collector):
             "inline_topo_handling_seconds", "time that the gateway took for a packet",
             buckets=[*buckets, ("+Inf", count)], sum_value=board.total(HANDLING_NS) / 1e9,
         )  # fmt: skip
+
+    def _refused(self) -> Metric:
+        board = self._source.board
+        refused = CounterMetricFamily(
+            "inline_topo_opens_refused", "what has the form of a token and did not open, by field",
+            labels=("field",),
+        )  # fmt: skip
+        for name in board.names:
+            if name[0] == REFUSED and (count := board.total(name)):
+                refused.add_metric(name[1:], count)
+        return refused
 
     def _noted(self) -> Metric:
         board = self._source.board

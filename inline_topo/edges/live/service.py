@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from inline_topo import assemble
 from inline_topo.config import Config
@@ -17,13 +18,20 @@ from .worker import Job, Mode
 log = logging.getLogger(__name__)
 
 
-def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
+def serve(
+    config: Config,
+    load: Callable[[], Config],
+    mode: Mode,
+    compared_folder: Path | None = None,
+) -> None:
     """Serve the queues of the configuration until SIGTERM.
 
-    `load` gives another configuration at SIGHUP. InlineTopoError where a queue, the port of the
+    `load` gives another configuration at SIGHUP. `compared_folder`: where a dry run keeps SIP as it
+    came and as it would have gone on. InlineTopoError where a queue, the port of the
     metrics, a key or the dialog store cannot be had.
     """
-    first = _job(config, mode)
+    make = partial(_job, mode=mode, compared_folder=compared_folder)
+    first = make(config)
     board = tally.board(len(config.queue.range()))
     queues = [
         Queue(number, config.queue.max_len, config.queue.gather_us / 1e6)
@@ -45,12 +53,14 @@ def serve(config: Config, load: Callable[[], Config], mode: Mode) -> None:
             )
         if mode is Mode.DRAIN and new.topoh.mask_callid:
             log.warning("topoh.mask_callid: which dialogs began during the drain is forgotten")
-        return _job(new, mode)
+        return make(new)
 
     Supervisor(first, reload, queues, board, monitor).run()
 
 
-def _job(config: Config, mode: Mode) -> Job:
+def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job:
+    if mode is Mode.DRY_RUN:
+        config = config.audited_unless_told()
     if config.topos.store is not None:
         for warning in assemble.store(config).check():
             log.warning(warning)
@@ -69,6 +79,7 @@ def _job(config: Config, mode: Mode) -> Job:
         most_waiting=queue.max_len // 2,  # the others have the rest of the queue
         drops_tcp=queue.on_tcp == "drop",
         refused_folder=queue.refused_folder,
+        compared_folder=compared_folder,
         call_of=assemble.call_marks(config).of_packet,
     )
 

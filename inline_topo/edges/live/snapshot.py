@@ -24,6 +24,7 @@ from .tally import (
     PACKETS,
     PID,
     READY,
+    REFUSED,
     SHOWN,
     TURN_NS,
     Name,
@@ -72,12 +73,15 @@ def take(source: Source) -> dict[str, Any]:
     edits: dict[str, Counter[str]] = {}
     effects: dict[str, dict[str, float]] = {}
     shown: dict[str, dict[str, int]] = {}
+    refused: dict[str, int] = {}
     for name in board.names:
         count = board.total(name)
         if count and name[0] == OUTCOME:
             outcomes.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EDIT:
             edits.setdefault(name[1], Counter())[name[2]] += count
+        elif count and name[0] == REFUSED:
+            refused[name[1]] = count
         elif count and name[0] == SHOWN:
             shown.setdefault(name[1], {})[name[2]] = count
         elif count and name[0] == EFFECT:
@@ -92,6 +96,7 @@ def take(source: Source) -> dict[str, Any]:
         "packets": board.total(PACKETS),
         "outcomes": outcomes,
         "edits": {action: dict(fields) for action, fields in edits.items()},
+        "opens_refused": refused,
         "effects": effects,
         "noted": {name[1]: count for name, count in noted if count},
         "audited": board.total(AUDITED),
@@ -104,7 +109,8 @@ def take(source: Source) -> dict[str, Any]:
 
 def kernel_queues() -> dict[int, dict[str, int]]:
     """What the kernel counts for each queue: packets that wait, and that it dropped because the
-    queue or the socket was full. Empty where this user may not read it (only root may)."""
+    queue or the socket was full. Empty where this user may not read it (root and its group may, and
+    the unit makes it the service's)."""
     try:
         lines = KERNEL_QUEUES.read_text().splitlines()
     except OSError:

@@ -67,6 +67,9 @@ AUDITED, SHOWN = ("audited",), "shown"
 NOTED: Final = "noted"
 """Messages in which something was seen and left (bodies.NOTES)."""
 
+REFUSED: Final = "opens_refused"
+"""Tokens that did not open, by field (masking.unopened)."""
+
 OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 EFFECT, EFFECT_NS = "effect", "effect_ns"
 NAMES: Final[tuple[Name, ...]] = (
@@ -78,6 +81,7 @@ NAMES: Final[tuple[Name, ...]] = (
     *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
     *((EFFECT_NS, kind) for kind in KINDS),
     *((NOTED, note) for note in bodies.NOTES),
+    *((REFUSED, field) for field in _EDITED),
     AUDITED,
     *((SHOWN, cause, field) for cause, field in product(CAUSES, (*FIELDS, *PLACES, OTHER))),
 )
@@ -145,6 +149,11 @@ class Tally:
         """What was seen in one message, and left."""
         for note in notes:
             self._row.add((NOTED, note))
+
+    def note_unopened(self, fields: Sequence[str]) -> None:
+        """Tokens of one message that did not open."""
+        for field in fields:
+            self._row.add((REFUSED, field if field in _EDITED else OTHER))
 
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""

@@ -20,6 +20,7 @@ from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.wire import ip
 
 from .board import Row
+from .compared import ComparedPackets
 from .log import Limited
 from .netlink import Fate
 from .port import Later, Queue
@@ -41,6 +42,7 @@ CLOSE: Final = 0.5
 
 _PROTOCOL_TCP: Final = 6
 _TICK_NS: Final = int(TICK * 0.9e9)  # a tick's read comes back a little early
+_SIP_WAYS: Final = (Direction.EGRESS, Direction.INGRESS)
 _TOLD: Final = frozenset(
     {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
     | {outcome for outcome in OUTCOMES if outcome.startswith("refused_")}
@@ -63,6 +65,7 @@ class Job:
     """What a worker works with; a reload replaces it.
 
     `performers` makes those that it has effects performed by; `most_waiting` packets wait for them.
+    `compared_folder`: where a dry run keeps what it would have changed (ComparedPackets).
     `call_of` says what a log calls the call of a packet that goes this way (empty: none).
     """
 
@@ -73,6 +76,7 @@ class Job:
     most_waiting: int = 1024
     drops_tcp: bool = False
     refused_folder: Path | None = None
+    compared_folder: Path | None = None
     call_of: Callable[[bytes, Direction], str] = lambda packet, direction: ""
 
 
@@ -90,6 +94,8 @@ class Worker:
         self._room = WaitingRoom(self, job.performers(), job.most_waiting)
         folder = job.refused_folder
         self._refused = RefusedPackets(folder, queue.number) if folder else None
+        folder = None if self._sends else job.compared_folder
+        self._compared = ComparedPackets(folder, queue.number) if folder else None
         self._call_of = job.call_of
         self._parent = os.getppid()
         self._noted: set[str] = set()
@@ -116,6 +122,8 @@ class Worker:
         self._look_up()
         if self._refused:
             self._refused.close()
+        if self._compared:
+            self._compared.close()
 
     def judge(self, packet: bytes) -> bytes | Later | None:
         """What to send instead of `packet`, perhaps later; None for nothing."""
@@ -155,13 +163,24 @@ class Worker:
             self._tell(packet, verdict)
         if verdict.notes:
             self._note_seen(verdict.notes)
+        if verdict.unopened:
+            self._note_unopened(packet, verdict)
         if verdict.shown is not None:
             self._note_shown(packet, verdict)
         if not self._sends:
+            self._compare(packet, verdict)
             return packet
         if verdict.action is Action.DROP and self._refused:
             self._refused.add(packet, _reason(verdict))
         return None if verdict.action is Action.DROP else verdict.packet
+
+    def _compare(self, packet: bytes, verdict: Verdict) -> None:
+        """Keep what a dry run would have sent beside what it sends, where it is SIP and went through
+        the rewriter."""
+        is_sip = verdict.direction in _SIP_WAYS and verdict.outcome != "not_sip"
+        if self._compared and is_sip:
+            after = None if verdict.action is Action.DROP else verdict.packet
+            self._compared.add(packet, after, _reason(verdict))
 
     def note_effect(self, kind: str, ending: str, seconds: float, reason: str) -> None:
         """An effect that ended, and how long it took."""
@@ -183,6 +202,13 @@ class Worker:
             if note not in self._noted:
                 self._noted.add(note)
                 log.warning("noted", extra={"fields": {"note": note, "meaning": NOTES[note]}})
+
+    def _note_unopened(self, packet: bytes, verdict: Verdict) -> None:
+        """Tokens that did not open: counted, and told by field alone."""
+        self._tally.note_unopened(verdict.unopened)
+        call = self._call_of(packet, verdict.direction)
+        for field in dict.fromkeys(verdict.unopened):
+            self._limited.warning("open_refused", field=field, call=call, queue=self._queue.number)
 
     def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
         """What an audit found in a message: counted, and a leak is told, by field and kind alone."""
@@ -218,6 +244,8 @@ class Worker:
         self._limited.flush()
         if self._refused:
             self._refused.flush()
+        if self._compared:
+            self._compared.flush()
         if os.getppid() != self._parent:
             log.error("the supervisor is gone: queue %d is given up", self._queue.number)
             self._queue.stop()
@@ -227,7 +255,7 @@ class Worker:
 
 
 def _reason(verdict: Verdict) -> str:
-    """Why a packet was not let out, for the capture that keeps it."""
+    """What became of a packet, for the capture that keeps it."""
     leaks = [finding for finding in verdict.shown or () if finding.cause == LEAK]
     fields = ", ".join(dict.fromkeys(finding.field for finding in leaks))
     return f"{verdict.direction.value}: {verdict.outcome}{f' ({fields})' if fields else ''}"

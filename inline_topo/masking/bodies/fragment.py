@@ -104,8 +104,12 @@ class Fragments:
                 if name in ADDRESSES:
                     edits += self._uris.open(data, span, BODY_URI)
                 elif name == names.VIA:
-                    opened = self._codec.open_via(data[span[0] : span[1]])
-                    edits += [Edit(*span, opened, BODY_VIA, OPENED)] if opened else []
+                    value = data[span[0] : span[1]]
+                    opened = self._codec.open_via(value)
+                    if opened:
+                        edits.append(Edit(*span, opened, BODY_VIA, OPENED))
+                    else:
+                        self._uris.unopened.via(value, BODY_VIA)
         if fragment.is_request:
             edit = self._uris.open_request_uri(data, fragment.request_uri, BODY_URI)
             edits += [edit] if edit else []

@@ -85,6 +85,8 @@ class Markup:
             if opened:
                 stop = where[0] + _offset(offsets, length)
                 edits.append(Edit(where[0], stop, escape(opened.uri), BODY_URI, OPENED))
+            else:
+                self._uris.unopened.uri(clear[:length], BODY_URI)
             if how.call_id:
                 edits += _map_in_headers(clear, where[0], offsets, escape, how)
         spared = sorted(spared + [(edit.start, edit.end) for edit in edits])

@@ -51,6 +51,7 @@ _A_TOKEN: Final = (
 _BRANCH_TOKEN: Final = re.compile(
     rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK([A-Za-z0-9_-]{%d,})" % _MIN_TOKEN, re.IGNORECASE
 )
+_URI_TOKEN: Final = re.compile(rb"sips?:[A-Za-z0-9_-]{%d,}@" % _MIN_TOKEN, re.IGNORECASE)
 _METHOD: Final = re.compile(rb";method=[^;?]*", re.IGNORECASE)
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -253,6 +254,21 @@ class AesSiv:
             if text:
                 found.append((*match.span(), text))
         return found
+
+    # --- what does not open -------------------------------------------------------------------
+
+    def is_uri_token(self, uri: bytes) -> bool:
+        return len(uri) > _MIN_TOKEN and _URI_TOKEN.match(uri) is not None
+
+    def is_host_token(self, token: bytes) -> bool:
+        return _TOKEN.fullmatch(token) is not None
+
+    def is_via_token(self, value: bytes) -> bool:
+        return _BRANCH_TOKEN.search(value) is not None
+
+    def is_callid_token(self, token: bytes) -> bool:
+        prefix = self._callid_prefix
+        return token.startswith(prefix) and _TOKEN.fullmatch(token, len(prefix)) is not None
 
     # --- for people ---------------------------------------------------------------------------
 

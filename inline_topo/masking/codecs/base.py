@@ -89,5 +89,18 @@ class Codec(Protocol):
         """The tokens of `seal_text` in data[start:end], no more than MOST_TEXTS are tried: where each
         stands, and its text. What a text must look like in its place the caller checks."""
 
+    def is_uri_token(self, uri: bytes) -> bool:
+        """Whether a URI that did not open has the form that `seal_uri` gives one, at any host. Like
+        the next three, it is asked only where opening has failed."""
+
+    def is_host_token(self, token: bytes) -> bool:
+        """The same for `seal_host`."""
+
+    def is_via_token(self, value: bytes) -> bool:
+        """The same for `seal_vias` and `seal_via1`."""
+
+    def is_callid_token(self, token: bytes) -> bool:
+        """The same for `seal_callid`."""
+
     def reveal(self, text: bytes) -> list[Revealed]:
         """Every token of any kind in any text, for reports: slow, and nothing is remembered."""

@@ -199,6 +199,18 @@ class Kamailio:
                 found.append((*match.span(), content))
         return found
 
+    def is_uri_token(self, uri: bytes) -> bool:
+        return self._find_uri_token.search(uri) is not None
+
+    def is_host_token(self, token: bytes) -> bool:
+        return len(token) % 4 == 0 and self._token.fullmatch(token) is not None
+
+    def is_via_token(self, value: bytes) -> bool:
+        return self._find_via_token.search(value) is not None
+
+    def is_callid_token(self, token: bytes) -> bool:
+        return token.startswith(self._callid_prefix)
+
     def reveal(self, text: bytes) -> list[Revealed]:
         """Tokens after their parameter's name or prefix; or the whole text, if that is one."""
         found = []

@@ -138,9 +138,13 @@ class _Opening:
         self.open_callid = codec.open_callid
         self.seal_text = codec.seal_text
         self.open_texts = codec.open_texts
+        self.is_host_token = codec.is_host_token
+        self.is_via_token = codec.is_via_token
+        self.is_callid_token = codec.is_callid_token
         self.reveal = codec.reveal
         self._may_open = codec.may_open
         self._open_uri = codec.open_uri
+        self._is_uri_token = codec.is_uri_token
         self._ids = ids
 
     def may_open(self, data: bytes, start: int, end: int) -> bool:
@@ -152,3 +156,6 @@ class _Opening:
             if target:
                 return OpenedUri(target.uri, bare=False)
         return self._open_uri(uri)
+
+    def is_uri_token(self, uri: bytes) -> bool:
+        return _WORD not in uri and self._is_uri_token(uri)  # UNKNOWN_ID tells of ids

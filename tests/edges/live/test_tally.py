@@ -85,6 +85,14 @@ def test_fields_without_a_counter_are_counted_together() -> None:
     assert state["edits"] == {"stripped": {"other": 2}, "swapped": {"Subject": 1}}
 
 
+def test_tokens_that_do_not_open_are_counted_by_field() -> None:
+    board = tally.board(2)
+    for row, fields in zip(board.rows, [("Via", "Via", "Request-URI"), ("Via",)], strict=True):
+        Tally(row, 1500).note_unopened(fields)
+    state = snapshot.take(Source(board, (4, 5), Mode.LIVE))
+    assert state["opens_refused"] == {"Request-URI": 1, "Via": 3}
+
+
 def test_who_has_not_turned_is_not_alive() -> None:
     board = tally.board(1)
     assert snapshot.take(Source(board, (0,), Mode.LIVE))["state"] == "degraded"
