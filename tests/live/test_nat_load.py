@@ -90,7 +90,7 @@ def test_it_calls_and_is_called_at_once(tmp_path: Path) -> None:
         lab.register()
         out = Calls(lab.lab, ("pbx", calls.PROXY), ("bob", calls.FAR), CARRIER)
         back = Calls(lab.lab, ("bob", calls.FAR), ("pbx", calls.PROXY), CARRIER)
-        with dump(net, "pbx-nat", "eth0"):
+        with dump(net, "link", "br0"):
             out.start()
             back.start(caller=bob, callee=answering("alice"), count=COUNT // 2)
             lab.lab.done()
@@ -98,4 +98,4 @@ def test_it_calls_and_is_called_at_once(tmp_path: Path) -> None:
     assert state["queues"][0]["lost"] == 0
     assert refused(state) == []
     for target in (CARRIER, calls.FAR):
-        assert showing(tmp_path / "eth0.pcap", target, calls.PROXY) == []
+        assert showing(tmp_path / "br0.pcap", target, calls.PROXY, of=COUNT) == []
