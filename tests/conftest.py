@@ -17,6 +17,8 @@ from inline_topo.cli import main
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NO_SHARED = "../shared is not beside this clone"
+MEASURED = "measured"
+"""The property by which a test has a line of what it measured shown at the end (`record_property`)."""
 ONLY_INTERPRETED = "replaces parts of modules that are compiled here"
 
 DEBIAN_PACKAGES = {
@@ -162,6 +164,7 @@ def _judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _show_measured(terminalreporter)
     missing: Counter[str] = Counter()
     for outcome in ("skipped", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -170,6 +173,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"Debian package missing: {package}, for {tests} test{'s' * (tests > 1)}"
         )
+
+
+def _show_measured(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = [
+        line
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, line in report.user_properties
+        if name == MEASURED
+    ]
+    if lines:
+        terminalreporter.section("measured")
+    for line in lines:
+        terminalreporter.write_line(str(line))
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -29,6 +29,9 @@ def test_known():
 
 def test_captures(corpus):
     pass
+
+def test_measures(record_property):
+    record_property("measured", "1 of 2 lost")
 """
 MISSING = "Debian package missing: no-such-program, for 1 test"
 
@@ -49,16 +52,23 @@ def run(project: Path, *options: str) -> tuple[int, str]:
 def test_skips_are_shown_and_what_is_missing(tmp_path: Path, workers: str) -> None:
     status, out = run(tmp_path / "project", workers)
     assert status == 0
-    assert "1 passed, 3 skipped, 1 xfailed" in out
+    assert "2 passed, 3 skipped, 1 xfailed" in out
     for reason in ("long: only with --full", "../shared is not beside this clone", MISSING):
         assert reason in out
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_what_was_measured_is_shown(tmp_path: Path, workers: str) -> None:
+    _, out = run(tmp_path / "project", workers)
+    _, summary = out.split("= measured =", 1)
+    assert summary.count("1 of 2 lost\n") == 1
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
 def test_no_skip_is_left_but_for_the_absent_captures(tmp_path: Path, workers: str) -> None:
     status, out = run(tmp_path / "project", workers, "--full", "--no-skips")
     assert status == 1
-    assert "2 passed, 1 skipped, 1 xfailed, 1 error" in out
+    assert "3 passed, 1 skipped, 1 xfailed, 1 error" in out
     assert "skipped, and --no-skips is on: no-such-program is not installed" in out
     assert MISSING in out
 
@@ -67,4 +77,4 @@ def test_captures_that_are_there_may_not_be_skipped(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     status, out = run(tmp_path / "project", "-n0", "--no-skips")
     assert status == 1
-    assert "1 passed, 1 xfailed, 3 errors" in out
+    assert "2 passed, 1 xfailed, 3 errors" in out

@@ -503,14 +503,14 @@ def _answering(user: str) -> Party:
     return party
 
 
-def calling_alice(compact: bool = False, body: str = SDP, talk: int = 200) -> Party:
-    """alice calls bob and hangs up after `talk` milliseconds."""
+def calling_alice(compact: bool = False, body: str = SDP, talk: int = 200, most: int = 0) -> Party:
+    """alice calls bob and hangs up after `talk` milliseconds; with `most` between the two."""
     alice = Party("alice", calls="bob", compact=compact)
     alice.contact = '"alice" <sip:alice@[local_ip]:[local_port]>'
     alice.send("INVITE", body=body)
     alice.answered(100, 180, 200)
     alice.send("ACK")
-    alice.pause(talk)
+    alice.pause(talk, most)
     alice.send("BYE")
     alice.answered(200)
     return alice

@@ -149,8 +149,10 @@ class Party:
             own = _STACK
         self._step(f'<recv request="{method}"{mark}>{_action(own + self._keep(keep))}</recv>')
 
-    def pause(self, milliseconds: int) -> None:
-        self._step(f'<pause milliseconds="{milliseconds}"/>')
+    def pause(self, milliseconds: int, most: int = 0) -> None:
+        """Wait so long; with `most` as long as chance has it, between the two."""
+        chance = f'distribution="uniform" min="{milliseconds}" max="{most}"'
+        self._step(f"<pause {chance}/>" if most else f'<pause milliseconds="{milliseconds}"/>')
 
     def linger(self, milliseconds: int) -> None:
         """When all is said, answer for so long what is asked again."""

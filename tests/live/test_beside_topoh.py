@@ -9,7 +9,17 @@ from lab.live import Lab
 from lab.net import Net
 from lab.site import Site
 from tests.live.running import Running
-from tests.live.traffic import ALICE, COUNT, Calls, RouterLab, answering, dump, refused, showing
+from tests.live.traffic import (
+    ALICE,
+    COUNT,
+    Calls,
+    RouterLab,
+    answering,
+    dump,
+    refused,
+    replays_as_it_was,
+    showing,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -65,23 +75,24 @@ def test_on_the_proxys_own_host(tmp_path: Path, mask_ip: str) -> None:
     assert refused(state) == []
     assert state["edits"]["opened"]["Request-URI"] >= 2 * COUNT
     for target in (CARRIER, calls.FAR):
-        assert showing(tmp_path / "br0.pcap", target, calls.ALICE) == []
+        assert showing(tmp_path / "br0.pcap", target, calls.ALICE, of=COUNT) == []
     for target in (calls.PROXY, calls.ALICE):
-        assert showing(tmp_path / "br0.pcap", target, calls.FAR) == []
+        assert showing(tmp_path / "br0.pcap", target, calls.FAR, of=COUNT) == []
 
 
-def test_on_a_router(site: Site) -> None:
+def test_on_a_router_and_as_replay_does(site: Site) -> None:
     site.run("outside", "ip", "addr", "add", f"{BOB}/24", "dev", "eth0")
     lab = RouterLab(site, config=ROUTER)
     defines = {"BOB": f'"sip:bob@{BOB}:5060"'}
     Lab(site, topoh=True).proxy("outside", f"{Site.OUTSIDE}:5060", defines=defines)
     many = Calls(Lab(site, topoh=False), ("inside", ALICE), ("outside", BOB), Site.INSIDE)
-    with dump(site, "gw", "out0"), dump(site, "outside", "lo"):
+    with lab.captured(), dump(site, "outside", "lo"):
         many.start()
         many.done()
     state = lab.gateway.status()
     assert refused(state) == []
     assert state["edits"]["opened"]["Via"] >= 3 * COUNT
-    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE) == []
-    assert showing(site.folder / "out0.pcap", Site.INSIDE, BOB) == []
-    assert showing(site.folder / "lo.pcap", BOB, ALICE) == []
+    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE, of=COUNT) == []
+    assert showing(site.folder / "out0.pcap", Site.INSIDE, BOB, of=COUNT) == []
+    assert showing(site.folder / "lo.pcap", BOB, ALICE, of=COUNT) == []
+    replays_as_it_was(lab)

@@ -71,7 +71,7 @@ def test_bob_and_carol_ring_and_bob_answers(tmp_path: Path, mode: str) -> None:
         assert refused(running.status()) == []
     for target in places.values():
         for hidden in set(places.values()) - {target}:
-            assert showing(tmp_path / "eth0.pcap", target, hidden) == []
+            assert showing(tmp_path / "eth0.pcap", target, hidden, of=1) == []
 
 
 def with_password() -> tuple[Party, Party]:
@@ -120,7 +120,7 @@ def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site, mode: str) ->
     sent = credentials(site.folder / "out0.pcap")
     assert len(sent) >= 3  # sipp may say a request again
     assert sent == credentials(site.folder / "in0.pcap")
-    assert showing(site.folder / "out0.pcap", PHONE, Site.OUTSIDE) == []
+    assert showing(site.folder / "out0.pcap", PHONE, Site.OUTSIDE, of=2) == []
 
 
 @in_both_modes
@@ -145,4 +145,4 @@ def test_a_phone_system_behind_nat_proves_who_it_is_to_its_carrier(
     sent = credentials(tmp_path / "home.pcap")
     assert len(sent) >= 3  # sipp may say a request again
     assert sent == credentials(tmp_path / "eth0.pcap")
-    assert showing(tmp_path / "eth0.pcap", CARRIER, calls.PROXY) == []
+    assert showing(tmp_path / "eth0.pcap", CARRIER, calls.PROXY, of=2) == []

@@ -55,4 +55,4 @@ def test_calls_leave_through_one_and_come_back_through_the_other(site: Site) -> 
     assert refused(masked) == refused(opened) == []
     assert opened["edits"]["opened"]["Via"] >= COUNT
     assert opened["edits"]["opened"]["Request-URI"] >= 2 * COUNT
-    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE) == []
+    assert showing(site.folder / "out0.pcap", Site.OUTSIDE, ALICE, of=COUNT) == []

@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +23,11 @@ from lab import calls
 from lab.net import Net
 from lab.ours import INLINE_TOPO
 from lab.site import Site
+from tests.live import ordinary
 from tests.live.messages import HIDDEN, invite
 from tests.live.own_host import OwnHost, hides
 from tests.live.running import CONFIG, PATIENCE, Running
 from tests.live.stores import PORT, in_topos
-from tests.live.test_supervisor import NOBODY, reachable
 from tests.live.traffic import dump
 
 pytestmark = [
@@ -54,13 +53,9 @@ class Bench(OwnHost):
         before: tuple[str, ...] = ()
         KeyRing.generate().save(net.folder / "mask.key")
         if as_nobody:
-            before = (
-                *reachable(Path(sys.executable).resolve(), net.folder / "spare"),
-                *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-                *("--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"),
-            )
+            before = ordinary.as_nobody(net.folder / "spare")
             for name in (net.folder / "mask.key", self.path.parent):
-                os.chown(name, NOBODY, NOBODY)
+                os.chown(name, ordinary.NOBODY, ordinary.NOBODY)
         url = f"sqlite:///{self.path}{kind.removeprefix('sqlite')}" if kind != "redis" else ""
         super().__init__(net, url, "clean_interval = 1", before=before)
 
