@@ -363,7 +363,7 @@ class Queue(Table):
         default=4096, description="live: packets that wait in one queue; more are dropped"
     )
     gather_us: Microseconds = Field(
-        default=2000,
+        default=4000,
         description="live: how long a busy worker lets packets come together before it reads them, "
         "as a network card's rx-usecs; an idle one wakes at once",
     )

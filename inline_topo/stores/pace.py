@@ -5,7 +5,7 @@ import time
 BUSY = 0.005
 """Seconds for which an exchange in place may hold up the packets: once, then there is a rest."""
 
-_USUAL = 0.001  # seconds that exchanges may take on average
+_USUAL = 0.002  # seconds that exchanges may take on average; packets wait for each other as long
 _REST = 0.1  # seconds in which all goes by the thread: packets are held up for 5 % at most
 _WEIGHT = 1 / 8  # of the latest in the average
 
