@@ -11,7 +11,7 @@ but in a cluster, which keeps them in different places, each by its own.
 Records end by Redis's clock, a lifetime after they were written: the clock of the gateway, and its
 jumps, do not matter. A jump of Redis's own clock forward ends what had less left than the jump.
 
-A Redis that answers within a millisecond (on this host, or the next) is asked in place, in the packet
+A Redis that answers within two milliseconds (on this host, or the next) is asked in place, in the packet
 path's own midst: to hand an exchange to a thread costs more than that. All others, clusters and
 times of trouble are the thread's, and it alone connects.
 """
@@ -93,9 +93,7 @@ class RedisStore:
         self._pause = 0.0
         self._not_before = 0.0
         self._last = ""
-        self._here: Conversation | None = (
-            None  # given by the thread; only exchanges in place use it
-        )
+        self._here: Conversation | None = None  # given by the thread
         self._pace = Pace()
         self._make()  # reads the URL; connects to nothing
 

@@ -44,7 +44,7 @@ def open_store(url: str, timeout: float, clean_interval: float = 60.0) -> Store:
         try:
             from inline_topo.stores.redis import RedisStore
         except ModuleNotFoundError as error:
-            if error.name != "redis":
+            if error.name not in ("redis", "hiredis"):
                 raise
             reason = "needs the Python package redis (pip install 'inline-topo[redis]')"
             raise ConfigError(f"store {shown(url)}: {reason}") from None

@@ -126,10 +126,11 @@ def test_no_error_shows_a_secret(url: str) -> None:
     assert "secret" not in str(error.value)
 
 
-def test_the_package_redis_is_asked_for_by_name() -> None:
+@pytest.mark.parametrize("missing", ["redis", "hiredis"])
+def test_the_package_redis_is_asked_for_by_name(missing: str) -> None:
     program = (
         "import sys\n"
-        "sys.modules['redis'] = None\n"
+        f"sys.modules['{missing}'] = None\n"
         "from inline_topo.errors import ConfigError\n"
         "from inline_topo.stores.urls import open_store\n"
         "open_store('memory:', 1.0)\n"
