@@ -44,15 +44,20 @@ def call_options(parser: argparse.ArgumentParser, calls: int, rate: int, runs: i
     parser.add_argument(
         "--runs", type=int, default=runs, help=f"measurements of each kind (default {runs})"
     )
-    parser.add_argument("--pure", action="store_true", help="leave out the compiled packet path")
-    parser.add_argument(
-        "--compiled", type=Path, default=ROOT / ".compiled", metavar="DIR",
-        help="what scripts/compile makes, or has made (default .compiled)",
-    )  # fmt: skip
+    compiled_options(parser)
     parser.add_argument(
         "--let-idle", action="store_true",
         help="let processors halt while nothing runs; without this each is kept busy, outside the "
         "server's namespace and at no cost in the figures, as caches gone cold make them swing",
+    )  # fmt: skip
+
+
+def compiled_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `compiled` goes by."""
+    parser.add_argument("--pure", action="store_true", help="leave out the compiled packet path")
+    parser.add_argument(
+        "--compiled", type=Path, default=ROOT / ".compiled", metavar="DIR",
+        help="what scripts/compile makes, or has made (default .compiled)",
     )  # fmt: skip
 
 
