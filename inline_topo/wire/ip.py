@@ -91,8 +91,10 @@ def _decode_ipv4(packet: bytes) -> Datagram | str:
         return MALFORMED
     length = _u16(packet, udp + 4)
     end = udp + length
-    if length < 8 or end > total:
+    if length < 8:
         return MALFORMED
+    if end > total:
+        return _partial(packet, udp, packet[12:20], total, CUT, False)
     endpoints = packet[12:24] if udp == 20 else packet[12:20] + packet[udp : udp + 4]
     return Datagram(packet, udp, packet[udp + 8 : end], endpoints, WHOLE)
 
@@ -136,8 +138,10 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
         return MALFORMED
     length = _u16(packet, offset + 4)
     end = offset + length
-    if length < 8 or end > total:
+    if length < 8:
         return MALFORMED
+    if end > total:
+        return _partial(packet, offset, packet[8:40], total, CUT, False)
     endpoints = packet[8:40] + packet[offset : offset + 4]
     return Datagram(packet, offset, packet[offset + 8 : end], endpoints, WHOLE)
 

@@ -297,10 +297,8 @@ NOT_OURS = {
     "an IPv4 length below the header": (bytes(ipv4(len=19) / udp(b"abc")), ip.MALFORMED),
     "an IPv4 length without room for UDP": (bytes(ipv4(len=27) / udp(b"abc")), ip.MALFORMED),
     "a UDP length of 7": (bytes(ipv4() / udp(b"abc", len=7)), ip.MALFORMED),
-    "a UDP length beyond the packet": (bytes(ipv4() / udp(b"abc", len=12)), ip.MALFORMED),
     "IPv6 of 39 bytes": (bytes(ipv6() / udp(b""))[:39], ip.MALFORMED),
     "a UDP length of 7 on IPv6": (bytes(ipv6() / udp(b"abc", len=7)), ip.MALFORMED),
-    "a UDP length beyond the IPv6 packet": (bytes(ipv6() / udp(b"abc", len=12)), ip.MALFORMED),
     "an extension header beyond the packet": (
         bytes(ipv6() / IPv6ExtHdrHopByHop(len=9) / udp(b"abc")),
         ip.MALFORMED,
@@ -319,6 +317,14 @@ NOT_OURS = {
 @pytest.mark.parametrize(("packet", "reason"), NOT_OURS.values(), ids=NOT_OURS.keys())
 def test_what_is_no_whole_datagram_gives_its_reason(packet: bytes, reason: str) -> None:
     assert ip.decode(packet) == reason
+
+
+@pytest.mark.parametrize("header", [ipv4(), ipv6()], ids=["IPv4", "IPv6"])
+def test_a_udp_length_beyond_the_packet_is_as_if_it_were_cut(header: Packet) -> None:
+    """No receiver takes it, but who listens on the way reads it."""
+    datagram = ip.decode(bytes(header / udp(b"abc", len=12)))
+    assert isinstance(datagram, ip.Datagram)
+    assert (datagram.flaw, datagram.payload) == (ip.CUT, b"abc")
 
 
 def test_a_source_route_keeps_the_checksum_of_its_true_destination() -> None:
