@@ -17,6 +17,8 @@ from inline_topo.cli import main
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NO_SHARED = "../shared is not beside this clone"
+HEEDS_SIGINT = ("env", "--default-signal=INT")
+"""The first words of a command that is to be interrupted: what a shell runs in the background is not."""
 MEASURED = "measured"
 """The property by which a test has a line of what it measured shown at the end (`record_property`)."""
 ONLY_INTERPRETED = "replaces parts of modules that are compiled here"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from inline_topo import __version__
+from tests.conftest import HEEDS_SIGINT
 
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 
@@ -78,7 +79,7 @@ def test_interrupted_exits_130(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     with (
         subprocess.Popen(
-            [*PROGRAM, "check", "-c", str(fifo)], stderr=subprocess.PIPE, text=True
+            [*HEEDS_SIGINT, *PROGRAM, "check", "-c", str(fifo)], stderr=subprocess.PIPE, text=True
         ) as process,
         fifo.open("w"),
     ):  # opens when the command does, which then waits for text

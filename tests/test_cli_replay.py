@@ -23,6 +23,7 @@ from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
 from inline_topo.config.settings import PREFIX
+from tests.conftest import HEEDS_SIGINT
 
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 INSIDE = "192.168.178.10"
@@ -525,7 +526,9 @@ def test_interrupted_leaves_nothing(slides: Path, config: Path, tmp_path: Path) 
     folder.mkdir()
     read, write = os.pipe()
     words = ["replay", "-r", "-", "-w", str(folder / "out.pcap"), "-c", str(config)]
-    process = subprocess.Popen([*PROGRAM, *words], stdin=read, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*HEEDS_SIGINT, *PROGRAM, *words], stdin=read, stderr=subprocess.PIPE
+    )
     os.write(write, slides.read_bytes())  # and no end: it waits for more
     deadline = time.monotonic() + 20
     while not leftovers(folder) and time.monotonic() < deadline:
