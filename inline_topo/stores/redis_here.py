@@ -3,14 +3,14 @@
 """
 
 import socket
-import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
 
+from inline_topo.patience import set_patience
+
 _READ: Final = 1 << 14  # bytes at a time
-_TIMEVAL: Final = struct.Struct("@ll")
 
 
 class Conversation:
@@ -25,12 +25,7 @@ class Conversation:
         self._client = client
         self._connection = connection  # which would close its socket if it were gone
         self._socket: socket.socket = connection._sock  # no public name
-        # By the kernel: with Python's own timeout each call is preceded by one of poll.
-        self._socket.setblocking(True)
-        whole = int(patience)
-        timeval = _TIMEVAL.pack(whole, int((patience - whole) * 1_000_000))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        set_patience(self._socket, patience, socket.SO_RCVTIMEO, socket.SO_SNDTIMEO)
         self._reader = hiredis.Reader()
 
     def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -4,11 +4,12 @@ import errno
 import logging
 import select
 import socket
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
+
+from inline_topo.patience import set_patience
 
 from . import netlink
 
@@ -16,7 +17,6 @@ MOST_AT_ONCE: Final = 32
 """Packets that are read before they are judged: what a killed worker can have had in its hand."""
 
 _COMPLAIN_EVERY: Final = 10.0  # seconds, at most: an interface that goes down fails many verdicts
-_TIMEVAL: Final = struct.Struct("@ll")
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Feed:
         self._poll.register(source, select.POLLIN)
         if errands.fd >= 0:
             self._poll.register(errands.fd, select.POLLIN)
-        _set_patience(source, tick)
+        set_patience(source, tick)
 
     def read(self) -> list[tuple[int, bytes]]:
         """The numbers and the bytes of the packets that wait: MOST_AT_ONCE at most, none after a
@@ -134,11 +134,3 @@ class Feed:
         due = self._errands.attend()
         if not self._poll.poll(min(due, self._tick) * 1000):
             self._look_up()
-
-
-def _set_patience(source: socket.socket, seconds: float) -> None:
-    """A read returns after this time. By the kernel, so that it costs no call more a packet."""
-    whole = int(seconds)
-    timeval = _TIMEVAL.pack(whole, int((seconds - whole) * 1_000_000))
-    source.setblocking(True)
-    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)

@@ -88,18 +88,24 @@ def attempt(performer: Performer, effects: Sequence[Any]) -> list[Any] | None:
     prompt: Callable[[Sequence[Any]], list[Any] | None] | None = getattr(performer, "attempt", None)
     if prompt is None:  # no effects.Prompt
         return None
-    try:
-        return prompt(effects)
-    except Exception:
-        log.exception("%s: a performer raised", performer.outcome)
-        return _defect(performer, effects)
+    return _checked(performer, prompt, effects)
 
 
 def perform_all(performer: Performer, effects: Sequence[Any]) -> list[Any]:
     """The results of all effects. A performer that raises after all has failed in all of them."""
+    results = _checked(performer, performer.perform, effects)
+    return _defect(performer, effects) if results is None else results
+
+
+def _checked(
+    performer: Performer,
+    perform: Callable[[Sequence[Any]], list[Any] | None],
+    effects: Sequence[Any],
+) -> list[Any] | None:
+    """The results, or None, that a performer gives; where it raises, or gives too few, it has failed."""
     try:
-        results = performer.perform(effects)
-        if len(results) == len(effects):
+        results = perform(effects)
+        if results is None or len(results) == len(effects):
             return results
         log.error("%s: %d results for %d effects", performer.outcome, len(results), len(effects))
     except Exception:
