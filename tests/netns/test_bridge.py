@@ -1,6 +1,8 @@
 """A filtering bridge in the way of the frames, tagged or not."""
 
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,30 @@ from tests.netns.gateway import invite, ours, running
 from tests.netns.nfqueue import Listener
 from tests.netns.topology import OUTSIDE, WAN, receive_tagged, row
 
-MOST_LOST = 10
-"""A port that comes up drops its first frames, and one frame lost is a whole datagram."""
+MOST_LOST = 3
+"""A port that comes up may drop its first frames, and one frame lost is a whole datagram."""
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
 
+@contextmanager
+def one_processor() -> Iterator[None]:
+    """Verdicts are given, and so datagrams cut, on one processor.
+
+    Linux 6.18 tags the pieces of an IPv6 datagram with the VLAN of the IPv4 datagram that this
+    processor cut before it, on whatever bridge: an IPv4 one without a tag must have been the last.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 @pytest.mark.parametrize("interfaces", [(), ("br0",)], ids=["any", "br0"])
 def test_a_bridge_judges_frames_where_br_netfilter_is_on(interfaces: tuple[str, ...]) -> None:
-    with row(bridge=True) as net:
+    with row(bridge=True) as net, one_processor():
         apply(net.gateway, ROUTER._replace(interfaces=interfaces))
         for family in Family:
             out = net.outside.udp(OUTSIDE[family], 5060)
