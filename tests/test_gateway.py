@@ -103,7 +103,11 @@ REACHED: dict[str, list[bytes]] = {
         piece(PROXY, PEER, BAD_START),
         piece(PROXY, PEER, RTP, 100),  # what a later fragment carries cannot be known
     ],
-    "refused_cut": [out(CLEAR)[:-1], out(BAD_START)[:-1]],
+    "refused_cut": [
+        out(CLEAR)[:-1],
+        out(BAD_START)[:-1],
+        out(CLEAR)[:24] + b"\0\7" + out(CLEAR)[26:],  # a UDP length of 7
+    ],
     "refused_malformed_sip": [out(BAD_START)],
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],

@@ -378,7 +378,7 @@ class Queue(Table):
     )
     on_cut: Literal["drop", "accept"] = Field(
         default_factory=_as_on_error,
-        description="SIP that leaves with fewer bytes than its headers say",
+        description="SIP that leaves with a length that does not fit its headers",
         json_schema_extra={"default": "as `on_error`"},
     )
     on_corrupt: Literal["rewrite", "drop", "accept"] = Field(

@@ -41,8 +41,8 @@ class Datagram:
 
     `udp` is the offset of its UDP header, `payload` its data. `endpoints` is source address,
     destination address, source port and destination port as they stand in the packet (12 bytes for
-    IPv4, 36 for IPv6). `flaw` is empty for a whole datagram; FRAGMENT or CUT (fewer bytes than the
-    headers promise) say why it must not be rewritten; the ports of a later fragment are 0.
+    IPv4, 36 for IPv6). `flaw` is empty for a whole datagram; FRAGMENT or CUT (the bytes are not as
+    many as the headers say) tell why it must not be rewritten; the ports of a later fragment are 0.
     """
 
     __slots__ = ("endpoints", "flaw", "packet", "payload", "udp")
@@ -91,9 +91,7 @@ def _decode_ipv4(packet: bytes) -> Datagram | str:
         return MALFORMED
     length = _u16(packet, udp + 4)
     end = udp + length
-    if length < 8:
-        return MALFORMED
-    if end > total:
+    if length < 8 or end > total:
         return _partial(packet, udp, packet[12:20], total, CUT, False)
     endpoints = packet[12:24] if udp == 20 else packet[12:20] + packet[udp : udp + 4]
     return Datagram(packet, udp, packet[udp + 8 : end], endpoints, WHOLE)
@@ -121,8 +119,6 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
                     return NOT_UDP
                 break
         elif header in _SKIPPED_IPV6:
-            if header == _ROUTING and packet[offset + 3]:
-                return MALFORMED  # segments left: the destination here is not the checksum's
             unit = 4 if header == _AUTHENTICATION else 8
             extra = 2 if header == _AUTHENTICATION else 1
             header, offset = packet[offset], offset + (packet[offset + 1] + extra) * unit
@@ -138,9 +134,7 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
         return MALFORMED
     length = _u16(packet, offset + 4)
     end = offset + length
-    if length < 8:
-        return MALFORMED
-    if end > total:
+    if length < 8 or end > total:
         return _partial(packet, offset, packet[8:40], total, CUT, False)
     endpoints = packet[8:40] + packet[offset : offset + 4]
     return Datagram(packet, offset, packet[offset + 8 : end], endpoints, WHOLE)
@@ -159,7 +153,8 @@ def checksum_state(datagram: Datagram) -> tuple[str, int]:
 
     VALID (the sum is 0), ABSENT (the field is 0; legal on IPv4 only), PARTIAL (the field holds only
     the sum of the pseudo-header: left to the network card, and captured before it got there), or
-    CORRUPT. A partial checksum that happens to be right counts as VALID.
+    CORRUPT (also where a source route makes it that of another destination: RFC 791, RFC 8200, 8.1).
+    A partial checksum that happens to be right counts as VALID.
     """
     packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
     length, field = _u16(packet, udp + 4), _u16(packet, udp + 6)
