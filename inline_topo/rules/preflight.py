@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from inline_topo.config import Config
 from inline_topo.errors import RulesError
-from inline_topo.rules import firewall
+from inline_topo.rules import firewall, forwarding
 from inline_topo.rules.firewall import Rule, Saved
-from inline_topo.rules.plan import Family, Plan, plan
+from inline_topo.rules.forwarding import Forwarding
+from inline_topo.rules.plan import Family, Plan, Shape, plan
 from inline_topo.rules.status import listeners
 
 _STATUS = Path("/proc/self/status")
@@ -58,7 +59,8 @@ def findings(config: Config) -> list[Finding]:
 
 
 def rule_findings(config: Config) -> list[Finding]:
-    """What is wrong with the rules alone. RulesError if they cannot be read."""
+    """What is wrong with the rules, and with the way of packets to them. RulesError if the rules
+    cannot be read."""
     native = _nft_ruleset()
     found = [
         finding
@@ -67,7 +69,7 @@ def rule_findings(config: Config) -> list[Finding]:
             plan(config), family, firewall.read(family), _tables_of(family, native)
         )
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) + _way(plan(config))
 
 
 def judge(plan: Plan, family: Family, saved: Saved, native: str = "") -> list[Finding]:
@@ -90,6 +92,32 @@ def judge(plan: Plan, family: Family, saved: Saved, native: str = "") -> list[Fi
     if family is Family.IPV4:
         found += _nat(plan, saved, native)
     return found
+
+
+def judge_way(plan: Plan, machine: Forwarding) -> list[Finding]:
+    """Why packets of this machine would not come to rules that are in place."""
+    found = []
+    for name in plan.interfaces:
+        if name not in machine.interfaces:
+            found.append(_warning(f"interfaces: this machine has no {name}"))
+        elif bridge := machine.interfaces[name]:
+            found.append(_warning(f"interfaces: {name} is a port of {bridge}, name that"))
+    if machine.routes or plan.shape is Shape.HOST:
+        return found  # what routes may have bridges beside the way of SIP
+    meant = [machine.interfaces.get(name) or name for name in plan.interfaces]
+    bridges = [name for name in machine.bridges() if name in (meant or [name])]
+    if plan.shape is Shape.NAT or not bridges:
+        missing = "net.ipv4.ip_forward, net.ipv6.conf.all.forwarding"
+        text = f'shape "{plan.shape.value}": this machine sends nothing on ({missing})'
+        return [*found, _warning(text)]
+    return found + [
+        _warning(
+            f"{family}: what {', '.join(bridges)} sends on passes by, in clear: "
+            f"sysctl {forwarding.sysctl_of(family)}=1 (module br_netfilter)"
+        )
+        for family in Family
+        if family not in machine.judged
+    ]
 
 
 def has_capability(status: Path = _STATUS) -> bool:
@@ -116,6 +144,13 @@ def _taken(plan: Plan) -> list[Finding]:
         for number in plan.queues
         if number in listener
     ]
+
+
+def _way(plan: Plan) -> list[Finding]:
+    try:
+        return judge_way(plan, forwarding.read())
+    except RulesError:
+        return []  # without iproute2 that is not known
 
 
 def _nft_ruleset() -> str:

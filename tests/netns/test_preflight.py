@@ -19,15 +19,17 @@ from tests.conftest import Ran
 from tests.live.ordinary import NOBODY, as_nobody
 from tests.netns.applied import apply
 from tests.netns.nfqueue import Listener
-from tests.netns.topology import Row
+from tests.netns.topology import Row, row
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "nft")]
+
+WITHOUT_INTERFACES = 'inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "k"\n'
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "gw.toml"
-    path.write_text('inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "k"\n')
+    path.write_text(WITHOUT_INTERFACES)
     return path
 
 
@@ -135,6 +137,36 @@ def test_run_says_what_is_missing_and_serves(net: Row, is_root: bool) -> None:
         assert set(said_by_run(net, file, *before)) == missing
         apply(net.gateway, plan(load(file, env={})))
         assert said_by_run(net, file, *before) == []
+
+
+def test_a_machine_that_sends_nothing_on_is_warned_of(net: Row, config: Config) -> None:
+    apply(net.gateway, plan(config))
+    assert found(net, config) == []
+    net.gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+    [(fatal, text)] = found(net, config)
+    assert (fatal, text.split(":")[0]) == (False, 'shape "router"')
+
+
+def test_a_bridge_whose_frames_no_rule_sees_is_warned_of(file: Path) -> None:
+    settings = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]
+    with row(bridge=True) as net:
+        for interface, expected in (
+            ("br0", []),
+            ("lan0", [(False, "interfaces: lan0 is a port of br0, name that")]),
+        ):
+            file.write_text(f'interfaces = ["{interface}"]\n' + WITHOUT_INTERFACES)
+            config = load(file, env={})
+            apply(net.gateway, plan(config))
+            assert found(net, config) == expected
+        file.write_text(WITHOUT_INTERFACES)
+        config = load(file, env={})
+        apply(net.gateway, plan(config))
+        assert found(net, config) == []
+        for seen, name in enumerate(settings, 1):
+            net.gateway.run("sysctl", "-qw", f"{name}=0")
+            said = [text for _, text in found(net, config)]
+            assert len(said) == seen
+            assert f"sysctl {name}=1" in said[-1]
 
 
 def test_rules_of_ones_own_do_as_well(net: Row, config: Config) -> None:

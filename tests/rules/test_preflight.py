@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inline_topo.rules import firewall, iptables, preflight, status
+from inline_topo.rules.forwarding import Forwarding
 from inline_topo.rules.plan import Family, Plan, Shape
 
 ROUTER = Plan(Shape.ROUTER, (5060, 5080), (), (ip_network("10.9.1.0/24"),), range(2, 4), False)
@@ -156,3 +157,38 @@ def test_reads_who_listens(tmp_path: Path) -> None:
         status.Queue(3, -12, 0, 0, 0),
     ]
     assert status.listeners(tmp_path / "absent") is None
+
+
+ROUTES = Forwarding(True, {"lo": "", "wan0": "", "br0": "", "lan0": "br0"}, frozenset())
+BRIDGE = ROUTES._replace(routes=False, interfaces={**ROUTES.interfaces, "lan1": "br0"})
+NOTHING = "this machine sends nothing on (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding)"
+
+
+@pytest.mark.parametrize(
+    ("shape", "interfaces", "machine", "said"),
+    [
+        ("router", (), ROUTES, []),
+        ("router", ("wan0", "br0"), ROUTES, []),
+        ("router", ("lan0",), ROUTES, ["interfaces: lan0 is a port of br0, name that"]),
+        ("host", ("eth0",), BRIDGE, ["interfaces: this machine has no eth0"]),
+        ("host", (), ROUTES._replace(routes=False), []),
+        ("router", (), ROUTES._replace(routes=False), [f'shape "router": {NOTHING}']),
+        ("router", ("wan0",), BRIDGE, [f'shape "router": {NOTHING}']),
+        ("nat", (), BRIDGE, [f'shape "nat": {NOTHING}']),
+        ("router", ("br0",), BRIDGE._replace(judged=frozenset(Family)), []),
+        (
+            "router",
+            (),
+            BRIDGE._replace(judged=frozenset({Family.IPV4})),
+            [
+                "IPv6: what br0 sends on passes by, in clear: "
+                "sysctl net.bridge.bridge-nf-call-ip6tables=1 (module br_netfilter)"
+            ],
+        ),
+    ],
+)
+def test_says_what_packets_would_not_come_to_the_rules(
+    shape: str, interfaces: tuple[str, ...], machine: Forwarding, said: list[str]
+) -> None:
+    plan = ROUTER._replace(shape=Shape(shape), interfaces=interfaces)
+    assert [finding.text for finding in preflight.judge_way(plan, machine)] == said
