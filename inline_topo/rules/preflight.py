@@ -61,15 +61,14 @@ def findings(config: Config) -> list[Finding]:
 def rule_findings(config: Config) -> list[Finding]:
     """What is wrong with the rules, and with the way of packets to them. RulesError if the rules
     cannot be read."""
+    wanted = plan(config)
     native = _nft_ruleset()
     found = [
         finding
         for family in firewall.families()
-        for finding in judge(
-            plan(config), family, firewall.read(family), _tables_of(family, native)
-        )
+        for finding in judge(wanted, family, firewall.read(family), _tables_of(family, native))
     ]
-    return list(dict.fromkeys(found)) + _way(plan(config))
+    return list(dict.fromkeys(found)) + _way(wanted)
 
 
 def judge(plan: Plan, family: Family, saved: Saved, native: str = "") -> list[Finding]:

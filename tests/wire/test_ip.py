@@ -322,24 +322,29 @@ def test_a_udp_length_that_does_not_fit_is_as_if_it_were_cut(header: Packet, len
     assert (datagram.flaw, datagram.payload) == (ip.CUT, b"abc")
 
 
-def test_a_source_route_keeps_the_checksum_of_its_true_destination() -> None:
-    """RFC 791: with LSRR the checksum covers the last hop. It seems wrong here, and stays as wrong."""
-    header = ipv4(options=[IPOption_LSRR(routers=["203.0.113.77"])])
-    right = IP(src=SOURCE4, dst="203.0.113.77")
-    before = bytes(right / udp(b"before"))[26:28]
-    after = bytes(right / udp(b"and after"))[26:28]
-    packet = bytes(header / udp(b"before", chksum=int.from_bytes(before, "big")))
-    there = rewritten(packet, b"and after")
-    at = whole(there).udp + 6
-    assert there[at : at + 2] == after
-
-
-def test_a_routing_header_keeps_the_checksum_of_its_true_destination() -> None:
-    """RFC 8200, 8.1: with segments left it covers the last one. As with LSRR."""
-    header = ipv6() / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1)
-    right = IPv6(src=header.src, dst="2001:db8::9")
-    before = bytes(right / udp(b"before"))[46:48]
-    after = bytes(right / udp(b"and after"))[46:48]
+@pytest.mark.parametrize(
+    ("header", "last_hop"),
+    [
+        (
+            ipv4(options=[IPOption_LSRR(routers=["203.0.113.77"])]),
+            IP(src=SOURCE4, dst="203.0.113.77"),
+        ),
+        (
+            ipv6() / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1),
+            IPv6(src=SOURCE6, dst="2001:db8::9"),
+        ),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_source_route_keeps_the_checksum_of_its_true_destination(
+    header: Packet, last_hop: Packet
+) -> None:
+    """RFC 791, and RFC 8200, 8.1: with LSRR or segments left the checksum covers the last hop. It
+    seems wrong here, and stays as wrong."""
+    at = len(last_hop) + 6
+    before, after = (
+        bytes(last_hop / udp(payload))[at : at + 2] for payload in (b"before", b"and after")
+    )
     packet = bytes(header / udp(b"before", chksum=int.from_bytes(before, "big")))
     there = rewritten(packet, b"and after")
     at = whole(there).udp + 6
