@@ -231,6 +231,7 @@ def tokens(
         hide=switches(config),
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
+        as_topoh=config.topoh.codec == "kamailio" and config.profile == "topoh",
     )
     strips = config.mode == "topos"
     if drain:
