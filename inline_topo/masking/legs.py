@@ -90,6 +90,9 @@ class OutsideLeg(Topoh):
                 self._remember_left(message, flow.outside)
         return edits
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        return self._rules[flow.direction, message.is_request]
+
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)
 
