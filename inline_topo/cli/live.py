@@ -51,11 +51,12 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> N
         return config
 
     config = load()
+    log.to_stderr()
+    service.tell_start()
     for finding in preflight.findings(config):
         if finding.fatal:
             raise InlineTopoError(finding.text)
         say(f"warning: {finding.text}")
-    log.to_stderr()
     service.serve(config, load, mode, diff_folder)
 
 
