@@ -10,6 +10,7 @@ import pytest
 
 from inline_topo import __version__
 from tests.conftest import ROOT
+from tests.form import form_on_disk
 
 HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
     "wheel"
@@ -40,5 +41,9 @@ def test_the_packet_path_and_nothing_else_is_compiled(pytestconfig: pytest.Confi
 def test_what_the_tests_start_is_what_they_import(pytestconfig: pytest.Config) -> None:
     words = [sys.executable, "-m", "inline_topo", "--version"]
     ran = subprocess.run(words, capture_output=True, text=True, check=True)
-    says = f"inline-topo {__version__}" + " (compiled)" * pytestconfig.getoption("--compiled")
-    assert ran.stdout == f"{says}\n"
+    compiled = len(named("include") - named("exclude"))
+    form = (
+        f"compiled: {compiled} modules" if pytestconfig.getoption("--compiled") else "interpreted"
+    )
+    assert ran.stdout == f"inline-topo {__version__} ({form}; AES-SIV by cryptography)\n"
+    assert form == form_on_disk()
