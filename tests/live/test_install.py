@@ -196,7 +196,6 @@ def test_from_a_fresh_clone_it_is_compiled_and_masks_and_removed_it_leaves_nothi
 
 _FAILED = """\
   error: subprocess-exited-with-error
-  × Preparing metadata (pyproject.toml) did not run successfully.
       Exception: Error while invoking Mypyc:
       inline_topo/wire/link.py:125: error: Incompatible return value type  [return-value]
       [end of output]
