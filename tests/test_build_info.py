@@ -1,5 +1,6 @@
 """What the program says of its form, in packages whose files are put and taken by hand."""
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from inline_topo import __version__
+from inline_topo import __version__, build_info
+from inline_topo.build_info import BuildInfo
+from inline_topo.edges.live import service
 from tests.conftest import ROOT
 
 OURS = sysconfig.get_config_var("EXT_SUFFIX")
@@ -83,3 +86,20 @@ def test_the_package_that_does_aes_siv_is_told(sources: Path, tmp_path: Path) ->
     environment = {"PYTHONPATH": f"{tmp_path}:{sources}"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("; AES-SIV by pycryptodome)\n")
+
+
+def test_the_log_names_the_modules_that_are_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mixed = BuildInfo("1.2", ("a", "b"), ("inline_topo.gateway", "inline_topo.wire.ip"), "hand")
+    monkeypatch.setattr(build_info, "find", lambda: mixed)
+    caplog.set_level(logging.INFO)
+    service.tell_start()
+    start, warning = caplog.records
+    assert (start.levelname, start.getMessage()) == ("INFO", "start")
+    told = {"version": "1.2", "form": "mixed", "modules": 2, "passed_over": 2, "aes_siv": "hand"}
+    assert start.__dict__["fields"] == told
+    assert (warning.levelname, warning.getMessage()) == (
+        "WARNING",
+        "compiled modules run interpreted: inline_topo.gateway inline_topo.wire.ip",
+    )

@@ -17,10 +17,10 @@ import pytest
 from inline_topo import __version__
 from lab.site import Site
 from tests.conftest import ROOT
+from tests.form import named
 from tests.live.machine import Machine, files_here, rules_here
 from tests.live.messages import HIDDEN, invite
 from tests.live.running import PATIENCE
-from tests.test_compiled import named
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
