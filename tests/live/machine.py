@@ -2,8 +2,9 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 FOLDERS = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd", "/var")
@@ -72,11 +73,15 @@ class Machine:
             )  # fmt: skip
 
     def ran(
-        self, *command: str | Path, given: str = "", online: bool = False, **environment: str
+        self,
+        *command: str | Path,
+        given: str = "",
+        online: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> "subprocess.CompletedProcess[str]":
         """A command that has run there, with this input and variables beside those of all."""
         return subprocess.run(
-            self.words(*command, online=online), env=self._environment | environment, text=True,
+            self.words(*command, online=online), env={**self._environment, **environment}, text=True,
             cwd="/", input=given, capture_output=True, check=False,
         )  # fmt: skip
 
