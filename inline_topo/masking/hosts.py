@@ -66,7 +66,10 @@ class Networks:
     def __contains__(self, address: bytes) -> bool:
         number = int.from_bytes(address, "big")
         size = len(address)
-        return any(size == length and number & mask == net for length, net, mask in self._masks)
+        for length, net, mask in self._masks:  # noqa: SIM110 (compiled, a generator costs more)
+            if size == length and number & mask == net:
+                return True
+        return False
 
 
 class Hosts:

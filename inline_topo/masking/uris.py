@@ -10,7 +10,6 @@ from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
-from inline_topo.masking.table import MOST_VALUES
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -203,11 +202,11 @@ class Uris:
     def open_all(
         self, data: bytes, spans: list[Span], field: str, *, unbracket: bool = True
     ) -> list[Edit]:
-        """The same for all values of a field, up to MOST_VALUES."""
+        """The same for all values of a field."""
         if not self._codec.may_open(data, spans[0][0], spans[-1][1]):
             return []
         edits: list[Edit] = []
-        for entry in values.split(data, spans)[:MOST_VALUES]:
+        for entry in values.split(data, spans):
             edits += self.open(data, entry, field, unbracket=unbracket)
         return edits
 

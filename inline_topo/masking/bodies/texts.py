@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from inline_topo.bounds import MOST_IN_BODY, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
@@ -31,7 +32,8 @@ class Texts:
         decide: Callable[[Host, Flow], bool],
         spared: Sequence[Span] = (),
     ) -> list[Edit]:
-        """The words of data[start:end] that name a host that `decide` wants hidden."""
+        """The words of data[start:end] that name a host that `decide` wants hidden. TooMuch where they are
+        more than MOST_IN_BODY."""
         if not self._names(data[span[0] : span[1]], flow, decide):
             return []
         edits = []
@@ -39,6 +41,8 @@ class Texts:
             if self._names(match[0], flow, decide):
                 sealed = self._codec.seal_text(match[0])
                 edits.append(Edit(*match.span(), sealed, field, MASKED))
+                if len(edits) > MOST_IN_BODY:
+                    raise TooMuch("words of a text")
         return edits
 
     def _names(self, text: bytes, flow: Flow, decide: Callable[[Host, Flow], bool]) -> bool:
