@@ -36,7 +36,10 @@ LONGEST_NAME: Final = 128
 A name of RFC 4475 has 93."""
 
 CACHE_BYTES: Final = 4 << 20
-"""What one cache holds at most, by what strangers may choose of its keys and values."""
+"""What one cache holds at most, by what strangers may choose of its keys."""
+
+RECORD_BYTES: Final = 16 << 20
+"""The same for the memory of what is in the store: what is forgotten costs a look there."""
 
 
 class TooMuch(Exception):

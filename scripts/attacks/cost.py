@@ -165,6 +165,8 @@ NUMBERED: Sequence[bytes] = (
         b"<sip:#@x?Replaces=#@$$>,",
     ),
     b"<sip:btpsh-00000000@@@x>,",
+    b"<sip:#@$$;x=" + b"y" * 220 + b">,",  # as many values as the bounds allow
+    b"SIP/2.0/UDP $$;branch=z9hG4bK#;x=" + b"y" * 210 + b",",
 )
 FILLS: Mapping[str, Callable[[int, int], bytes]] = {
     **{unit.decode(): _fixed(unit) for unit in (*UNITS, *PAIRS)},
@@ -210,6 +212,18 @@ LINES: Sequence[str] = (
         " #",
     ),
     *("Contact: <sip:btpsh-00000000@@@x>", "Identity: #", "Path: <sip:#@$$>", "Event: a;call-id=#"),
+    "\r\n".join(
+        f"{field}: <sip:#@$$;x={'y' * 40}>"
+        for field in (
+            "Contact",
+            "Record-Route",
+            "History-Info",
+            "Diversion",
+            "Path",
+            "Call-Info",
+            "Route",
+        )
+    ),
 )
 """Lines that stand in a message thousands of times."""
 
@@ -227,6 +241,9 @@ BODIES: Mapping[str, tuple[str, str]] = {
     "XML, words": ("application/pidf+xml", "<a>$$</a>"),
     "XML, references": ("application/pidf+xml", "sip:a&amp;"),
     "XML, one URI of references": ("application/pidf+xml", "&amp;"),
+    "XML, long URIs": ("application/pidf+xml", f"<a>sip:#@$$;x={'y' * 60}</a>"),
+    "XML, long words": ("application/pidf+xml", f"<a>$$ {'y ' * 35}</a>"),
+    "SDP, long lines": ("application/sdp", f"s=$$ {'y ' * 70}\r\n"),
     "XML, call-ids": ("application/dialog-info+xml", ' call-id="#@$$"'),
     "XML, open": ("application/pidf+xml", "<"),
     "XML, blanks": ("application/pidf+xml", " call-id "),
@@ -284,6 +301,10 @@ def patterns(every: int = 1) -> list[Pattern]:
     found += [
         Pattern(f"body {kind}: {name}", _in_body(kind, fill))
         for kind, (name, fill) in product(BODY_FILLED, FILLS.items())
+    ]
+    found += [
+        Pattern(f"lengths of a body of {name}", _lengths(kind, _numbered(unit.encode())))
+        for name, (kind, unit) in BODIES.items()
     ]
     return found[::every]
 
@@ -364,6 +385,19 @@ def _in_body(kind: str, fill: Callable[[int, int], bytes]) -> _Payload:
         length = size - len(before) - 30
         before += b"Content-Length: %d\r\n\r\n" % length
         return before + (begins + fill(length, salt))[:length]
+
+    return payload
+
+
+def _lengths(kind: str, fill: Callable[[int, int], bytes]) -> _Payload:
+    """A body of one half, and lines in the other that say how long it is."""
+
+    def payload(direction: str, size: int, salt: int) -> bytes:
+        start, usual = _head(direction, salt)
+        before = start + usual + b"Content-Type: " + kind.encode() + b"\r\n"
+        line = b"Content-Length: %d\r\n" % size
+        before += line * ((size // 2 - len(before)) // len(line)) + b"\r\n"
+        return before + fill(size - len(before), salt)
 
     return payload
 

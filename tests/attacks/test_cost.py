@@ -19,14 +19,12 @@ WORST = {
     ("topos", "leaving request", 'Record-Route: ",'): 2_983,
     ("default", "leaving response", "Call-Info: ;,"): 101,
     ("default", "leaving request", 'Refer-To: ",'): 55,
-    ("default", "leaving request", "Path: <sip:#@$$>,"): 28,
     ("nat", "leaving request", 'Via: ",'): 51,
-    ("default", "leaving request", "lines Content-Length: 9"): 100,
     ("default", "leaving request", "body XML, words"): 28,
-    ("default", "leaving request", "body fragment, lengths"): 100,
+    ("default", "leaving request", "lengths of a body of SDP, texts"): 65,
+    ("default", "leaving request", "lengths of a body of text, addresses"): 49,
     ("callid", "entering request", 'In-Reply-To: ",'): 13,
-    ("callid", "entering request", "In-Reply-To: !!:@@,"): 115,
-    ("callid", "leaving request", "lines From: <sip:#@$$>"): 20,
+    ("callid", "leaving request", "lines From: <sip:#@$$>"): 47,
 }
 
 

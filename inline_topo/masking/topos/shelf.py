@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+from inline_topo.bounds import RECORD_BYTES
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.records import Seal
@@ -74,7 +75,9 @@ class Shelf:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
         self._keys: Cache[tuple[bytes, ...], bytes] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._known: Cache[bytes, _Known] = Cache(
+            _REMEMBERED, _LONGEST_REMEMBERED, RECORD_BYTES
+        )
         self._spoilt = Spoilt()
 
     def key(self, kind: bytes, *parts: bytes) -> bytes:
