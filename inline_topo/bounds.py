@@ -26,7 +26,10 @@ MOST_PARTS: Final = 256
 """Parts of one multipart body: a resource list has one for each of its resources."""
 
 MOST_HOSTS: Final = 256
-"""Addresses in one value or line: they are looked up one by one."""
+"""Addresses in one text in which they are swapped: they are looked up one by one."""
+
+MOST_EDITS: Final = 2 * MOST_IN_FIELDS
+"""Edits in all fields: an element has one or two."""
 
 MOST_CONTENT: Final = 4
 """A packet writes no more than so many times its own bytes into a store, keys and values."""

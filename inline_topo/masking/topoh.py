@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
@@ -146,6 +147,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in fields:
                     edits += fields[name](message, flow, name, spans)
+                    if len(edits) > MOST_EDITS:
+                        raise TooMuch("edits")
             if start_line:
                 name, rule = start_line
                 edits += rule(message, flow, name, [message.request_uri])

@@ -75,9 +75,7 @@ class Shelf:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
         self._keys: Cache[tuple[bytes, ...], bytes] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._known: Cache[bytes, _Known] = Cache(
-            _REMEMBERED, _LONGEST_REMEMBERED, RECORD_BYTES
-        )
+        self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED, RECORD_BYTES)
         self._spoilt = Spoilt()
 
     def key(self, kind: bytes, *parts: bytes) -> bytes:
