@@ -38,6 +38,9 @@ LONGEST_NAME: Final = 128
 """Bytes of a header field's name, a host or a media type that is remembered (others are read anew).
 A name of RFC 4475 has 93."""
 
+LONGEST_HOST: Final = 512
+"""Bytes of a host in a URI or Via. A name has 255 at most (RFC 1035 section 2.3.4)."""
+
 CACHE_BYTES: Final = 4 << 20
 """What one cache holds at most, by what strangers may choose of its keys."""
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import LONGEST_HOST, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
@@ -63,7 +64,7 @@ class Uris:
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def find(self, uri: bytes) -> KnownUri | None:
-        """What is known of a URI; None where it does not parse."""
+        """What is known of a URI; None where it does not parse. TooMuch where its host is longer than any."""
         try:
             return self._known[uri]
         except KeyError:
@@ -74,6 +75,8 @@ class Uris:
     def _parse(self, uri: bytes) -> KnownUri | None:
         parts = uris.parse(uri)
         if parts:
+            if len(parts.host) > LONGEST_HOST:
+                raise TooMuch("bytes of a host")
             beside = (parts.userinfo or b"") + parts.parameters
             elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
             return KnownUri(self._hosts.find(parts.host), len(uri) - len(parts.headers), elsewhere)
