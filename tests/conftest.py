@@ -21,6 +21,8 @@ HEEDS_SIGINT = ("env", "--default-signal=INT")
 """The first words of a command that is to be interrupted: what a shell runs in the background is not."""
 MEASURED = "measured"
 """The property by which a test has a line of what it measured shown at the end (`record_property`)."""
+TIERS = ("full", "nightly")
+"""The marks of long tests, each left out without the option of its name; `full` is what CI runs."""
 ONLY_INTERPRETED = "replaces parts of modules that are compiled here"
 
 DEBIAN_PACKAGES = {
@@ -98,6 +100,9 @@ def command(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long tests too")
+    parser.addoption(
+        "--nightly", action="store_true", help="run those of scripts/nightly too, next to --full"
+    )
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
     parser.addoption(
         "--compiled", action="store_true", help="the package is the compiled one (see scripts/test)"
@@ -111,15 +116,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{gateway.__file__} is {kind}: run scripts/test [--compiled]")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"inline_topo: {gateway.__file__}"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    left_out = [f"long tests are left out without --{name}" for name in _left_out(config)]
+    return [f"inline_topo: {gateway.__file__}", *left_out]
+
+
+def _left_out(config: pytest.Config) -> list[str]:
+    return [name for name in TIERS if not config.getoption(f"--{name}")]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--full"):
-        for item in items:
-            if item.get_closest_marker("full"):
-                item.add_marker(pytest.mark.skip(reason="long: only with --full"))
+    left_out = _left_out(config)
+    long = {item for item in items if any(map(item.get_closest_marker, left_out))}
+    if long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=[*long])
     if config.getoption("--compiled"):
         for item in items:
             if item.get_closest_marker("interpreted"):

@@ -23,6 +23,10 @@ def test_needs_a_program():
 def test_long():
     pass
 
+@pytest.mark.nightly
+def test_longer():
+    pass
+
 @pytest.mark.xfail(reason="known")
 def test_known():
     assert False
@@ -52,8 +56,8 @@ def run(project: Path, *options: str) -> tuple[int, str]:
 def test_skips_are_shown_and_what_is_missing(tmp_path: Path, workers: str) -> None:
     status, out = run(tmp_path / "project", workers)
     assert status == 0
-    assert "2 passed, 3 skipped, 1 xfailed" in out
-    for reason in ("long: only with --full", "../shared is not beside this clone", MISSING):
+    assert "2 passed, 2 skipped, 1 xfailed" in out
+    for reason in ("without --full", "without --nightly", "../shared is not beside", MISSING):
         assert reason in out
 
 
@@ -77,4 +81,14 @@ def test_captures_that_are_there_may_not_be_skipped(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     status, out = run(tmp_path / "project", "-n0", "--no-skips")
     assert status == 1
-    assert "2 passed, 1 xfailed, 3 errors" in out
+    assert "2 passed, 1 xfailed, 2 errors" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"), [((), 2), (("--full",), 3), (("--full", "--nightly"), 4)]
+)
+def test_long_tests_run_when_asked_for(
+    tmp_path: Path, options: tuple[str, ...], passed: int
+) -> None:
+    _, out = run(tmp_path / "project", "-n0", *options)
+    assert f"{passed} passed" in out
