@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
 from inline_topo import gateway
 from inline_topo.cli import main
+from tests.scheduling import AloneLast, mark_alone
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -125,7 +127,14 @@ def _left_out(config: pytest.Config) -> list[str]:
     return [name for name in TIERS if not config.getoption(f"--{name}")]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AloneLast:
+    return AloneLast(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_alone(items)
     left_out = _left_out(config)
     long = {item for item in items if any(map(item.get_closest_marker, left_out))}
     if long:

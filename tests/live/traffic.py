@@ -14,7 +14,7 @@ from scapy.utils import RawPcapReader
 from lab import calls
 from lab.live import Lab
 from lab.live import Running as Sipp
-from lab.net import Net, stop
+from lab.net import Net, end_dump
 from lab.ours import INLINE_TOPO
 from lab.sipp import SDP, Party
 from lab.site import Site
@@ -240,8 +240,7 @@ def dump(net: Net, host: str, interface: str) -> Iterator[None]:
               "-B", "65536", "-i", interface, "-w", f"{interface}.pcap", "udp")  # fmt: skip
     net.await_text(f"{interface}.log", "listening on")
     yield
-    time.sleep(0.5)
-    stop(program)
+    end_dump(program, net.folder / f"{interface}.log", 2 if interface == "lo" else 1)
     said = (net.folder / f"{interface}.log").read_text()
     assert "\n0 packets dropped by kernel" in said, said
 

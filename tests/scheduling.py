@@ -1,0 +1,81 @@
+"""Which worker runs which test, and when: tests that are marked `alone` last, with the other worker idle.
+
+Tests of namespaces wait most of their time, all others compute: so one worker begins with the ones, the
+others with the others. pytest-xdist knows a test by its id alone; the group of `alone` is a part of that.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+ALONE = "alone"
+_WAITING = ("tests/live/", "tests/netns/")
+
+
+def mark_alone(items: Sequence[pytest.Item]) -> None:
+    """Have the ids of tests that are marked `alone` say so; before pytest-xdist makes them."""
+    for item in items:
+        if item.get_closest_marker(ALONE):
+            item.add_marker(pytest.mark.xdist_group(ALONE))
+
+
+class AloneLast(LoadScopeScheduling):
+    """A module is run by one worker, as its tests share what they read; of those in namespaces every
+    test is free. All that are `alone` are given to the last worker when the others have no test left."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+        self._first: WorkerController | None = None
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        """Note that a worker has run a test, and give the last ones out when it was to end before them."""
+        super().mark_test_complete(node, item_index, duration)
+        if self._only_alone():
+            for other in self.nodes:
+                self._reschedule(other)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Forget a worker that ended; the test in which it died, if it did."""
+        crashed = super().remove_node(node)
+        if self._only_alone():
+            for other in self.nodes:
+                self._reschedule(other)
+        return crashed
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.endswith(f"@{ALONE}"):
+            return ALONE
+        return nodeid if nodeid.startswith(_WAITING) else super()._split_scope(nodeid)
+
+    def _only_alone(self) -> bool:
+        return list(self.workqueue) == [ALONE]
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if node.shutting_down or not self._only_alone():
+            super()._reschedule(node)
+        elif all(other.shutting_down for other in self.nodes if other is not node):
+            self._assign_work_unit(node)
+        else:
+            node.shutdown()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if self._only_alone():
+            others = [work for other, work in self.assigned_work.items() if other is not node]
+            if any(map(self._pending_of, others)):
+                return  # until they have run them
+        else:
+            self.workqueue.move_to_end(self._next(node), last=False)
+        super()._assign_work_unit(node)
+
+    def _next(self, node: WorkerController) -> str:
+        """What a worker is to run next, of all but those that are alone."""
+        self._first = self._first or node
+        scopes = [scope for scope in self.workqueue if scope != ALONE]
+        waits = [scope for scope in scopes if scope.startswith(_WAITING)]
+        computes = [scope for scope in scopes if not scope.startswith(_WAITING)]
+        return [*waits, *computes][0] if node is self._first else [*computes, *waits][0]
