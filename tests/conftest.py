@@ -112,6 +112,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--nightly"):
+        os.environ.setdefault("LIVE_CALLS", "1000")
     is_compiled = not gateway.__file__.endswith(".py")
     if is_compiled != config.getoption("--compiled"):
         kind = "compiled" if is_compiled else "interpreted"

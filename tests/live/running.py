@@ -10,6 +10,7 @@ from typing import Any
 from inline_topo.cli import cli
 from inline_topo.edges.live.ask import ask
 from inline_topo.edges.live.worker import TICK
+from inline_topo.errors import InlineTopoError
 from inline_topo.masking.codecs.keyring import KeyRing
 from lab.net import Net
 from lab.ours import INLINE_TOPO
@@ -21,6 +22,7 @@ inside = ["{Site.INSIDE}", "{Site.INSIDE6}"]
 mask_key_file = "mask.key"
 """
 PATIENCE = 10.0  # seconds
+_ROUNDED = 0.001  # seconds
 GROWN = 1.2
 """Seconds after which a worker that dies is not taken for a victim of its packet: the supervisor's one,
 and some."""
@@ -82,9 +84,10 @@ class Running:
         worker has looked up since, or hangs."""
         asked = time.monotonic()
         while True:
-            state = self.snapshot()
             since = time.monotonic() - asked
-            if since > 2 * TICK or all(q["seconds_since_turn"] < since for q in state["queues"]):
+            state = self.snapshot()
+            turned = [queue["seconds_since_turn"] + _ROUNDED for queue in state["queues"]]
+            if since > 2 * TICK or max(turned) < since:
                 return state
             time.sleep(0.02)
 
@@ -102,12 +105,13 @@ class Running:
         return counts
 
     def await_status(self, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The state once it is as wanted; AssertionError after PATIENCE seconds."""
+        """The state once it is as wanted, with all that was counted up to then; AssertionError after
+        PATIENCE seconds."""
         deadline = time.monotonic() + PATIENCE
         while not is_so(state := self.snapshot()):
             assert time.monotonic() < deadline, state
             time.sleep(0.02)
-        return state
+        return self.status()
 
     def worker(self, queue: int = 0) -> int:
         """The process that serves the first queue, or this one."""
@@ -122,6 +126,25 @@ class Running:
         born = ticks / os.sysconf("SC_CLK_TCK")
         time.sleep(max(0.0, born + GROWN - time.clock_gettime(time.CLOCK_BOOTTIME)))
         return pid
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor; returns when its other processes have noticed, and its log is empty."""
+        left = [queue["pid"] for queue in self.snapshot()["queues"]]
+        self.process.kill()
+        self.process.wait()
+        deadline = time.monotonic() + PATIENCE
+        while any(Path(f"/proc/{pid}").exists() for pid in left) or self._is_asked():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.01)
+        (self.net.folder / self._log).write_text("")
+
+    def _is_asked(self) -> bool:
+        """Whether somebody answers on its port."""
+        try:
+            self.snapshot()
+        except InlineTopoError:
+            return False
+        return True
 
     def end(self) -> int:
         """SIGTERM; its exit status."""

@@ -1,8 +1,8 @@
 """Many calls at a steady rate, and what a capture shows of them."""
 
 import math
+import os
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,9 @@ from lab.sipp import SDP, Party
 from lab.site import Site
 from tests.live.running import Running
 
-RATE, COUNT = 100, 1000
+RATE = 100
+COUNT = int(os.environ.get("LIVE_CALLS", "300"))
+"""Calls of a test under load; scripts/nightly makes more."""
 
 ALICE = "192.168.178.27"
 """The caller in shape router, on the proxy's own machine."""
