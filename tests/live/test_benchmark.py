@@ -15,23 +15,12 @@ pytestmark = [
     pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "redis-server"),
 ]
 
+FEW = ("--json", "--pure", "--let-idle", "--runs", "1", "--calls", "60", "--rate", "60")
 SCRIPT = Path(__file__).parents[2] / "scripts/live_benchmark.py"
 
 
 def test_every_kind_is_measured() -> None:
-    command = [
-        *PYTHON,
-        str(SCRIPT),
-        "--json",
-        "--pure",
-        "--let-idle",
-        "--runs",
-        "1",
-        "--calls",
-        "60",
-        "--rate",
-        "60",
-    ]
+    command = [*PYTHON, str(SCRIPT), *FEW]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
@@ -43,19 +32,7 @@ def test_every_kind_is_measured() -> None:
 
 def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
     script = SCRIPT.with_name("topos_benchmark.py")
-    command = [
-        *PYTHON,
-        str(script),
-        "--json",
-        "--pure",
-        "--let-idle",
-        "--runs",
-        "1",
-        "--calls",
-        "60",
-        "--rate",
-        "60",
-    ]
+    command = [*PYTHON, str(script), *FEW, "--slow-rate", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     costs = report["us_per_call"]
@@ -65,6 +42,7 @@ def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:
     assert [report["calls_failed"][kind] for kind in ("memory", "sqlite", "redis")] == [0, 0, 0]
 
 
+@pytest.mark.alone
 def test_a_flood_passes_through_one_worker_and_through_two() -> None:
     script = SCRIPT.with_name("flood_benchmark.py")
     command = [*PYTHON, str(script), "--json", "--pure", "--bursts", "1"]
