@@ -1,10 +1,15 @@
 """Which worker runs which test, and when: tests that are marked `alone` last, with the other worker idle.
 
 Tests of namespaces wait most of their time, all others compute: so one worker begins with the ones, the
-others with the others. pytest-xdist knows a test by its id alone; the group of `alone` is a part of that.
+others with the others. pytest-xdist's scheduler knows a test by its id alone, so the workers write down
+which are `alone` before they send it those. (Its own groups, which are a part of the id, are lost with
+pytest 9.)
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from xdist.remote import Producer
@@ -15,20 +20,38 @@ ALONE = "alone"
 _WAITING = ("tests/live/", "tests/netns/")
 
 
-def mark_alone(items: Sequence[pytest.Item]) -> None:
-    """Have the ids of tests that are marked `alone` say so; before pytest-xdist makes them."""
-    for item in items:
-        if item.get_closest_marker(ALONE):
-            item.add_marker(pytest.mark.xdist_group(ALONE))
+_FOLDER = pytest.StashKey[TemporaryDirectory[str]]()
 
 
-class AloneLast(LoadScopeScheduling):
+def tell_folder(node: WorkerController) -> None:
+    """Tell a worker that is to start where it is to write."""
+    if _FOLDER not in node.config.stash:
+        node.config.stash[_FOLDER] = TemporaryDirectory()
+    node.workerinput[ALONE] = node.config.stash[_FOLDER].name
+
+
+def write_down(session: pytest.Session) -> None:
+    """Write down, as a worker, which of the tests are `alone`."""
+    told = getattr(session.config, "workerinput", None)
+    if told:
+        alone = [item.nodeid for item in session.items if item.get_closest_marker(ALONE)]
+        (Path(told[ALONE]) / told["workerid"]).write_text(json.dumps(alone))
+
+
+class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
     """A module is run by one worker, as its tests share what they read; of those in namespaces every
     test is free. All that are `alone` are given to the last worker when the others have no test left."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
         self._first: WorkerController | None = None
+        self._alone: set[str] = set()
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """Take the ids of the tests that a worker has found."""
+        written = Path(self.config.stash[_FOLDER].name) / node.gateway.id
+        self._alone.update(json.loads(written.read_text()))
+        super().add_node_collection(node, collection)
 
     def mark_test_complete(
         self, node: WorkerController, item_index: int, duration: float = 0
@@ -41,16 +64,16 @@ class AloneLast(LoadScopeScheduling):
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Forget a worker that ended; the test in which it died, if it did."""
-        crashed = super().remove_node(node)
+        crashed: str | None = super().remove_node(node)
         if self._only_alone():
             for other in self.nodes:
                 self._reschedule(other)
         return crashed
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.endswith(f"@{ALONE}"):
+        if nodeid in self._alone:
             return ALONE
-        return nodeid if nodeid.startswith(_WAITING) else super()._split_scope(nodeid)
+        return nodeid if nodeid.startswith(_WAITING) else nodeid.partition("::")[0]
 
     def _only_alone(self) -> bool:
         return list(self.workqueue) == [ALONE]
