@@ -98,7 +98,7 @@ class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
     def _next(self, node: WorkerController) -> str:
         """What a worker is to run next, of all but those that are alone."""
         self._first = self._first or node
-        scopes = [scope for scope in self.workqueue if scope != ALONE]
+        scopes: list[str] = [scope for scope in self.workqueue if scope != ALONE]
         waits = [scope for scope in scopes if scope.startswith(_WAITING)]
         computes = [scope for scope in scopes if not scope.startswith(_WAITING)]
         return [*waits, *computes][0] if node is self._first else [*computes, *waits][0]
