@@ -2,8 +2,8 @@
 
 Tests of namespaces wait most of their time, all others compute: so one worker begins with the ones, the
 others with the others. pytest-xdist's scheduler knows a test by its id alone, so the workers write down
-which are `alone` before they send it those. (Its own groups, which are a part of the id, are lost with
-pytest 9.)
+which tests belong together before they send it those. (Its own groups, which are a part of the id, are
+lost with pytest 9.)
 """
 
 import json
@@ -17,7 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 ALONE = "alone"
-_WAITING = ("tests/live/", "tests/netns/")
+_LIVE = "tests/live/"
+_WAITING = (_LIVE, "tests/netns/")
 
 
 _FOLDER = pytest.StashKey[TemporaryDirectory[str]]()
@@ -31,26 +32,35 @@ def tell_folder(node: WorkerController) -> None:
 
 
 def write_down(session: pytest.Session) -> None:
-    """Write down, as a worker, which of the tests are `alone`."""
+    """Write down, as a worker, which tests one worker is to run."""
     told = getattr(session.config, "workerinput", None)
     if told:
-        alone = [item.nodeid for item in session.items if item.get_closest_marker(ALONE)]
-        (Path(told[ALONE]) / told["workerid"]).write_text(json.dumps(alone))
+        scopes = {item.nodeid: _scope(item) for item in session.items}
+        (Path(told[ALONE]) / told["workerid"]).write_text(json.dumps(scopes))
+
+
+def _scope(item: pytest.Item) -> str:
+    """What a test belongs to: those that are alone, its module, or nothing but itself."""
+    if item.get_closest_marker(ALONE):
+        return ALONE
+    module = item.nodeid.partition("::")[0]
+    is_free = module.startswith(_LIVE) and not item.get_closest_marker("together")
+    return item.nodeid if is_free else module
 
 
 class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
-    """A module is run by one worker, as its tests share what they read; of those in namespaces every
-    test is free. All that are `alone` are given to the last worker when the others have no test left."""
+    """A module is run by one worker, as its tests share what they read; in tests/live every test is free.
+    All that are `alone` are given to the last worker when the others have no test left."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
         self._first: WorkerController | None = None
-        self._alone: set[str] = set()
+        self._scopes: dict[str, str] = {}
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         """Take the ids of the tests that a worker has found."""
         written = Path(self.config.stash[_FOLDER].name) / node.gateway.id
-        self._alone.update(json.loads(written.read_text()))
+        self._scopes.update(json.loads(written.read_text()))
         super().add_node_collection(node, collection)
 
     def mark_test_complete(
@@ -71,9 +81,7 @@ class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
         return crashed
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid in self._alone:
-            return ALONE
-        return nodeid if nodeid.startswith(_WAITING) else nodeid.partition("::")[0]
+        return self._scopes[nodeid]
 
     def _only_alone(self) -> bool:
         return list(self.workqueue) == [ALONE]

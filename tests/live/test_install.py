@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.full,
     pytest.mark.sources,
+    pytest.mark.together,
     pytest.mark.needs("ip", "iptables"),
 ]
 
