@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 OFFLOAD = Path(__file__).parent / "offload.py"
 LISTENING = 10.0  # seconds that a program may take to open its port
@@ -25,6 +25,18 @@ class LabError(Exception):
     """A command of the laboratory failed; the message says which and why."""
 
 
+class Program(Protocol):
+    """A process at work, as `subprocess.Popen` is one. Its children are in its group."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
 class Net:
     """Namespaces on one bridge; every address is on the link. All is gone when the block ends."""
 
@@ -34,7 +46,7 @@ class Net:
         self._offload = offload
         self._prefix = f"lab{os.getpid()}-"
         self._namespaces: list[str] = []
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Program] = []
 
     def __enter__(self) -> Self:
         try:
@@ -129,6 +141,10 @@ class Net:
         self._running.append(program)
         return program
 
+    def adopt(self, program: Program) -> None:
+        """End a program that somebody else started in a host, too."""
+        self._running.append(program)
+
     def within(self, host: str, work: Callable[[], _Result]) -> _Result:
         """Do something in a host: sockets that it makes and programs that it starts belong there."""
 
@@ -187,7 +203,7 @@ class Net:
         run("ip", "-n", self._prefix + name, *arguments)
 
 
-def stop(program: subprocess.Popen[bytes]) -> None:
+def stop(program: Program) -> None:
     """End a program that `Net.start` started, and its children."""
     _interrupt(program)
     _await_end(program)
@@ -211,12 +227,12 @@ def end_dump(program: subprocess.Popen[bytes], log: Path, times: int = 1) -> Non
     stop(program)
 
 
-def _interrupt(program: subprocess.Popen[bytes]) -> None:
+def _interrupt(program: Program) -> None:
     if program.poll() is None:
         os.killpg(program.pid, signal.SIGINT)
 
 
-def _await_end(program: subprocess.Popen[bytes]) -> None:
+def _await_end(program: Program) -> None:
     """Wait for a program that was interrupted; one that does not end is killed."""
     try:
         program.wait(3)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from inline_topo.edges.live.ask import ask
 from inline_topo.edges.live.worker import TICK
 from inline_topo.errors import InlineTopoError
 from inline_topo.masking.codecs.keyring import KeyRing
-from lab.net import Net
+from lab.net import Net, Program
 from lab.ours import INLINE_TOPO
 from lab.site import Site
+from tests.live.starter import Starter
 
 CONFIG = f"""\
 inside = ["{Site.INSIDE}", "{Site.INSIDE6}"]
@@ -26,6 +28,11 @@ _ROUNDED = 0.001  # seconds
 GROWN = 1.2
 """Seconds after which a worker that dies is not taken for a victim of its packet: the supervisor's one,
 and some."""
+
+
+@cache
+def _starter() -> Starter:
+    return Starter()
 
 
 class Running:
@@ -57,13 +64,21 @@ class Running:
 
     def start(self, *options: str, before: tuple[str, ...] = ()) -> None:
         """Start it, and wait until it is ready; `before`: words of a command that runs it."""
-        command = (*before, *self.program, "run", "-c", "gw.toml", *options)
-        self.process = self.net.start(self.host, self._log, *command)
+        words = ("run", "-c", "gw.toml", *options)
+        self.process = self._start(words, before)
         deadline = time.monotonic() + PATIENCE
         while "event=ready" not in self.log():
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.01)
+
+    def _start(self, words: tuple[str, ...], before: tuple[str, ...]) -> Program:
+        if before or self.program is not INLINE_TOPO:
+            return self.net.start(self.host, self._log, *before, *self.program, *words)
+        log = self.net.folder / self._log
+        program = _starter().start(self.net.name_of(self.host), log, *words)
+        self.net.adopt(program)
+        return program
 
     def rules(self, word: str) -> None:
         """`inline-topo rules apply` or `remove`, in the gateway's host."""

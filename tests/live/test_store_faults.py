@@ -228,7 +228,7 @@ def test_the_key_of_another_gateway(net: Net) -> None:
 
     with dump(net, "srv", "eth0"):
         lab.party("bob", calls.BOB, calls.answering_bob(), more=("-m", "40", "-l", "40"))
-        lab.party("alice", calls.ALICE, calls.calling_alice(talk=LONG), via=calls.PROXY,
+        lab.party("alice", calls.ALICE, calls.calling_alice(talk=2 * LONG), via=calls.PROXY,
                   port=5062, more=("-m", "30", "-l", "30", "-r", "20"))  # fmt: skip
         time.sleep(3)
         assert unreadable(net) == 0
