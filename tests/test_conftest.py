@@ -113,7 +113,9 @@ def test_is_noted(kind, number):
 """
 
 
-@pytest.mark.parametrize("workers", ["-n2", "-n3", "-n1"])
+@pytest.mark.parametrize(
+    "workers", ["-n3", *(pytest.param(few, marks=pytest.mark.full) for few in ("-n1", "-n2"))]
+)
 def test_who_is_to_be_alone_comes_last_and_one_at_a_time(tmp_path: Path, workers: str) -> None:
     (tmp_path / "project/tests").mkdir(parents=True)
     for name in ("test_a.py", "test_b.py"):
