@@ -150,11 +150,8 @@ def no_byte_spells(before: Read, path: Path) -> None:
 def only_messages_have_a_payload(packets: list[tshark.Packet]) -> None:
     """What else has one is cut, or a fragment."""
     for packet in packets:
-        is_fragment = packet["ip.flags.mf"].startswith("1") or packet["ipv6.fraghdr.ident"]
-        is_fragment = is_fragment or packet["ip.frag_offset"].split("|")[0] not in ("", "0")
-        if (
-            any(length.strip("0") for length in packet["tcp.len"].split("|"))
-            or any(packet[name] for name in ("rtp", "dns"))
-            or (packet["data.len"].strip("0|") and not is_fragment)
-        ):
+        is_first = packet["ip.frag_offset"].split("|")[0] in ("", "0")
+        is_whole = is_first and not packet["ip.flags.mf"].startswith("1")
+        is_data = packet["data.len"].strip("0|") and is_whole and not packet["ipv6.fraghdr.ident"]
+        if packet["tcp.len"].strip("0|") or packet["rtp"] or packet["dns"] or is_data:
             assert int(packet["frame.cap_len"]) < int(packet["frame.len"])

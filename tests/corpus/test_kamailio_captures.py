@@ -99,8 +99,9 @@ def test_the_legs_open_it_and_give_kamailios_bytes_back(
     name: str, trips: dict[str, Trip], inline_topo: Callable[..., Any]
 ) -> None:
     trip = trips[name]
+    left_masked = [] if name == NESTED else [lambda: nothing_is_left_masked(trip)]
     gathered(
-        lambda: name == NESTED or nothing_is_left_masked(trip),
+        *left_masked,
         lambda: kamailios_bytes_come_back(name, trip),
         lambda: the_audit_finds_what_topoh_leaves(name, trip, inline_topo),
     )

@@ -80,13 +80,13 @@ def trips(
         opened = replay(outside, inside, config, "inside")
         return Legs(config, before, outside, inside, masked, opened)
 
-    asked_for = [item for item in request.session.items if item.cls is request.cls]
-    rows: list[Row] = [item.callspec.params["row"] for item in asked_for]
+    items: list[Any] = [*request.session.items]
+    rows = [item.callspec.params["row"] for item in items if item.cls is request.cls]
     legs = {ROWS.index(row): legs_of(row) for row in rows}
     # where something is refused, fragments may be left that wait for the next capture's
     apart = [[number] for number in legs if ROWS[number].refused]
     together = [number for number in legs if not ROWS[number].refused]
-    trips = {}
+    trips: dict[int, Trip] = {}
     for numbers in (together, *apart):
         paths = [path for number in numbers for path in legs[number][1:3]]
         opinions = iter(judged(*paths))
@@ -107,6 +107,9 @@ class RoundTrip:
         kept = [judge for number, judge in enumerate(before, 1) if number not in row.left_out]
         clear = [f for number, f in enumerate(frames(legs.before), 1) if number not in row.left_out]
         masked, back = frames(legs.outside), frames(legs.inside)
+        # shape nat translates addresses
+        is_nat = row.config.get("shape") == "nat"
+        origins = [] if is_nat else [lambda: check_origins(row, kept, outside)]
         gathered(
             lambda: self.edits(row, legs),
             lambda: self.packets_and_times(legs, clear, masked),
@@ -116,8 +119,7 @@ class RoundTrip:
             lambda: self.tshark_finds_nothing_new(kept, outside),
             lambda: self.the_legs_agree_with_the_live_gateway(row, legs, replay, frames, kept),
             lambda: self.audit(row, legs, inline_topo),
-            # shape nat translates addresses
-            lambda: row.config.get("shape") == "nat" or check_origins(row, kept, outside),
+            *origins,
         )
 
     def edits(self, row: Row, legs: Legs) -> None:

@@ -142,8 +142,8 @@ def test_tshark_reads_rewritten_packets(tmp_path: Path, fields: Fields, order: s
     out = tmp_path / "out.pcapng"
     comment = "inline-topo: masked Via; 74 -> 83 bytes"
     rewrite(file, out, lambda packet: packet.data + b"x" * 9, comment)
-    names = ("frame.time_epoch", "frame.interface_id", "frame.encap_type")
-    names += ("frame.cap_len", "frame.len", "frame.comment")
+    names = ["frame.time_epoch", "frame.interface_id", "frame.encap_type"]
+    names += ["frame.cap_len", "frame.len", "frame.comment"]
     before, after = fields(file, *names), fields(out, *names)
     assert len(after) == 10
     assert [row[:3] for row in after] == [row[:3] for row in before]
