@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.workermanage import WorkerController
 
 from inline_topo import gateway
 from inline_topo.cli import main
+from tests import budgets
+from tests.scheduling import AloneLast, tell_folder, write_down
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -105,11 +109,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
     parser.addoption(
+        "--strict-budgets", action="store_true", help="fail for a folder over its budget of time"
+    )
+    parser.addoption(
         "--compiled", action="store_true", help="the package is the compiled one (see scripts/test)"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--nightly"):
+        os.environ.setdefault("LIVE_CALLS", "1000")
     is_compiled = not gateway.__file__.endswith(".py")
     if is_compiled != config.getoption("--compiled"):
         kind = "compiled" if is_compiled else "interpreted"
@@ -125,7 +134,26 @@ def _left_out(config: pytest.Config) -> list[str]:
     return [name for name in TIERS if not config.getoption(f"--{name}")]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    tell_folder(node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    write_down(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AloneLast:
+    return AloneLast(config, log)
+
+
+@pytest.hookimpl(wrapper=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    _mark_folders(items)
     left_out = _left_out(config)
     long = {item for item in items if any(map(item.get_closest_marker, left_out))}
     if long:
@@ -135,6 +163,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("interpreted"):
                 item.add_marker(pytest.mark.skip(reason=ONLY_INTERPRETED))
+    yield
+
+
+def _mark_folders(items: list[pytest.Item]) -> None:
+    """Have `-m` know the tests of the gateway at work by their folder."""
+    for item in items:
+        if item.path.parent.name == "live" and item.path.parents[1].name == "tests":
+            item.add_marker(pytest.mark.live)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -176,8 +212,18 @@ def _judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest
         report.longrepr = f"skipped, and --no-skips is on: {reason}"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and session.config.getoption("--strict-budgets") and not session.exitstatus:
+        session.exitstatus = int(any(folder.is_over for folder in budgets.of(reporter)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _show_measured(terminalreporter)
+    if len(folders := budgets.of(terminalreporter)) > 1:
+        terminalreporter.section("time of each folder")
+        for folder in folders:
+            terminalreporter.write_line(str(folder), red=folder.is_over)
     missing: Counter[str] = Counter()
     for outcome in ("skipped", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):
