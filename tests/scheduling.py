@@ -1,7 +1,7 @@
-"""Which worker runs which test, and when: tests that are marked `alone` last, with the other worker idle.
+"""Which worker runs which test, and when: tests that are marked `alone` last, with the others idle.
 
-Tests of namespaces wait most of their time, all others compute: so one worker begins with the ones, the
-others with the others. pytest-xdist's scheduler knows a test by its id alone, so the workers write down
+Tests of namespaces wait most of their time, all others compute: so one worker begins with these, the
+others with those. pytest-xdist's scheduler knows a test by its id alone, so the workers write down
 which tests belong together before they send it those. (Its own groups, which are a part of the id, are
 lost with pytest 9.)
 """
@@ -54,7 +54,6 @@ class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        self._first: WorkerController | None = None
         self._scopes: dict[str, str] = {}
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
@@ -105,8 +104,9 @@ class AloneLast(LoadScopeScheduling):  # type: ignore[misc]
 
     def _next(self, node: WorkerController) -> str:
         """What a worker is to run next, of all but those that are alone."""
-        self._first = self._first or node
         scopes: list[str] = [scope for scope in self.workqueue if scope != ALONE]
         waits = [scope for scope in scopes if scope.startswith(_WAITING)]
         computes = [scope for scope in scopes if not scope.startswith(_WAITING)]
-        return [*waits, *computes][0] if node is self._first else [*computes, *waits][0]
+        if self.nodes.index(node) < max(len(self.nodes) - 1, 1):
+            return [*waits, *computes][0]
+        return [*computes, *waits][0]
