@@ -538,6 +538,5 @@ def test_a_power_loss_takes_the_last_records_and_half_of_none(
     noise = b"" if tail == "none" else bytes(rest) if tail == "zeros" else (seed or b"x") * rest
     left = lost.log[:end] + noise[:rest]
     # What stands there may be what was lost: a page ends in zeros.
-    intact = next((n for n, octet in enumerate(left) if octet != lost.log[n]), len(left))
-    whole = sum(size <= intact for size in lost.sizes)
+    whole = sum(left[:size] == lost.log[:size] for size in lost.sizes if size <= len(left))
     assert left_of(lost, left) == lost.first + whole
