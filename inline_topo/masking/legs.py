@@ -19,7 +19,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
-from inline_topo.masking.table import MOST_VALUES, Table
+from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
     Options,
@@ -368,7 +368,7 @@ class InsideLeg(Topoh):
         others above the one that it left with."""
         if not self.options.as_topoh:
             entries = values.split(message.data, spans)
-            for first in range(min(len(entries) - 1, MOST_VALUES)):
+            for first in range(len(entries) - 1):
                 edits = self.open_below(message, flow, entries[first:])
                 if edits:
                     return edits

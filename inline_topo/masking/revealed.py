@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from inline_topo.bounds import MOST_VALUES
 from inline_topo.masking import vias
 from inline_topo.masking.bodies import fragment
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, Revealed
-from inline_topo.masking.table import MOST_VALUES
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Malformed, Message, Span
 
@@ -35,7 +35,7 @@ def _in_stack(text: bytes, codec: Codec, call_ids: CallIds | None) -> list[Revea
     except Malformed:
         return []
     data = message.data
-    entries = values.split(data, message.fields.get(names.VIA, []))[: 2 * MOST_VALUES]
+    entries = values.split(data, message.fields.get(names.VIA, []))[:MOST_VALUES]
     for first in range(len(entries) - 1):
         lower = [data[start:end] for start, end in entries[first + 1 :]]
         for context in _contexts(message, entries[first], codec, call_ids):

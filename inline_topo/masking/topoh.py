@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, vias
@@ -22,7 +23,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.policy import Policy, decides
-from inline_topo.masking.table import MOST_VALUES, Rule, Table, sealed_values
+from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
@@ -165,6 +166,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in fields:
                     edits += fields[name](message, flow, name, spans)
+                    if len(edits) > MOST_EDITS:
+                        raise TooMuch("edits")
             if start_line:
                 name, rule = start_line
                 edits += rule(message, flow, name, [message.request_uri])
@@ -306,8 +309,6 @@ class Topoh:
                 raise SealError("Via: two receivers may read two branches in the topmost one")
             context = b""
         sealed = self.codec.seal_vias(data, entries[1:], flow.mask, cookie, context)
-        if len(sealed) >= MOST_VALUES:  # what would not open again
-            raise SealError(f"Via: more than {MOST_VALUES} values")
         return [Edit(start, end, new, names.VIA, MASKED) for start, end, new in sealed]
 
     def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -330,7 +331,7 @@ class Topoh:
         Without an own entry all came with the request but those that lie inside.
         """
         data = message.data
-        entries = sealed_values(data, spans, name)
+        entries = values.split(data, spans)
         own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
         if not own:
             return self.uris.mask_all(data, entries, flow, name, is_named, route=True)
@@ -367,7 +368,7 @@ class Topoh:
         """As in a request; of a 3xx only what is hidden (a carrier's names stay), of a REGISTER what
         is hidden and not the requester's own binding."""
         data = message.data
-        entries = sealed_values(data, spans, name)
+        entries = values.split(data, spans)
         if message.status in _REDIRECTION:
             if not self.options.mask_mode & 1:
                 return self.uris.mask_all(data, entries, flow, name, is_hidden)
@@ -393,7 +394,7 @@ class Topoh:
         """Every Contact that is not own. A phone's Contact is in each of its messages: what became
         of it is remembered whole, by offsets in the value."""
         edits = []
-        for start, end in sealed_values(data, spans, names.CONTACT):
+        for start, end in values.split(data, spans):
             key = (data[start:end], flow.mask, flow.outside, stable)
             known = self._contacts.get(key)
             if known is None:
@@ -454,7 +455,7 @@ class Topoh:
         data = message.data
         edits = self.uris.open_all(data, spans, name)
         if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
-            for entry in values.split(data, spans)[:MOST_VALUES]:
+            for entry in values.split(data, spans):
                 edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
                 edits += [edit] if edit else []
         return edits
@@ -468,7 +469,7 @@ class Topoh:
         if len(entries) < 2:
             return []
         if self.options.as_topoh:
-            return self._open_one_by_one(message.data, entries[1:MOST_VALUES], name)
+            return self._open_one_by_one(message.data, entries[1:], name)
         edits = self.open_below(message, flow, entries)
         if edits is None:
             if self.guards_responses(flow):
@@ -490,8 +491,6 @@ class Topoh:
     def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
         """The edits that open all but the first of `entries`; None where one does not open."""
         data = message.data
-        if len(entries) > MOST_VALUES:
-            return None
         topmost = self.clear_via1(data[entries[0][0] : entries[0][1]])
         context = vias.context(message, topmost, self._clear_call_ids(flow))
         if context is None:
@@ -519,7 +518,7 @@ class Topoh:
         return edits
 
     def _tell_unopened(self, data: bytes, entries: list[Span]) -> None:
-        for start, end in entries[:MOST_VALUES]:
+        for start, end in entries:
             self.unopened.via(data[start:end], names.VIA)
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:

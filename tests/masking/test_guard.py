@@ -106,6 +106,14 @@ def test_shape_nat() -> None:
     assert judge(network, packet).outcome == "refused_claim"
 
 
+@pytest.mark.parametrize("lines", [b"X: y\r\n" * 1100, b"Via: SIP/2.0/UDP 203.0.113.30\r\n" * 300])
+def test_what_is_beyond_the_bounds_does_not_pass_by_it(lines: bytes) -> None:
+    """Nobody looks at its Vias."""
+    text = answer(CLAIMS[0]).rstrip() + b"\r\n" + lines + b"\r\n"
+    verdict = judge(gateway(), datagram(text, PEER, PROXY))
+    assert (verdict.outcome, verdict.action) == ("refused_too_much", Action.DROP)
+
+
 def test_requests_are_not_judged_by_it() -> None:
     text = answer(CLAIMS[0]).replace(b"SIP/2.0 200 OK", b"INVITE sip:a@example.com SIP/2.0")
     assert judge(gateway(), datagram(text, PEER, PROXY)).outcome == "unchanged"

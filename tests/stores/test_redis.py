@@ -217,7 +217,7 @@ def test_a_schema_of_another_version_is_refused(
 ) -> None:
     make(redis_of_its_own.url).check()
     redis_client.set("inline-topo schema", "7")
-    with pytest.raises(ConfigError, match="schema is version 7, this program's is 1"):
+    with pytest.raises(ConfigError, match="schema is version 7, this program's is 2"):
         make(redis_of_its_own.url).check()
     store = make(redis_of_its_own.url)
     assert "version 7" in reason(save(store, b"key"))
@@ -362,6 +362,7 @@ def test_no_record_is_without_an_end(
         assert 0 < left <= 3600
 
 
+@pytest.mark.full  # waits for the Sentinel's own times
 def test_the_master_dies_and_its_replica_takes_over(
     tmp_path: Path, make: Callable[..., RedisStore]
 ) -> None:
@@ -428,6 +429,7 @@ def test_a_cluster_that_comes_later(make: Callable[..., RedisStore]) -> None:
         list(store.records(1.0))
 
 
+@pytest.mark.full  # waits for the cluster's own times
 def test_a_node_of_a_cluster_dies_and_comes_back(
     tmp_path: Path, make: Callable[..., RedisStore]
 ) -> None:
