@@ -4,6 +4,7 @@ A table maps a field to the rule for it; there is one table for each direction a
 A message is parsed for the fields of its table alone, so what has no rule costs nothing.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,7 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
+_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _VIA_ONLY: Final = FieldNames([names.VIA])
 _REDIRECTION: Final = range(300, 400)
 _SUCCESS: Final = range(200, 300)
@@ -446,6 +448,8 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """The bindings that a registrar lists, and the targets of a redirection."""
+        if message.status in _REDIRECTION:  # a registrar alone writes where it saw a phone
+            return self.uris.open_all(message.data, spans, name)
         return self.open_contacts(message, flow, name, spans) if lists_contacts(message) else []
 
     def open_contacts(
@@ -485,7 +489,8 @@ class Topoh:
 
     def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
         for start, end in entries:
-            if any(is_named(host, flow) for host in self.hosts.named_in(data[start:end])):
+            value = _ZEROS.sub(b"", data[start:end])  # a proxy reads 010.0.0.5 as 10.0.0.5
+            if any(is_named(host, flow) for host in self.hosts.named_in(value)):
                 raise ClaimError(names.VIA)
 
     def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:

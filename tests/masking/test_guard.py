@@ -39,6 +39,7 @@ ANSWER = """
 CLAIMS = (
     "SIP/2.0/UDP 10.0.0.77:22",
     "SIP/2.0/UDP pbx.corp.example",
+    "SIP/2.0/UDP 010.00.0.077",
     "SIP/2.0/UDP 198.51.100.20;received=10.0.0.77",
     "SIP/2.0/UDP 198.51.100.20;maddr=10.0.0.77",
     "SIP/2.0/TCP [fd00::5]:5061;branch=1",

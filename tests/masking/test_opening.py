@@ -315,6 +315,16 @@ def test_invite_and_cancel_agree_across_a_rotation() -> None:
     assert not INSIDE.search(b"".join(left))
 
 
+def test_where_a_registrar_saw_a_phone_opens_in_its_lists_alone() -> None:
+    network = gateway()
+    token = left(network).strip("<>")
+    line = f'Contact: <sip:x@example.com>;received="{token}"'
+    assert not INSIDE.search(enter(network, response(line, status="302 Moved")))
+    entered = enter(network, response(line, method="REGISTER"))
+    assert INSIDE.search(entered)
+    assert not INSIDE.search(leave(network, entered, peer=THIRD))
+
+
 # --- codec kamailio ------------------------------------------------------------------------------
 
 
