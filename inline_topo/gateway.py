@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from inline_topo.audit.findings import Finding
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow, Flows
-from inline_topo.masking.leaks.scan import Finding
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
@@ -123,6 +123,7 @@ OUTCOMES: Final = {
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
     "refused_leak": "something hidden showed after masking (audit)",
+    "refused_unread": "leaves, and an audit cannot read it",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
     "refused_relay": "the media relay did not answer in time, or cannot be used",

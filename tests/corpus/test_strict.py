@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from inline_topo import assemble
+from inline_topo.audit.findings import ECHOED, IN_VIAS, LEAK, LEFT_OPEN, Finding
 from inline_topo.assemble import Leg
 from inline_topo.config import Config, load
 from inline_topo.edits import splice
@@ -20,7 +21,6 @@ from inline_topo.gateway import Ask, Gateway, Verdict
 from inline_topo.masking import effects
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.leaks.scan import LEAK, LEFT_OPEN, Finding
 from inline_topo.masking.uris import IRREVERSIBLE
 from inline_topo.report.messages import Seen, Tally
 from inline_topo.report.messages import load as load_messages
