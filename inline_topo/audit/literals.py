@@ -317,11 +317,9 @@ class Literals:
         position, settled = start, start
         for index, group in enumerate(groups):
             if position >= settled and self._may_begin(groups, index, group):
-                if not work.look():
-                    return
                 begin = position + len(group) - min(len(group[group.rfind(b".") + 1 :]), 4)
                 stop = self._address_at(
-                    text, begin, groups[index + 1 : index + 1 + _GROUPS], exempt
+                    text, begin, groups[index + 1 : index + 1 + _GROUPS], exempt, work
                 )
                 if stop:
                     address = readings.colons(text[begin:stop])
@@ -344,7 +342,12 @@ class Literals:
         return self._first_groups is None or value in self._first_groups
 
     def _address_at(
-        self, text: bytes, begin: int, following: list[bytes], exempt: tuple[bytes, ...]
+        self,
+        text: bytes,
+        begin: int,
+        following: list[bytes],
+        exempt: tuple[bytes, ...],
+        work: Work,
     ) -> int:
         """Where the longest address inside ends that begins here; 0 where none does."""
         stop = text.find(b":", begin)
@@ -355,6 +358,8 @@ class Literals:
             if len(group) > 4:
                 break
         for stop in reversed(ends):
+            if not work.look():
+                return 0
             address = readings.colons(text[begin:stop])
             if address:
                 host = self._hosts.find(address)

@@ -117,7 +117,8 @@ class Scanner:
             place = one_message.places.at(sighting)
             cause = one_message.cause(place, sighting)
             if cause:
-                key = (place.field, place.start, sighting.kind, sighting.shown)
+                start = -1 if place.field.startswith("body ") else place.start
+                key = (place.field, start, sighting.kind, sighting.shown)
                 if key not in found:
                     found[key] = Finding(
                         cause, place.field, sighting.kind, sighting.shown, _text(place, sighting)

@@ -46,7 +46,7 @@ def show(console: Console, name: str, audit: Audit) -> None:
         numbers = [str(one.packet) for one in audit.not_read_packets if one.reason == reason]
         more = ", ..." if number > _NUMBERS_SHOWN else ""
         where = f"packet{'s' * (number > 1)} {', '.join(numbers[:_NUMBERS_SHOWN])}{more}"
-        line = f"not read: {number} {NOT_READ_MEANS[reason]} ({where})"
+        line = f"not read: {NOT_READ_MEANS[reason]}: {number} ({where})"
         console.print(Text(line, "yellow"), soft_wrap=True)
     entering = audit.messages["ingress"]
     others = audit.messages["inside"] + audit.messages["transit"]

@@ -120,7 +120,7 @@ def _not_read(audit: "Audit") -> Iterator[str]:
     for reason, number in audit.not_read.items():
         packets = [f"#{one.packet}" for one in audit.not_read_packets if one.reason == reason]
         where = ", ".join(packets[:_NUMBERS_SHOWN]) + ", ..." * (number > _NUMBERS_SHOWN)
-        yield f"Not read: {number} {NOT_READ_MEANS[reason]} ({where})."
+        yield f"Not read: {NOT_READ_MEANS[reason]}: {number} ({where})."
 
 
 def _counted(title: str, counter: Mapping[tuple[str, str], int]) -> Listing:
