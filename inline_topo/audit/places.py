@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from inline_topo.audit import values
 from inline_topo.audit.hosts import Hosts
 from inline_topo.audit.judge import Judge
-from inline_topo.audit.left import ANY
+from inline_topo.audit.left import ANY, INSIDE
 from inline_topo.audit.message import CALL_ID, Field, Message
 from inline_topo.audit.search import Sighting
 from inline_topo.audit.values import Span
@@ -38,6 +38,7 @@ _REFERENCES: Final = frozenset(
         *("History-Info", "Diversion", "Refer-Events-At", "Policy-Contact"),
     }
 )
+_LONE_CR: Final = re.compile(rb"\r(?!\n)")  # ends a line for some receivers
 _MOST_HEADERS: Final = 64  # in one URI
 
 # A line that says where a stream goes (RFC 8866, RFC 8839, RFC 3605, RFC 4570, RFC 4975).
@@ -107,7 +108,11 @@ class Places:
         if places is None:
             places = self._known[index] = list(self._of_field(field))
         found = _holding(places, position)
-        return found or self._place(field.name, field.value, field.end)
+        if found is None:
+            found = self._place(field.name, field.value, field.end)
+        if _LONE_CR.search(self._data, field.value, position):
+            return Place(found.field, INSIDE, self._data, field.value, field.end)
+        return found
 
     def _place(self, field: str, start: int, end: int, row: str = "") -> Place:
         """A place of which the table says what may show there."""

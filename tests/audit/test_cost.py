@@ -59,13 +59,7 @@ PIECES = {
     "compressed": b"\x1f\x8b\x08",
 }  # fmt: skip
 
-FIELDS = (
-    b"Subject: ",
-    b"Contact: ",
-    b"Record-Route: ",
-    b"Via: ",
-    b"Content-Encoding: gzip\r\n\r\n",
-)
+FIELDS = (b"Record-Route: ", b"Content-Encoding: gzip\r\n\r\n")
 
 AT_MOST = 1200
 """Times what a usual message costs: 64 kB are seventy times its length, and more is looked at there."""
@@ -97,7 +91,7 @@ def test_time_grows_no_faster_than_the_message(piece: str) -> None:
 
         def cost(size: int, head: bytes = head) -> float:
             data = head + part * (size // len(part)) + b"\r\n\r\n" + PHONE.encode()
-            return cpu(lambda: audits.scan(data, Ends()), 3)
+            return cpu(lambda: audits.scan(data, Ends()), 2)
 
         small, large = cost(8_000), cost(64_000)
         assert large < AT_MOST * unit, (field, large / unit)

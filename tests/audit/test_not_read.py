@@ -114,7 +114,7 @@ def test_a_message_that_does_not_parse() -> None:
 
 # --- packets ------------------------------------------------------------------------------------------
 
-LEAVES = {"src": PHONE, "dst": PEER}
+LEAVES: dict[str, Any] = {"src": PHONE, "dst": PEER}
 
 
 def udp(payload: bytes = CLEAN, port: int = 5060, **layer: Any) -> Any:
@@ -194,7 +194,8 @@ def test_the_gateway_tells_it_and_refuses_it_where_that_is_enforced(name: str) -
 
 
 def test_what_enters_or_stays_inside_is_none_of_it() -> None:
-    for ends in ({"src": PEER, "dst": PHONE}, {"src": PHONE, "dst": PROXY}):
+    ways: list[dict[str, Any]] = [{"src": PEER, "dst": PHONE}, {"src": PHONE, "dst": PROXY}]
+    for ends in ways:
         packet = IP(**ends) / TCP(dport=5060, flags="PA") / CLEAN
         verdict = judge(packet, audit="enforce")
         assert (verdict.action, verdict.shown) == (Action.ACCEPT, None)

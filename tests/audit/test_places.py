@@ -100,7 +100,7 @@ def test_what_inet_aton_takes_for_an_address_counts_where_a_host_may_stand(numbe
     assert found(request(f"Contact: <sip:{number}@x.test>")) == []
 
 
-WRAPPED = {
+WRAPPED: dict[str, Callable[[bytes], bytes]] = {
     "base64": lambda text: base64.b64encode(text),
     "base64url": lambda text: base64.urlsafe_b64encode(text).rstrip(b"="),
     "base64, twice": lambda text: base64.b64encode(base64.b64encode(text)),
@@ -143,6 +143,13 @@ def test_texts_within_texts(host: bytes, lead: bytes, wrapping: str) -> None:
 def test_an_odd_contact_is_no_excuse(line: str) -> None:
     """The first left in clear, and the audit said that nothing leaked (version 0.1.0)."""
     assert found(request(line)) == [("leak", "Contact", PHONE)]
+
+
+def test_a_lone_cr_is_a_line_break_for_some() -> None:
+    """What it hides in a field that is left open is no part of that field there."""
+    assert found(request(f"X-Any: {PHONE}")) == [("open", "X-Any", PHONE)]
+    assert found(request(f"X-Any: a\r\n {PHONE}")) == [("open", "X-Any", PHONE)]
+    assert found(request(f"X-Any: a\rContact: <sip:{PHONE}>")) == [("leak", "X-Any", PHONE)]
 
 
 def test_the_topmost_via_of_a_request_shows_who_sends_it() -> None:
