@@ -3,6 +3,7 @@
 `expected.toml` says what must happen to each; tshark, scapy and the audit judge the result.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Set
@@ -38,6 +39,7 @@ class Row:
     shows_nothing: str
     cookies: int
     spirals: int
+    not_read: list[int]
 
     @property
     def left_out(self) -> Set[int]:
@@ -66,6 +68,7 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("shows_nothing", ""),
         expected.get("cookies", 0),
         expected.get("spirals", 0),
+        expected.get("not_read", []),
     )
 
 
@@ -251,7 +254,12 @@ class RoundTrip:
     def test_audit(self, row: Row, legs: Legs, inline_topo: Callable[..., Any]) -> None:
         before = inline_topo("audit", "-r", legs.before, "-c", legs.config, "--json")
         after = inline_topo("audit", "-r", legs.outside, "-c", legs.config, "--json")
-        clean = 0 if legs.masked["messages"].get("egress") else 2  # 2: none to judge
+        clean = 3 if row.not_read else 0
+        if not legs.masked["messages"].get("egress"):
+            clean = 2  # none to judge
+        if clean < 2 or row.not_read:
+            missed = json.loads(after.out)["not_read_packets"]
+            assert len(missed) == len(row.not_read)
         found = 1 if row.edits and not row.shows_nothing else clean
         assert (before.status, after.status) == (found, clean), after.out
 
