@@ -83,8 +83,8 @@ class Places:
         self._ends = ends
         self._judge = judge
         self._hosts = hosts
-        self._signed = any(field.name == "Identity" for field in message.fields)
-        self._registers = judge.registers or message.method not in (b"REGISTER", b"PUBLISH")
+        self._is_signed = any(field.name == "Identity" for field in message.fields)
+        self._masks_registers = judge.registers or message.method not in (b"REGISTER", b"PUBLISH")
         self._starts = [field.start for field in message.fields]
         self._known: dict[int, list[Place]] = {}
         self._entries: dict[str, list[Span]] = {}
@@ -116,7 +116,7 @@ class Places:
 
     def _place(self, field: str, start: int, end: int, row: str = "") -> Place:
         """A place of which the table says what may show there."""
-        hosts = self._judge.hidden(row or field, signed=self._signed, registers=self._registers)
+        hosts = self._judge.hidden(row or field, signed=self._is_signed, registers=self._masks_registers)
         return Place(field, hosts or OPEN, self._data, start, end)
 
     # --- the start line --------------------------------------------------------------------------
