@@ -60,7 +60,7 @@ def _content(text: bytes, position: int) -> tuple[int, int]:
     boundary = text.rfind(b"\n--", 0, position)
     if boundary < 0:
         return start, len(text)
-    line = text[boundary + 1 : text.find(b"\n", boundary + 1)].rstrip()
+    line = text[boundary + 1 : position].partition(b"\n")[0].rstrip()
     end = text.find(b"\n" + line, start - 1)
     if end < 0:
         return start, len(text)

@@ -137,7 +137,7 @@ class FromBase64(Layer):
         pieces: list[bytes] = []
         size = 0
         standard = within.text.translate(_TO_STANDARD)
-        for shift in range(4):
+        for shift in range(min(4, len(standard))):
             digits = standard[shift:]
             decoded = a2b_base64(digits + b"A" * (-len(digits) % 4))
             for match in _TEXT.finditer(decoded):

@@ -210,7 +210,7 @@ class Literals:
             return
         start = first.start()
         is_label = text[end : end + 1] == b"." and text[end + 1 : end + 2].isalpha()
-        if not is_label and text[start - 3 : start - 1].lower() != b"ip":
+        if not is_label and (start < 3 or text[start - 3 : start - 1].lower() != b"ip"):
             return
         mark = text[dash : dash + 1]
         for host in self._known(readings.dotted(text[start:end].replace(mark, b"."))):

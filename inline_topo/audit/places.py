@@ -274,9 +274,8 @@ class Places:
         found.append(self._place(f"{name}, display name", start, where.start))
         found.append(self._place(name, where.start, question, row))
         position = question
-        for header in data[question + 1 : where.end].split(b"&", _MOST_HEADERS):
-            if position >= where.end:
-                break
+        headers = data[question + 1 : where.end] if question < where.end else b""
+        for header in headers.split(b"&", _MOST_HEADERS) if headers else ():
             key = header.partition(b"=")[0]
             stop = min(position + 1 + len(header), where.end)
             if key.lower() in _CALL_IDS_IN_URIS:
@@ -331,7 +330,7 @@ class Places:
             line = _SDP_LINE.match(source, start)
             if line:
                 field = f"SDP {line[1][:20].decode('ascii', 'replace')}"
-                stop = end - 1 if source[end - 1 : end] == b"\r" else end
+                stop = end - 1 if end > start and source[end - 1] == 13 else end
                 if _MEDIA_LINE.match(source, start):
                     return Place(field, self._judge.media or STREAM, source, line.end(), stop)
                 return self._of_body(field, source, line.end(), stop)
