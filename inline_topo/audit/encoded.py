@@ -5,7 +5,7 @@ from binascii import Error, a2b_base64
 from typing import Final, NamedTuple
 
 from inline_topo.audit.layers import Decoded, Layer, unpack
-from inline_topo.audit.literals import Work
+from inline_topo.audit.work import Work
 
 _DECLARED: Final = re.compile(
     rb"\n(content-encoding|e|content-transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
@@ -20,14 +20,14 @@ _MOST_DECLARED: Final = 64
 class Encoded(NamedTuple):
     """What was decoded, and whether that is all that was declared as encoded."""
 
-    layers: list[Layer]
+    layers: list[Decoded]
     is_whole: bool
 
 
 def decode(layer: Layer, work: Work) -> Encoded:
     """The content of the encoded bodies and parts in a text."""
     text, is_whole = layer.text, True
-    layers: list[Layer] = []
+    layers: list[Decoded] = []
     for count, match in enumerate(_DECLARED.finditer(text)):
         codings = [word.strip().lower() for word in match[2].split(b",")]
         codings = [word for word in codings if word not in _AS_IT_IS]

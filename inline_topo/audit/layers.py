@@ -9,7 +9,10 @@ import re
 import zlib
 from binascii import a2b_base64
 from bisect import bisect_right
+from itertools import islice
 from typing import Final
+
+from inline_topo.audit.work import Work
 
 _PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")  # RFC 3986 section 2.1
 _REFERENCE: Final = re.compile(rb"&#(?:[xX]([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")  # XML 1.0, 4.1
@@ -31,7 +34,10 @@ _WRAPPED: Final = re.compile(rb"\n[ \t]*[A-Za-z0-9+/_-]{4,}+={0,2}[ \t]*\r?\n")
 _WIDE: Final = re.compile(rb"[ -~]\0{1,3}[ -~]\0{1,3}[ -~]\0{1,3}[ -~]")
 _BREAK: Final = re.compile(rb"[ \t]*\r?\n[ \t]*")
 
-MOST_UNPACKED: Final = 1 << 18
+MOST_CODES: Final = 4096
+"""Codes that are undone in one text."""
+
+MOST_UNPACKED: Final = 1 << 17
 """Bytes that a compressed body may have; of more, that many are read."""
 
 _ANY_HEADER: Final = 47  # zlib's word for: gzip's or its own
@@ -66,7 +72,7 @@ class Unescaped(Layer):
     """A text with one kind of code undone."""
 
     def __init__(self, within: Layer, code: re.Pattern[bytes]) -> None:
-        super().__init__(code.sub(_undo, within.text), within)
+        super().__init__(code.sub(_undo, within.text, MOST_CODES), within)
         self._code = code
         self._ends: list[int] | None = None
         self._shifts: list[int] = []
@@ -77,8 +83,8 @@ class Unescaped(Layer):
             ends = self._ends = []
             position = size = shift = 0
             assert self.within is not None
-            for match in self._code.finditer(self.within.text):
-                new = len(_undo(match))
+            for match in islice(self._code.finditer(self.within.text), MOST_CODES):
+                new = 0 if match[0].endswith(b"\n") and match[0].startswith(b"=") else 1
                 size += match.start() - position + new
                 position = match.end()
                 shift += position - match.start() - new
@@ -169,19 +175,22 @@ class Decoded(Layer):
         self.is_content = True
         self.is_guess = False
         self.depth += 1
-        self._start = start
+        self.start = start
 
     def _outward(self, at: int) -> int:
-        return self._start
+        return self.start
 
 
-def unescaped(layer: Layer, rounds: int) -> list[Layer]:
-    """The texts that come of undoing codes one kind after the other, so many times."""
+def unescaped(layer: Layer, rounds: int, work: Work) -> list[Layer]:
+    """The texts that come of undoing codes one kind after the other, so many times, as far as `work`
+    allows."""
     found: list[Layer] = []
     for _ in range(rounds):
         before = layer
         for mark, code in _CODES:
-            if mark in layer.text and code.search(layer.text):
+            if mark in layer.text and code.search(layer.text) and work.take(len(layer.text)):
+                if layer.text.count(mark) > MOST_CODES:
+                    work.is_spent = True
                 layer = Unescaped(layer, code)
                 found.append(layer)
         if layer is before:
@@ -189,9 +198,14 @@ def unescaped(layer: Layer, rounds: int) -> list[Layer]:
     return found
 
 
-def unquoted(layer: Layer) -> list[Layer]:
+def unquoted(layer: Layer, work: Work) -> list[Layer]:
     """The text with quoted-printable undone, where any part of it says that it is that."""
-    return [Unescaped(layer, _PRINTABLE)] if _QUOTED in layer.text.lower() else []
+    text = layer.text
+    if _QUOTED not in text.lower() or not work.take(len(text)):
+        return []
+    if text.count(b"=") > MOST_CODES:
+        work.is_spent = True
+    return [Unescaped(layer, _PRINTABLE)]
 
 
 def may_be_base64(text: bytes) -> bool:

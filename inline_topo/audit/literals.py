@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from inline_topo.audit import readings
 from inline_topo.audit.hosts import Host, Hosts
+from inline_topo.audit.work import Work
 
 IPV4: Final = "ipv4"
 IPV6: Final = "ipv6"
@@ -59,34 +60,6 @@ class Literal(NamedTuple):
     named: bool
     part: bool = False
     address: bytes = b""
-
-
-class Work:
-    """What one message may cost: `looks`, at what may be a host, and `room`, bytes that are
-    searched. `is_spent`: something was not looked at."""
-
-    __slots__ = ("is_spent", "looks", "room")
-
-    def __init__(self, looks: int, room: int) -> None:
-        self.looks = looks
-        self.room = room
-        self.is_spent = False
-
-    def look(self) -> bool:
-        """Whether there may be one more look."""
-        self.looks -= 1
-        if self.looks < 0:
-            self.is_spent = True
-            return False
-        return True
-
-    def take(self, size: int) -> bool:
-        """Whether a text of this size may be searched."""
-        self.room -= size
-        if self.room < 0:
-            self.is_spent = True
-            return False
-        return True
 
 
 class Literals:
@@ -321,6 +294,8 @@ class Literals:
                 stop = self._address_at(
                     text, begin, groups[index + 1 : index + 1 + _GROUPS], exempt, work
                 )
+                if work.is_spent:
+                    return
                 if stop:
                     address = readings.colons(text[begin:stop])
                     found.append(Literal(begin, stop, IPV6, True, False, address))

@@ -116,7 +116,9 @@ class Places:
 
     def _place(self, field: str, start: int, end: int, row: str = "") -> Place:
         """A place of which the table says what may show there."""
-        hosts = self._judge.hidden(row or field, signed=self._is_signed, registers=self._masks_registers)
+        hosts = self._judge.hidden(
+            row or field, signed=self._is_signed, registers=self._masks_registers
+        )
         return Place(field, hosts or OPEN, self._data, start, end)
 
     # --- the start line --------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple, Protocol
 
 from inline_topo.audit import left, values
 from inline_topo.audit.findings import (
-    BOUNDS,
     BY_POLICY,
     ECHOED,
     IN_MEDIA,
@@ -33,9 +32,6 @@ from inline_topo.audit.places import (
 )
 from inline_topo.audit.said import Said
 from inline_topo.audit.search import Search, Sighting
-
-MOST: Final = 1024
-"""Sightings in one message that are explained; with more, it counts as not read to its end."""
 
 _LONGEST_TEXT: Final = 1000
 _MOST_MARKS: Final = 256
@@ -108,9 +104,6 @@ class Scanner:
                 if not one.part
             ]
             return [*dict.fromkeys(shown), _not_read(MALFORMED)]
-        if len(sightings) > MOST:
-            sightings = [*filter(_is_named, sightings), *filter(_is_foreign, sightings)][:MOST]
-            reasons = list(dict.fromkeys([*reasons, BOUNDS]))
         one_message = _Message(self, message, ends, context)
         found: dict[tuple[str, int, str, bytes], Finding] = {}
         for sighting in sightings:
@@ -250,14 +243,6 @@ class _Message:
 
 def _not_read(reason: str) -> Finding:
     return Finding(NOT_READ, reason, "", b"", b"")
-
-
-def _is_named(sighting: Sighting) -> bool:
-    return sighting.named
-
-
-def _is_foreign(sighting: Sighting) -> bool:
-    return not sighting.named
 
 
 def _text(place: Place, sighting: Sighting) -> bytes:

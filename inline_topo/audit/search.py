@@ -18,7 +18,8 @@ from inline_topo.audit.layers import (
     unpack,
     unquoted,
 )
-from inline_topo.audit.literals import Literals, Work
+from inline_topo.audit.literals import Literals
+from inline_topo.audit.work import Work
 
 ROUNDS: Final = 3
 """How often codes are undone in one text."""
@@ -26,11 +27,14 @@ ROUNDS: Final = 3
 DEPTH: Final = 3
 """How many decodings (base64, compression, wide characters) are looked through."""
 
-LOOKS: Final = 8192
+LOOKS: Final = 4096
 """At what may be a host, in one message."""
 
-ROOM: Final = 1 << 20
+ROOM: Final = 3 << 17
 """Bytes that are searched for one message, all its layers together."""
+
+FINDS: Final = 512
+"""Hosts of the inside that are found in one message, and as many others."""
 
 _GZIP: Final = b"\x1f\x8b\x08"
 _MOST_PACKED: Final = 8
@@ -71,23 +75,24 @@ class Search:
 
     def find(self, data: bytes, exempt: tuple[bytes, ...]) -> Seen:
         """All of them in `data`. `exempt`: packed addresses that are known anyway."""
-        work = Work(LOOKS, ROOM)
+        work = Work(LOOKS, ROOM, FINDS)
         found: dict[tuple[int, str, bytes, bool], Sighting] = {}
         is_whole = True
         todo = [Layer(data)]
         for layer in todo:  # grows
             self._look(layer, exempt, work, found)
             texts = [layer]
-            for other in unescaped(layer, ROUNDS) + unquoted(layer):
-                if work.take(len(other.text)):
-                    self._look(other, exempt, work, found)
-                    texts[1:] = [other]
+            for other in unescaped(layer, ROUNDS, work) + unquoted(layer, work):
+                self._look(other, exempt, work, found)
+                texts[1:] = [other]
+            declared: set[int] = set()
             if not layer.is_guess:
                 inner = encoded.decode(layer, work)
                 is_whole = is_whole and inner.is_whole
+                declared = {one.start for one in inner.layers}
                 todo += inner.layers
             for text in texts:
-                todo += _within(text, work)
+                todo += _within(text, declared, work)
         not_read = [] if is_whole else [BODY]
         if work.is_spent:
             not_read.append(BOUNDS)
@@ -113,7 +118,7 @@ class Search:
             if not is_outermost:
                 start, end = layer.place(start), layer.place(end - 1) + 1
             key = (start, one.kind, shown, one.named)
-            if key not in found:
+            if key not in found and work.find(named=one.named):
                 found[key] = Sighting(
                     start, end, one.kind, shown, one.named, one.part, one.address, layer, one.start
                 )
@@ -123,20 +128,23 @@ def _start(sighting: Sighting) -> int:
     return sighting.start
 
 
-def _within(layer: Layer, work: Work) -> list[Layer]:
-    """The texts that stand in a text in base64, in wide characters, or compressed."""
+def _within(layer: Layer, declared: set[int], work: Work) -> list[Layer]:
+    """The texts that stand in a text in base64, in wide characters, or compressed; but for those that
+    are `declared`, by where they begin."""
     text = layer.text
-    if not work.take(0) or (layer.is_guess and not may_be_base64(text) and not is_wide(text)):
+    if not work.take(len(text)) or (
+        layer.is_guess and not may_be_base64(text) and not is_wide(text)
+    ):
         return []
     found: list[Layer] = [FromBase64(layer)]
-    if is_wrapped(text):
+    if is_wrapped(text) and work.take(len(text)):
         found.append(FromBase64(Joined(layer)))
     if is_wide(text):
         found.append(WithoutNulls(layer))
     at, count = text.find(_GZIP), 0
     while at >= 0 and count < _MOST_PACKED:
-        unpacked, _ = unpack(text[at:])
-        found.append(Decoded(unpacked, layer, at))
+        if at not in declared:
+            found.append(Decoded(unpack(text[at:])[0], layer, at))
         at, count = text.find(_GZIP, at + 1), count + 1
     found = [one for one in found if one.text]
     if layer.depth >= DEPTH:  # what decodes for the most part is no chance
