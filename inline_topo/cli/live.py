@@ -51,11 +51,14 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> N
         return config
 
     config = load()
-    for finding in preflight.findings(config):
+    findings = preflight.findings(config)
+    for finding in findings:
         if finding.fatal:
             raise InlineTopoError(finding.text)
-        say(f"warning: {finding.text}")
     log.to_stderr()
+    service.tell_start()
+    for finding in findings:
+        say(f"warning: {finding.text}")
     service.serve(config, load, mode, diff_folder)
 
 
