@@ -206,7 +206,10 @@ class Places:
                 self._place("Via", first, last),
                 self._place("Via, parameters", last, end),
             ]
-        if parts and values.plain_host(self._data[slice(*parts.host)]) == self._ends.inside:
+        if (
+            parts
+            and values.plain_host(self._data[parts.host[0] : parts.host[1]]) == self._ends.inside
+        ):
             sent_by = parts.sent_by_end
             known = Place("Via, topmost", KNOWN, self._data, start, sent_by)
             return [known, self._place("Via, topmost", sent_by, end)]
@@ -255,10 +258,10 @@ class Places:
         hosts = {self._ends.outside}
         parts = values.via(data, *vias[-1]) if vias else None
         if parts:
-            hosts.add(values.plain_host(data[slice(*parts.host)]))
+            hosts.add(values.plain_host(data[parts.host[0] : parts.host[1]]))
             received = values.parameter(data, parts.sent_by_end, vias[-1][1], b"received")
             if received:
-                hosts.add(values.plain_host(data[slice(*received)]))
+                hosts.add(values.plain_host(data[received[0] : received[1]]))
         return frozenset(hosts)
 
     def _value(self, found: list[Place], name: str, row: str, start: int, end: int) -> None:
@@ -302,7 +305,7 @@ class Places:
     def uri_at(self, place: Place, position: int) -> bytes:
         """The whole URI that a host stands in, at a place where a mark may have been restored."""
         if place.field == "Request-URI":
-            return self._data[slice(*self._message.uri)]
+            return self._data[self._message.uri[0] : self._message.uri[1]]
         for start, end in self._values(place.field):
             if start <= position < end:
                 where = values.address(self._data, start, end)

@@ -141,7 +141,7 @@ class Scanner:
         message = read(before)
         if message is None:
             return found
-        uris = [("Request-URI", before[slice(*message.uri)])]
+        uris = [("Request-URI", before[message.uri[0] : message.uri[1]])]
         for name in left.RESTORED:
             for span in values.split(before, message.spans(name))[:_MOST_MARKS]:
                 where = values.address(before, *span)
