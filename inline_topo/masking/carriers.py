@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
@@ -210,6 +211,8 @@ class Carriers:
                 spelled = _spelled(message, span)
                 found = [edit._replace(field=spelled) for edit in found]
             edits += found
+            if len(edits) > MOST_EDITS:
+                raise TooMuch(f"hosts in {name}")
         return edits
 
     def swap_beside(self, data: bytes, span: Span, flow: Flow, name: str) -> list[Edit]:

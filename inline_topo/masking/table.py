@@ -1,7 +1,6 @@
 """A rule table: which field is edited by what. A message is parsed for the fields of its table alone."""
 
 from collections.abc import Callable
-from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.flow import Flow
@@ -11,6 +10,3 @@ Rule = Callable[[Message, Flow, str, list[Span]], list[Edit]]
 """Takes the message, its flow, the field's name and the spans of its values, one a header line."""
 
 Table = dict[str, Rule]
-
-MOST_VALUES: Final = 64
-"""Values of one field that are tried for tokens in one message."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
@@ -21,7 +22,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.policy import Policy, decides
-from inline_topo.masking.table import MOST_VALUES, Rule, Table
+from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
@@ -146,6 +147,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in fields:
                     edits += fields[name](message, flow, name, spans)
+                    if len(edits) > MOST_EDITS:
+                        raise TooMuch("edits")
             if start_line:
                 name, rule = start_line
                 edits += rule(message, flow, name, [message.request_uri])
@@ -395,7 +398,7 @@ class Topoh:
         data = message.data
         edits = self.uris.open_all(data, spans, name)
         if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
-            for entry in values.split(data, spans)[:MOST_VALUES]:
+            for entry in values.split(data, spans):
                 edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
                 edits += [edit] if edit else []
         return edits
@@ -405,7 +408,7 @@ class Topoh:
     ) -> list[Edit]:
         """Tokens among Via[2..], each expanded once."""
         data = message.data
-        return self.expand_vias(data, values.split(data, spans)[1:MOST_VALUES], name)
+        return self.expand_vias(data, values.split(data, spans)[1:], name)
 
     def expand_vias(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
         edits = []
