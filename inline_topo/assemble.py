@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from typing import Any
 
+from inline_topo.audit import hosts as audit_hosts
+from inline_topo.audit.judge import Judge
+from inline_topo.audit.scan import Scanner
 from inline_topo.audited import Audit, AuditedGateway
 from inline_topo.config import Config, values
 from inline_topo.config import Rule as ConfiguredRule
@@ -21,8 +25,6 @@ from inline_topo.masking.drain import Draining
 from inline_topo.masking.effects import Exchange, Performer, Performers
 from inline_topo.masking.flow import Flows
 from inline_topo.masking.hosts import Address, Hosts, Networks
-from inline_topo.masking.leaks.scan import Scanner
-from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
@@ -63,18 +65,21 @@ def gateway(
     fast: bool = True,
     drain: bool = False,
     relayed: bool = False,
+    refuses_unread: bool = False,
     dry_run: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
-    relay that is configured; `dry_run`: what it judges goes on as it came, and comes back in clear.
+    relay that is configured; `refuses_unread`: what leaves and no audit can read is refused;
+    `dry_run`: what it judges goes on as it came, and comes back in clear.
     KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
     make: Callable[..., Gateway] = Gateway
-    if config.audit and not drain and leg is not Leg.INSIDE:
-        make = partial(AuditedGateway, audit(config, sealer, relayed=relayed))
+    if (config.audit or refuses_unread) and not drain and leg is not Leg.INSIDE:
+        audits = audit(config, sealer, relayed=relayed, refuses_unread=refuses_unread)
+        make = partial(AuditedGateway, audits)
     return make(
         flows(config, known_hosts, rules),
         strategy(
@@ -96,12 +101,20 @@ def gateway(
     )
 
 
-def audit(config: Config, codec: Codec, *, relayed: bool = False) -> Audit:
-    """What is audited of the messages that leave."""
-    enforce = config.audit == "enforce"
-    share = 1.0 if enforce else float(config.audit)
-    escape = b"!" + config.topoh.callid_prefix.encode() if config.topoh.mask_callid else b""
-    return Audit(scanner(config, codec, relayed=relayed), share, enforce, escape)
+def audit(
+    config: Config, codec: Codec, *, relayed: bool = False, refuses_unread: bool = False
+) -> Audit:
+    """What is audited of the messages that leave. `refuses_unread`: what cannot be read is refused,
+    enforced or not."""
+    queue, enforce = config.queue, config.audit == "enforce"
+    return Audit(
+        scanner(config, codec, relayed=relayed),
+        1.0 if enforce else float(config.audit),
+        enforce,
+        refuses_unread,
+        passes_tcp=queue.on_tcp == "accept" and "on_tcp" in queue.model_fields_set,
+        ports=frozenset(config.ports),
+    )
 
 
 def call_marks(config: Config, ring: KeyRing | None = None) -> CallMarks:
@@ -309,24 +322,35 @@ def switches(config: Config) -> Switches:
 
 
 def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
-    """What finds leaks in messages that leave; `relayed`: the media relay that is configured has seen
-    them."""
-    scope = Scope(
-        hide=switches(config),
-        nat=config.shape == "nat",
-        call_ids=config.topoh.mask_callid,
-        redirections=not config.topoh.mask_mode & 1,
-        sdp=config.hide.sdp,
-        bodies=config.hide.bodies,
-        media=relayed and config.media.relay != "none",
-        everything=config.profile == "strict",
-    )
-    known = hosts(config)
+    """What audits messages that leave; `relayed`: the media relay that is configured has seen them."""
+    hide, call_ids = config.hide, config.topoh.mask_callid
+    states = {
+        "references": hide.references,
+        "paths": hide.paths,
+        "spirals": hide.spirals,
+        "registers": hide.registers,
+        "identities": hide.identities,
+        "texts": hide.texts,
+        "from_to": hide.from_to,
+        "products": hide.user_agent != "keep",
+        "call_ids": call_ids,
+        "redirections": not config.topoh.mask_mode & 1,
+        "sdp": hide.sdp,
+        "bodies": hide.bodies,
+        "relay": relayed and config.media.relay != "none",
+        "nat": config.shape == "nat",
+        "strict": config.profile == "strict",
+    }
+    judge = Judge([name for name, is_on in states.items() if is_on], (*hide.swap, *hide.strip))
+    own = [*config.own]
     if config.topos.store is not None and config.topos.contact_host:  # in either mode there are ids
         shown = config.topos.contact_host
         shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
-        known = hosts(config, values.host(shown))
-    return Scanner(known, policy(config), codec, scope)
+        own.append(values.host(shown))
+    known = audit_hosts.Hosts(config.inside, own, config.protected)
+    escape = b"!" + config.topoh.callid_prefix.encode() if call_ids else b""
+    marks: Any = codec if hasattr(codec, "open_mark") else None
+    return Scanner(known, judge, codec, marks, escape)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from inline_topo.audit.findings import Finding
 from inline_topo.bounds import TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
@@ -18,7 +19,6 @@ from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow, Flows
-from inline_topo.masking.leaks.scan import Finding
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
@@ -131,6 +131,7 @@ OUTCOMES: Final = {
     REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by",
     "refused_too_much": "more than a packet may ask for: what leaves so could not come back",
     "refused_leak": "something hidden showed after masking (audit)",
+    "refused_unread": "leaves, and an audit cannot read it",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
     "refused_relay": "the media relay did not answer in time, or cannot be used",

@@ -153,7 +153,7 @@ def test_a_call_id_that_the_receiver_made() -> None:
     inside = peek.call_id(entering.packet).decode()
     assert inside == "!!!:7@10.0.0.5"
     answer = judge(audited, message(call_id=inside).replace(b"Via: SIP/2.0/UDP 10.0.0.5", b"X: y"))
-    assert (answer.outcome, answer.shown) == ("masked", [])
+    assert (answer.outcome, shown(answer)) == ("masked", [("echoed", "Call-ID", "10.0.0.5")])
     assert b"Call-ID: 7@10.0.0.5\r\n" in answer.packet
     forgotten = judge(
         forgetful(audit=1, **{"topoh.mask_callid": True}), message(call_id="7@10.0.0.5")

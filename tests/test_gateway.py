@@ -128,6 +128,7 @@ ELSEWHERE = {
     "icmp_cut",
     "refused_corrupt",
     "refused_leak",  # test_audited.py
+    "refused_unread",  # tests/audit/test_not_read.py
     *("refused_" + kind for kind in KINDS),
 }
 

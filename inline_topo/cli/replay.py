@@ -90,7 +90,7 @@ def replay(
     given.spare(config, target)
     if config.mode == "topos" and leg == "outside":
         refuse_live_store(config)
-    gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring)
+    gateway = assemble.gateway(config, assemble.Leg(leg), ring=ring, refuses_unread=strict)
     performers = assemble.performers(config)
     with (
         heard_store(config),

@@ -110,10 +110,13 @@ def diff(
 def audit(given: Given, source: str, as_json: bool, page_path: str | None, most: int) -> int:
     """Find what shows of the inside in the messages that leave.
 
-    Reads every byte of them. What a rule or the configuration leaves clear, and media addresses
-    without a relay, are counted beside the leaks. Without a file --inside is enough.
+    Reads every byte of them. What a rule or the configuration leaves clear, what the receiver said
+    first, and media addresses without a relay, are counted beside the leaks. What leaves and cannot
+    be read (SIP over TCP or TLS, tunnels, packets that are broken or not whole, bodies that do not
+    decode) is listed. Without a file --inside is enough.
 
-    Exit status: 0 nothing shows, 1 something does, 2 trouble, or no message to judge.
+    Exit status: 0 nothing shows, 1 something does, 2 trouble, or no message to judge, 3 nothing
+    shows in what was read, but something was not read.
     """
     from inline_topo import assemble
     from inline_topo.edges.capture import open_capture
@@ -123,9 +126,11 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
     config, codec = given.load_to_read()
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
     tally = Tally()
+    auditor = report.Auditor(config, flows, codec, tally)
     with open_capture(source) as capture:
-        messages = list(read(capture, tally)) if page_path else read(capture, tally)
-        found = report.audit(messages, tally, config, flows, codec)
+        messages = read(capture, tally, auditor.miss)
+        kept = list(messages) if page_path else []
+        found = auditor.look_at_all(kept or messages)
     report.check_judged(found, source)
     if page_path:
         from inline_topo.report.html import audit as page_of
@@ -133,7 +138,7 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
 
         _check_target(page_path, source)
         given.spare(config, page_path)
-        render.write(page_of.page(source, list(messages), found, flows, most), page_path)
+        render.write(page_of.page(source, kept, found, flows, most), page_path)
     if as_json:
         print_json(report.as_dict(source, found))
     else:
@@ -141,7 +146,7 @@ def audit(given: Given, source: str, as_json: bool, page_path: str | None, most:
         from inline_topo.report.texts import console
 
         show(console(), source, found)
-    return 1 if found.leaks else 0
+    return found.status
 
 
 def _check_target(target: str, *sources: str) -> None:

@@ -21,10 +21,13 @@ AUDIT = """\
 JSON: "capture"; "messages", by direction: "egress" (they leave), "ingress", "inside", "transit";
 "judged", those that leave and that masking applies to; "skipped_by_policy"; "leaks", each with
 "packet", "time", "start_line", "field", "kind" (ipv4, ipv6, name), "shown" (the host as spelled) and
-"text" (the value it stands in); "not_masked" (what is left clear as configured),
-"left_clear_by_policy" (by a rule) and "media_shown" (where streams go, without a relay), each a list
-of "field", "kind" and "count"; "not_read": "sip_over_tcp",
-"incomplete_fragments", "cut_packets".
+"text" (the value it stands in); "not_explained", the same for names where the receiver's own words
+stand and who sits there never said them before; "not_masked" (what is left clear as configured),
+"left_clear_by_policy" (by a rule), "media_shown" (where streams go, without a relay),
+"in_vias_of_responses" and "receivers_own_words" (what names the inside there), each a list of
+"field", "kind" and "count"; "not_read", by reason to a number: "malformed", "tcp", "tls", "tunnel",
+"incomplete", "body" (declared as encoded, and does not fully decode), "bounds" (holds more than an
+audit looks at); "not_read_packets", the first of them with "packet", "time" and "reason".
 """
 
 TRACE = """\

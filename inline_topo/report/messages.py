@@ -1,7 +1,7 @@
 """The SIP messages of a capture, fragments put together, and a count of what is none."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,12 +78,29 @@ class Tally:
     cut: int = 0  # packets on SIP's way that were captured only in part
 
 
-def read(capture: Capture, tally: Tally) -> Iterator[Seen]:
-    """Every SIP message over UDP, in order; `tally` is counted up on the way.
+class Missed(NamedTuple):
+    """An IP packet in which no message was read: its number, its time in nanoseconds since 1970."""
+
+    number: int
+    time: int
+    network: bytes
+
+
+def read(
+    capture: Capture, tally: Tally, miss: Callable[[Missed], None] = lambda missed: None
+) -> Iterator[Seen]:
+    """Every SIP message over UDP, in order; `tally` is counted up on the way. `miss` is called with
+    every other IP packet.
 
     CaptureError, with the packet's number, for a broken capture or an unknown link type.
     """
-    reassembler: fragments.Reassembler[int] = fragments.Reassembler()
+    reassembler: fragments.Reassembler[Missed] = fragments.Reassembler()
+
+    def lose(pieces: Iterable[Missed]) -> None:
+        for piece in pieces:
+            tally.incomplete += 1
+            miss(piece)
+
     for packet, span in capture.spans():
         tally.packets += 1
         if span is None:
@@ -93,19 +110,23 @@ def read(capture: Capture, tally: Tally) -> Iterator[Seen]:
         pieces = 1
         if fragment:
             now = packet.seconds + packet.fraction / packet.resolution
-            tally.incomplete += sum(map(len, reassembler.expire(now)))
+            for expired in reassembler.expire(now):
+                lose(expired)
             route = path(packet.data, span[0])
-            result = reassembler.add(fragment, packet.number, now, route)
+            piece = Missed(packet.number, _time(packet), network)
+            result = reassembler.add(fragment, piece, now, route)
             if isinstance(result, fragments.Refused):
-                tally.incomplete += len(result.tags)
+                lose(result.tags)
             if not isinstance(result, fragments.Whole):
                 continue
             network, pieces = result.packet, len(result.arrivals)
         seen = _look(packet, network, pieces, tally)
         if seen:
             yield seen
+        else:
+            miss(Missed(packet.number, _time(packet), network))
     while lost := reassembler.give_up():
-        tally.incomplete += len(lost)
+        lose(lost)
 
 
 def _look(packet: Packet, network: bytes, pieces: int, tally: Tally) -> Seen | None:
@@ -126,11 +147,10 @@ def _look(packet: Packet, network: bytes, pieces: int, tally: Tally) -> Seen | N
     if datagram.flaw:
         tally.cut += 1
         return None
-    time = packet.seconds * 10**9 + packet.fraction * 10**9 // packet.resolution
     state = ip.checksum_state(datagram)[0]
     return Seen(
         packet.number,
-        time,
+        _time(packet),
         datagram.endpoints,
         datagram.payload,
         message,
@@ -138,6 +158,10 @@ def _look(packet: Packet, network: bytes, pieces: int, tally: Tally) -> Seen | N
         len(network),
         state,
     )
+
+
+def _time(packet: Packet) -> int:
+    return packet.seconds * 10**9 + packet.fraction * 10**9 // packet.resolution
 
 
 def _tcp_payload(packet: bytes) -> bytes:

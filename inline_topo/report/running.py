@@ -7,6 +7,16 @@ from inline_topo import build_info
 from inline_topo.masking.bodies.base import NOTES
 
 _WIDTH = 12
+_SHOWN = {
+    "leak": "LEAKS",
+    "unexplained": "UNEXPLAINED",
+    "not_read": "NOT READ",
+    "policy": "by a rule",
+    "media": "media",
+    "open": "left clear",
+    "vias": "in Vias",
+    "echoed": "own words",
+}
 
 
 def lines(state: dict[str, Any]) -> Iterator[str]:
@@ -45,10 +55,9 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
         yield _line("noted", f"{number}: {NOTES[note]}")
     if state["audited"]:
         yield _line("audited", f"{state['audited']} messages that left")
-        names = {"leak": "LEAKS", "policy": "by a rule", "media": "media", "open": "left clear"}
-        for cause, fields in state["shown"].items():
-            counts = (f"{name} {count}" for name, count in _by_count(fields))
-            yield _line(names[cause], ", ".join(counts))
+    for cause, fields in state["shown"].items():
+        counts = (f"{name} {count}" for name, count in _by_count(fields))
+        yield _line(_SHOWN[cause], ", ".join(counts))
     since = state["seconds_since_opened"]
     if state["mode"] == "drain":
         text = "none has come" if since is None else f"the last came {since:.0f} seconds ago"

@@ -2,20 +2,28 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inline_topo.report.audit import Audit
+from inline_topo.audit.findings import NOT_READ_MEANS
+from inline_topo.report.audit import Audit, Leak
 from inline_topo.report.texts import count, is_ascii_only, listing, printable
+
+_NUMBERS_SHOWN = 10
 
 
 def show(console: Console, name: str, audit: Audit) -> None:
     """Print the leaks, the counts of what is left in clear on purpose, and the result."""
     if audit.leaks:
-        console.print(_leaks(console, audit))
+        console.print(_leaks(console, audit.leaks))
+    if audit.unexplained:
+        text = "not explained: who receives these never said them before in this capture"
+        console.print(Text(text, "bold red"), soft_wrap=True)
+        console.print(_leaks(console, audit.unexplained))
     if audit.by_policy or audit.skipped:
         text = f"left clear by policy: {count(audit.skipped, 'message')}"
         console.print(f"{text}{_counts(audit.by_policy)}", soft_wrap=True)
@@ -27,14 +35,19 @@ def show(console: Console, name: str, audit: Audit) -> None:
         total = sum(audit.media.values())
         text = f"media shows inside: {count(total, 'place')}{_counts(audit.media)}"
         console.print(Text(f"{text}: no relay takes the streams over", "yellow"), soft_wrap=True)
-    tally = audit.tally
-    for number, what in (
-        (tally.tcp, "SIP over TCP, which passes untouched"),
-        (tally.incomplete, "fragments without the rest of their datagram"),
-        (tally.cut, "packets that the capture holds only in part"),
+    for counter, what in (
+        (audit.vias, "in the Vias of responses, as their requests had them"),
+        (audit.echoed, "in the receiver's own words"),
     ):
-        if number:
-            console.print(f"not read: {number} {what}", soft_wrap=True)
+        if counter:
+            places = count(sum(counter.values()), "place")
+            console.print(f"names the inside {what}: {places}{_counts(counter)}", soft_wrap=True)
+    for reason, number in audit.not_read.items():
+        numbers = [str(one.packet) for one in audit.not_read_packets if one.reason == reason]
+        more = ", ..." if number > _NUMBERS_SHOWN else ""
+        where = f"packet{'s' * (number > 1)} {', '.join(numbers[:_NUMBERS_SHOWN])}{more}"
+        line = f"not read: {NOT_READ_MEANS[reason]}: {number} ({where})"
+        console.print(Text(line, "yellow"), soft_wrap=True)
     entering = audit.messages["ingress"]
     others = audit.messages["inside"] + audit.messages["transit"]
     judged = f"{count(audit.judged, 'message')} that leave{'s' * (audit.judged == 1)}"
@@ -47,6 +60,14 @@ def show(console: Console, name: str, audit: Audit) -> None:
         fields = listing(Counter(leak.field for leak in audit.leaks))
         verdict = f"{count(len(audit.leaks), 'leak')} in {count(packets, 'message')}: {fields}"
         console.print(Text(verdict, "bold red"), soft_wrap=True)
+    elif audit.unexplained:
+        fields = listing(Counter(leak.field for leak in audit.unexplained))
+        places = count(len(audit.unexplained), "place")
+        console.print(Text(f"{places} not explained: {fields}", "bold red"), soft_wrap=True)
+    elif audit.not_read:
+        packets_missed = count(sum(audit.not_read.values()), "packet")
+        verdict = f"no leaks in what was read; {packets_missed} not read"
+        console.print(Text(verdict, "bold yellow"), soft_wrap=True)
     else:
         console.print(Text("no leaks", "bold green"), soft_wrap=True)
 
@@ -58,7 +79,7 @@ def _counts(counter: Counter[tuple[str, str]]) -> str:
     return f" ({listing(by_field)})" if by_field else ""
 
 
-def _leaks(console: Console, audit: Audit) -> Table:
+def _leaks(console: Console, leaks: Sequence[Leak]) -> Table:
     style = box.ASCII2 if is_ascii_only(console.encoding) else box.SIMPLE_HEAD
     # Colour marks the host within its text; without colour it has a column.
     is_marked = console.color_system is not None
@@ -70,7 +91,7 @@ def _leaks(console: Console, audit: Audit) -> Table:
         table.add_column("shows", overflow="fold")
     table.add_column("kind")
     table.add_column("in", overflow="fold")
-    for leak in audit.leaks:
+    for leak in leaks:
         shown, text = printable(leak.shown), Text(printable(leak.text))
         text.highlight_words([shown], "bold red")
         row = [str(leak.packet), _message(leak.start_line), leak.field]

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from inline_topo import assemble
+from inline_topo.audit.findings import LEAK, NOT_READ, UNEXPLAINED
 from inline_topo.config import Config
 from inline_topo.edges.capture import Capture
 from inline_topo.edges.pcapng import comments
@@ -21,7 +22,6 @@ from inline_topo.edges.records import Packet
 from inline_topo.gateway import OUTCOMES, REFUSED_CLAIM, Ask
 from inline_topo.masking.effects import Exchange
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaDelete
 from inline_topo.masking.revealed import reveal
@@ -172,7 +172,9 @@ class Tracer:
             step.outcome = AS_IT_ENTERED
         for edit in answer.edits:
             step.edits.setdefault(edit.action, Counter())[edit.field] += 1
-        leaks = (finding.field for finding in answer.shown or () if finding.cause == LEAK)
+        leaks = (
+            finding.field for finding in answer.shown or () if finding.cause in (LEAK, UNEXPLAINED)
+        )
         step.leaks = list(dict.fromkeys(leaks))
         return step
 
@@ -183,7 +185,8 @@ class Tracer:
             return False
         if not reveal(datagram.payload, self._codec) and not keys_in(datagram.payload):
             return False
-        return all(one.cause != LEAK for one in self._scan(datagram.payload, flow))
+        found = self._scan(datagram.payload, flow)
+        return all(one.cause not in (LEAK, UNEXPLAINED, NOT_READ) for one in found)
 
     def log(self, name: str, lines: Iterable[str]) -> None:
         """Add the lines of the gateway's log that name the call, as its journal or a file has them."""

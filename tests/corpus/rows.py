@@ -39,6 +39,7 @@ class Row:
     shows_nothing: str
     cookies: int
     spirals: int
+    not_read: list[int]
 
     full: bool
 
@@ -74,6 +75,7 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("shows_nothing", ""),
         expected.get("cookies", 0),
         expected.get("spirals", 0),
+        expected.get("not_read", []),
         expected.get("full", False),
     )
 

@@ -3,6 +3,7 @@
 `expected.toml` says what must happen to each; tshark, scapy and the audit judge the result.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -210,7 +211,12 @@ class RoundTrip:
     def audit(self, row: Row, legs: Legs, inline_topo: Callable[..., Any]) -> None:
         before = inline_topo("audit", "-r", legs.before, "-c", legs.config, "--json")
         after = inline_topo("audit", "-r", legs.outside, "-c", legs.config, "--json")
-        clean = 0 if legs.masked["messages"].get("egress") else 2  # 2: none to judge
+        clean = 3 if row.not_read else 0
+        if not legs.masked["messages"].get("egress"):
+            clean = 2  # none to judge
+        if clean < 2 or row.not_read:
+            missed = json.loads(after.out)["not_read_packets"]
+            assert len(missed) == len(row.not_read)
         found = 1 if row.edits and not row.shows_nothing else clean
         assert (before.status, after.status) == (found, clean), after.out
 

@@ -219,7 +219,7 @@ class _Collector(Collector):
         text = "messages that left and were searched for what is hidden"
         yield CounterMetricFamily("inline_topo_audited", text, board.total(AUDITED))
         shown = CounterMetricFamily(
-            "inline_topo_shown", "hosts found in them, by cause (leak, policy, media, open) and field",
+            "inline_topo_shown", "hosts found in them and what was not read, by cause and field",
             labels=("cause", "field"),
         )  # fmt: skip
         for name in board.names:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
+from inline_topo.audit.findings import CAUSES, NOT_READ, NOT_READ_MEANS, OF_PACKETS, Finding
 from inline_topo.gateway import CORRUPT, OUTCOMES, Verdict
 from inline_topo.masking.bodies import base as bodies
 from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.leaks.scan import CAUSES, Finding
 from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED, REMOVED, RESTORED, WITHDRAWN
 from inline_topo.sip import names
 
@@ -84,6 +84,7 @@ NAMES: Final[tuple[Name, ...]] = (
     *((REFUSED, field) for field in _EDITED),
     AUDITED,
     *((SHOWN, cause, field) for cause, field in product(CAUSES, (*FIELDS, *PLACES, OTHER))),
+    *((SHOWN, NOT_READ, reason) for reason in NOT_READ_MEANS),
 )
 
 
@@ -94,6 +95,8 @@ _EGRESS, _INGRESS = Direction.EGRESS, Direction.INGRESS
 
 def known_field(finding: Finding) -> str:
     """The field of a finding by a name of ours: one of a message's choosing may show something."""
+    if finding.cause == NOT_READ:
+        return finding.field
     family = finding.family
     return family if family in _COUNTED or family in PLACES else OTHER
 
@@ -140,8 +143,9 @@ class Tally:
         return False
 
     def note_shown(self, shown: Sequence[Finding]) -> None:
-        """What an audit found in one message."""
-        self._row.add(AUDITED)
+        """What an audit found in one message, or that no message was read in a packet."""
+        if not any(finding.cause == NOT_READ and finding.field in OF_PACKETS for finding in shown):
+            self._row.add(AUDITED)
         for finding in shown:
             self._row.add((SHOWN, finding.cause, known_field(finding)))
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from inline_topo.audit.findings import LEAK, NOT_READ
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
 from inline_topo.masking.bodies.base import NOTES
 from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.wire import ip
 
 from .board import Row
@@ -211,9 +211,13 @@ class Worker:
             self._limited.warning("open_refused", field=field, call=call, queue=self._queue.number)
 
     def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
-        """What an audit found in a message: counted, and a leak is told, by field and kind alone."""
+        """What an audit found in a message: counted, and a leak is told, by field and kind alone, and
+        what it did not read, by the reason."""
         shown = verdict.shown or ()
         self._tally.note_shown(shown)
+        for finding in shown:
+            if finding.cause == NOT_READ:
+                self._limited.warning("not_read", reason=finding.field, queue=self._queue.number)
         leaks = [finding for finding in shown if finding.cause == LEAK]
         if leaks:
             call = self._call_of(packet, verdict.direction)
@@ -256,7 +260,7 @@ class Worker:
 
 def _reason(verdict: Verdict) -> str:
     """What became of a packet, for the capture that keeps it."""
-    leaks = [finding for finding in verdict.shown or () if finding.cause == LEAK]
+    leaks = [finding for finding in verdict.shown or () if finding.cause in (LEAK, NOT_READ)]
     fields = ", ".join(dict.fromkeys(finding.field for finding in leaks))
     return f"{verdict.direction.value}: {verdict.outcome}{f' ({fields})' if fields else ''}"
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from inline_topo.audit.findings import NOT_READ_MEANS
 from inline_topo.masking.flow import Direction, Flows
 from inline_topo.report.html.ladder import Rung, ladder
 from inline_topo.report.html.leaks import Leaks, by_packet, leak_facts, leak_listing, leak_texts
@@ -29,6 +30,7 @@ _LEGEND = (
     (_CLEAN, "leaves, and shows nothing hidden"),
     (_APART, "does not leave: not judged"),
 )
+_NUMBERS_SHOWN = 10
 _ALL_OPEN = 12  # messages that leak and are shown opened
 
 
@@ -52,13 +54,10 @@ def page(name: str, messages: Sequence[Seen], audit: "Audit", flows: Flows, most
         )
     anchors = {seen.number: _anchor(seen) for seen in messages}
     leaving = [s for s, way in zip(messages, ways, strict=True) if way is Direction.EGRESS]
-    total = len(audit.leaks)
     return Page(
         title="What leaves, and what it shows",
         subtitle=printable(os.fsencode(name)),
-        verdict=f"{count(total, 'leak')} in {count(len(leaks), 'message')}"
-        if total
-        else "No leaks",
+        verdict=_verdict(audit, leaks),
         facts=list(_facts(audit, leaks, leaving)),
         calls=shown,
         legend=_LEGEND,
@@ -69,12 +68,28 @@ def page(name: str, messages: Sequence[Seen], audit: "Audit", flows: Flows, most
                 _counted("Media shows inside", audit.media),
                 _counted("Left in clear by the configuration", audit.not_masked),
                 _counted("Left in clear by a rule", audit.by_policy),
+                _counted("Names the inside in the Vias of responses", audit.vias),
+                _counted("Names the inside in the receiver's own words", audit.echoed),
             )
             if one.rows
         ],
         left_out=left_out,
         notes=list(_not_read(audit)),
     )
+
+
+def _verdict(audit: "Audit", leaks: Leaks) -> str:
+    total = len(audit.leaks) + len(audit.unexplained)
+    if total:
+        words = count(len(audit.leaks), "leak")
+        if audit.unexplained:
+            words += f" and {count(len(audit.unexplained), 'name')} not explained"
+        return f"{words} in {count(len(leaks), 'message')}"
+    if audit.not_read:
+        return (
+            f"No leaks in what was read; {count(sum(audit.not_read.values()), 'packet')} not read"
+        )
+    return "No leaks"
 
 
 def _anchor(seen: Seen) -> str:
@@ -102,13 +117,10 @@ def _facts(audit: "Audit", leaks: Leaks, leaving: Sequence[Seen]) -> Iterator[Fa
 
 
 def _not_read(audit: "Audit") -> Iterator[str]:
-    for number, what in (
-        (audit.tally.tcp, "SIP over TCP, which passes untouched"),
-        (audit.tally.incomplete, "fragments without the rest of their datagram"),
-        (audit.tally.cut, "packets that the capture holds only in part"),
-    ):
-        if number:
-            yield f"Not read: {number} {what}."
+    for reason, number in audit.not_read.items():
+        packets = [f"#{one.packet}" for one in audit.not_read_packets if one.reason == reason]
+        where = ", ".join(packets[:_NUMBERS_SHOWN]) + ", ..." * (number > _NUMBERS_SHOWN)
+        yield f"Not read: {NOT_READ_MEANS[reason]}: {number} ({where})."
 
 
 def _counted(title: str, counter: Mapping[tuple[str, str], int]) -> Listing:

@@ -17,7 +17,7 @@ _LISTED = 200
 def by_packet(audit: "Audit") -> dict[int, list["Leak"]]:
     """The leaks of each packet."""
     found: dict[int, list[Leak]] = {}
-    for leak in audit.leaks:
+    for leak in (*audit.leaks, *audit.unexplained):
         found.setdefault(leak.packet, []).append(leak)
     return found
 
