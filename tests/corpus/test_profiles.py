@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from inline_topo import assemble
-from inline_topo.audit.findings import ECHOED, IN_VIAS, LEAK
 from inline_topo.assemble import Leg
+from inline_topo.audit.findings import ECHOED, IN_VIAS, LEAK
 from inline_topo.config import Config, load
 from inline_topo.config.tables import NOT_FOR_PEERS
 from inline_topo.edits import splice

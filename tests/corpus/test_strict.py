@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from inline_topo import assemble
-from inline_topo.audit.findings import ECHOED, IN_VIAS, LEAK, LEFT_OPEN, Finding
 from inline_topo.assemble import Leg
+from inline_topo.audit.findings import ECHOED, IN_VIAS, LEAK, LEFT_OPEN, Finding
 from inline_topo.config import Config, load
 from inline_topo.edits import splice
 from inline_topo.gateway import Ask, Gateway, Verdict
