@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,10 @@ def resident() -> int:
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
-setting, kinds = sys.argv[1:]
-gateway = cost.Gateway(setting)
+setting, kinds, folder = sys.argv[1:]
+# A store in memory is no cache.
+store = {"topos.store": f"sqlite:///{folder}/dialogs.db"} if setting == "topos" else {}
+gateway = cost.Gateway(setting, store)
 long = b"%x" % (1 << 239_999)
 
 def text(kind: str, number: int) -> bytes:
@@ -65,9 +68,9 @@ MOST_KB = 20_000
         *[pytest.param(setting, KINDS, marks=pytest.mark.full) for setting in ("callid", "topos")],
     ],
 )
-def test_two_thousand_long_ones(setting: str, kinds: str) -> None:
+def test_two_thousand_long_ones(setting: str, kinds: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", GROWN, setting, kinds],
+        [sys.executable, "-c", GROWN, setting, kinds, str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT / "scripts")])},
         capture_output=True,

@@ -17,6 +17,9 @@ from inline_topo.stores.memory import MemoryStore
 from tests.masking.network import PEER, PROXY, RING, datagram, payload_of
 from tests.properties.messages import MESSAGE, ROUTE, VIA
 
+SHORT = 300
+"""Bytes: less than any message has that somebody answers (Via, From, To, Call-ID, CSeq)."""
+
 KEYS: dict[str, Any] = {
     "mode": "topos",
     "topos.store": "memory:",
@@ -57,6 +60,9 @@ def undone(message: bytes) -> None:
     for source, target in ((PROXY, PEER), (PEER, PROXY)):
         packet = datagram(message, source, target)
         seen = judge(OUTSIDE, STORE, packet, now)
+        if seen.outcome == "refused_too_much":  # a record's own bytes count, beside so few
+            assert len(message) < SHORT
+            continue
         assert seen.outcome in ("masked", "unmasked", "unchanged"), seen.outcome
         back = judge(INSIDE, STORE, seen.packet, now)
         assert payload_of(back.packet) == message
