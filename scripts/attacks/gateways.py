@@ -1,7 +1,7 @@
 """Gateways to attack, made by the package's public assembly, and the packets that go through them."""
 
 import array
-import ipaddress
+import socket
 import struct
 import subprocess
 import sys
@@ -139,7 +139,7 @@ def key_ring(folder: Path) -> Path:
 
 def datagram(message: bytes, source: tuple[str, int], target: tuple[str, int]) -> bytes:
     """An IPv4 packet (RFC 791, RFC 768) with right checksums."""
-    ends = b"".join(ipaddress.IPv4Address(host).packed for host, _ in (source, target))
+    ends = socket.inet_aton(source[0]) + socket.inet_aton(target[0])
     length = 8 + len(message)
     udp = struct.pack("!HHHH", source[1], target[1], length, 0)
     pseudo = ends + struct.pack("!BBH", 0, 17, length)

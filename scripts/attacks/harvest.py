@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from attacks.gateways import PROTECTED, PROXY
 from attacks.message import Message
-from attacks.scene import ALICE, ALICE_URI, B, INNER, Left, Scene
+from attacks.scene import ALICE, ALICE_URI, INNER, B, Left, Scene
 from attacks.search import Secrets
 
 HIDDEN_HOST = f"pbx1.{PROTECTED}"

@@ -50,8 +50,8 @@ def write(holes: Iterable[Hole], path: Path = FILE) -> None:
     for hole in holes:
         settings[hole.is_documented, hole.check, hole.row].add(hole.setting)
     groups: dict[tuple[bool, str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (documented, check, row), where in settings.items():
-        groups[documented, check, tuple(sorted(where))].append(row)
+    for (documented, check, row), names in settings.items():
+        groups[documented, check, tuple(sorted(names))].append(row)
     lines = [_HEAD]
     for (documented, check, where), rows in sorted(groups.items()):
         lines.append(f"[[{'documented' if documented else 'open'}]]\ncheck = {_quoted(check)}")

@@ -21,6 +21,10 @@ OWN, ALICES = "own", "alice's"
 """Whose Call-ID, CSeq and tags a message has."""
 
 
+_BOUND = ("Via", "Record-Route", "Request-URI", "Route", "Contact", "From", "Call-ID")
+"""Places whose tokens could be bound to a dialog or a transaction."""
+
+
 class Depth(Enum):
     """How much is tried."""
 
@@ -321,7 +325,7 @@ def run(setting: Setting, folder: Path, depth: Depth = Depth.USUAL) -> Result:
         for where in PLACES:
             if where.messages not in ("both", way.messages):
                 continue
-            for whose in (OWN, ALICES):
+            for whose in _identifiers(where, depth):
                 cell = Cell(way.name, where.name, whose)
                 result.cells.append(cell)
                 opened = next(attack.cell(way, where, whose, depth), None)
@@ -329,3 +333,10 @@ def run(setting: Setting, folder: Path, depth: Depth = Depth.USUAL) -> Result:
                     result.open[cell] = opened
     attack.scene.close()
     return result
+
+
+def _identifiers(where: Where, depth: Depth) -> tuple[str, ...]:
+    """Whose identifiers a place is tried with."""
+    if depth is Depth.QUICK and not where.name.startswith(_BOUND):
+        return (OWN,)
+    return OWN, ALICES

@@ -111,6 +111,8 @@ def long(name: str) -> str:
 
 def split(value: str) -> list[str]:
     """The parts of a list, taken apart at commas that are neither quoted nor in angle brackets."""
+    if "," not in value:
+        return [value] if value else []
     parts, start, quoted, depth, i = [], 0, False, 0, 0
     while i < len(value):
         char = value[i]

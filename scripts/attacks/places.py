@@ -66,8 +66,11 @@ def _each(kind: str, each: str, form: str, message: Message, items: Sequence[str
 
 
 _SDP = "v=0\n{all}s=-\nc=IN IP4 198.51.100.22\nt=0 0\nm=audio 9 RTP/AVP 0\n"
-_SDP_ORIGIN = "v=0\no=- 1 1 IN IP4 198.51.100.22\ns=-\n{all}c=IN IP4 198.51.100.22\nt=0 0\nm=audio 9 RTP/AVP 0\n"
-_PIDF = '<?xml version="1.0"?>\n<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:b@x">\n{all}</presence>\n'
+_SDP_ORIGIN = _SDP.replace("{all}s=-\n", "o=- 1 1 IN IP4 198.51.100.22\ns=-\n{all}")
+_PIDF = (
+    '<?xml version="1.0"?>\n<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:b@x">\n'
+    "{all}</presence>\n"
+)
 _MIXED = (
     "--b\nContent-Type: application/sdp\n\nv=0\no=- 1 1 IN IP4 198.51.100.22\ns=-\n"
     "c=IN IP4 198.51.100.22\nt=0 0\n--b\nContent-Type: message/sipfrag\n\nSIP/2.0 200 OK\n{all}--b--\n"
@@ -119,7 +122,8 @@ def _bodies() -> Iterator[Where]:
     )  # fmt: skip
     yield Where(
         "message summary", URI,
-        partial(_each, "application/simple-message-summary", "Message-Account: {}\n", "Messages-Waiting: yes\n{all}"),
+        partial(_each, "application/simple-message-summary", "Message-Account: {}\n",
+                "Messages-Waiting: yes\n{all}"),
         most=1,
     )  # fmt: skip
     yield Where(

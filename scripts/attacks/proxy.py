@@ -5,7 +5,7 @@ that it knows to where the request came from, and others by their Vias (section 
 """
 
 import hashlib
-import ipaddress
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Habits:
     """How a proxy behaves where proxies differ."""
 
     branch: str = "unique"
-    """unique; constant (Kamailio's stateless forwarding); short (a number)."""
+    """unique, or of a stateless proxy constant (Kamailio's) or short (a number)."""
     last_branch: bool = False
     """Of two branches in a Via it reads the last, as Kamailio does."""
     recurses: bool = False
@@ -47,10 +47,13 @@ class Proxy:
     address: str
     habits: Habits = field(default_factory=Habits)
     users: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    came_from: dict[str, Place] = field(default_factory=dict)
+    """Where the REGISTER of a user came from, which is where requests go (nathelper's `received`)."""
     names: dict[str, str] = field(default_factory=dict)
     _pending: dict[str, Place] = field(default_factory=dict)
     _requests: dict[str, Message] = field(default_factory=dict)
     _count: int = 0
+    last_branch: str = ""
 
     def receive(self, data: bytes, source: Place) -> list[Sent]:
         """What the proxy sends because of a message."""
@@ -84,12 +87,16 @@ class Proxy:
         if not routes and target and self.is_own(target.host):
             if message.method == "REGISTER":
                 return self._register(message, source)
-            binding = self.users.get(target.user)
+            named = target.user
+            binding = self.users.get(named)
             if binding is None:
                 return self.answer(message, "404 Not Found")
             message.retarget(binding[0])
             routes = list(binding[1])
             target = read_uri(binding[0])
+            seen_at = self.came_from.get(named) if self.habits.fixes_nat else None
+            if seen_at and not routes:
+                target = Uri("sip", "", seen_at[0], seen_at[1], [])
         message.put("Route", *routes)
         if message.method not in ("ACK", "CANCEL", "REGISTER", "PUBLISH") and self.habits.records:
             message.push("Record-Route", f"<sip:{self.address};lr>")
@@ -111,8 +118,10 @@ class Proxy:
             return []
         branch = self._branch(message)
         message.push("Via", f"SIP/2.0/UDP {self.address};branch={branch}")
-        self._pending[branch] = source
-        self._requests[branch] = message
+        self.last_branch = branch
+        if self.habits.branch == "unique":  # else it is stateless
+            self._pending[branch] = source
+            self._requests[branch] = message
         return [Sent(message, to)]
 
     def _branch(self, message: Message) -> str:
@@ -130,10 +139,8 @@ class Proxy:
         paths = message.values("Path")
         if user and contacts:
             bound = bare(contacts[0])
-            received = f"{source[0]}:{source[1]}"
-            if self.habits.fixes_nat and (uri := read_uri(bound)):
-                bound = f"{uri.scheme}:{uri.user}@{received}"
             self.users[user.user] = (bound, paths)
+            self.came_from[user.user] = source
         [answer] = self.answer(message, "200 OK")
         answer.message.put("Contact", *(f"{contact};expires=60" for contact in contacts))
         if paths:
@@ -204,12 +211,17 @@ def via_target(message: Message, names: dict[str, str]) -> Place | None:
 
 
 def _place(host: str, port: str, names: dict[str, str]) -> Place | None:
+    """An endpoint; None where the resolver knows no such host. Zeros before a number are not read as
+    octal (Kamailio reads them so), and what else inet_aton takes is taken."""
     host = host.lower().rstrip(".")
     if host.endswith(PROTECTED):
         host = names.get(host, host)
+    numbers = host.split(".")
+    if len(numbers) == 4 and all(number.isdigit() for number in numbers):
+        host = ".".join(str(int(number)) for number in numbers)
     try:
-        return str(ipaddress.IPv4Address(host)), int(port)
-    except ValueError:
+        return socket.inet_ntoa(socket.inet_aton(host)), int(port)
+    except (OSError, ValueError):
         return None
 
 

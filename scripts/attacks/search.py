@@ -30,9 +30,23 @@ class Secrets:
                 self._addresses[ipaddress.ip_address(name).packed] = name
             except ValueError:
                 self._words[name.lower().encode()] = name
+        self._known: dict[bytes, set[str]] = {}
 
     def shown(self, data: bytes) -> set[str]:
-        """The names that show in these bytes, as they are or behind an encoding that needs no key."""
+        """The names that show in a message, as they are or behind an encoding that needs no key.
+
+        Header lines are searched each for itself, and remembered; the body as one.
+        """
+        head, _, body = data.partition(b"\r\n\r\n")
+        found: set[str] = set()
+        for piece in (*head.split(b"\r\n"), body):
+            names = self._known.get(piece)
+            if names is None:
+                names = self._known[piece] = self._search(piece)
+            found |= names
+        return found
+
+    def _search(self, data: bytes) -> set[str]:
         found: set[str] = set()
         for text in _readings(data):
             lower = text.lower()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from attacks import matrix
+from attacks import claims, flows, guesses, matrix
 from attacks.gateways import Setting
 from attacks.holes import Hole
 from attacks.matrix import Depth
@@ -25,18 +25,21 @@ def settings() -> list[Setting]:
     every += [Setting("strict", mode=mode, audit="0") for mode in ("topoh", "topos")]
     every += [Setting("default", mode=mode, branch=branch)
               for mode in ("topoh", "topos") for branch in ("constant", "short")]  # fmt: skip
-    return [*every, Setting("default", mode="topos", store="sqlite")]
+    every += [Setting("strict", mode=mode, shape="nat", audit="0") for mode in ("topoh", "topos")]
+    stores = [
+        Setting("default", codec, "topos", store="sqlite") for codec in ("aes-siv", "kamailio")
+    ]
+    return [*every, *stores]
 
 
 def few() -> list[Setting]:
     """Some in which each profile, codec, mode and shape occurs, most of them in pairs."""
     return [
         Setting("default"),
-        Setting("strict", audit="0"),
+        Setting("strict", shape="nat", audit="0"),
         Setting("topoh"),
-        Setting("default", mode="topos", shape="nat", store="sqlite"),
         Setting("strict", mode="topos", shape="host"),
-        Setting("default", "kamailio", shape="nat"),
+        Setting("default", "kamailio", mode="topos", store="sqlite"),
     ]
 
 
@@ -81,7 +84,30 @@ def check_matrix(setting: Setting, folder: Path, depth: Depth) -> tuple[list[str
     return rows, found
 
 
-CHECKS: dict[str, Check] = {"matrix": check_matrix}
+def check_guesses(setting: Setting, folder: Path, depth: Depth) -> tuple[list[str], list[Found]]:
+    """What outsiders guess of the inside, compared with alice's tokens."""
+    rows, found = guesses.run(setting, folder, depth)
+    return rows, [Found(*pair) for pair in found.items()]
+
+
+def check_claims(setting: Setting, folder: Path, depth: Depth) -> tuple[list[str], list[Found]]:
+    """Hosts inside that outsiders name and were given no token for."""
+    rows, found = claims.run(setting, folder)
+    return rows, [Found(*pair) for pair in found.items()]
+
+
+def check_flows(setting: Setting, folder: Path, depth: Depth) -> tuple[list[str], list[Found]]:
+    """Honest calls, which must still come through."""
+    rows, found = flows.run(setting, folder)
+    return rows, [Found(*pair) for pair in found.items()]
+
+
+CHECKS: dict[str, Check] = {
+    "matrix": check_matrix,
+    "guesses": check_guesses,
+    "claims": check_claims,
+    "flows": check_flows,
+}
 
 
 def run(checks: Iterable[str], where: Iterable[Setting], folder: Path, depth: Depth) -> Report:

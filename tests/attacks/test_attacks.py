@@ -21,12 +21,16 @@ def _named(setting: Setting) -> str:
     return setting.name
 
 
+@pytest.mark.parametrize("check", suite.CHECKS)
 @pytest.mark.parametrize("setting", suite.few(), ids=_named)
-def test_opens_no_more_and_no_less_than_is_listed(setting: Setting, tmp_path: Path) -> None:
-    assert not judged("matrix", setting, tmp_path, Depth.QUICK)
+def test_opens_no_more_and_no_less_than_is_listed(
+    check: str, setting: Setting, tmp_path: Path
+) -> None:
+    assert not judged(check, setting, tmp_path, Depth.QUICK)
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("check", suite.CHECKS)
 @pytest.mark.parametrize("setting", suite.settings(), ids=_named)
-def test_the_same_everywhere(setting: Setting, tmp_path: Path) -> None:
-    assert not judged("matrix", setting, tmp_path, Depth.USUAL)
+def test_the_same_everywhere(check: str, setting: Setting, tmp_path: Path) -> None:
+    assert not judged(check, setting, tmp_path, Depth.USUAL)
