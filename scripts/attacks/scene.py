@@ -77,6 +77,18 @@ class Scene:
         self._deliver(self.proxy.receive(entered, source))
         return self.left[before:]
 
+    def raw(self, data: bytes, source: Place) -> None:
+        """An outsider sends any bytes; a message that the proxy cannot read goes no further."""
+        self.border.now += 0.05
+        entered = self.border.enter(data, source)
+        if isinstance(entered, Refused):
+            return
+        try:
+            sent = self.proxy.receive(entered, source)
+        except (ValueError, IndexError, AssertionError, LookupError):
+            return
+        self._deliver(sent)
+
     def inside(self, message: Message, source: Place) -> list[Left]:
         """A host inside sends to the proxy; what leaves because of it."""
         before = len(self.left)

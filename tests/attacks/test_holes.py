@@ -9,10 +9,10 @@ OTHER = Hole("guesses", "default/kamailio/topoh/router", 'relayed "INVITE" / Con
 
 
 def test_what_is_new_or_stale_is_told(tmp_path: Path) -> None:
-    assert list(compare({KNOWN}, {tuple(KNOWN)}, {KNOWN})) == []
-    [new] = compare({KNOWN}, {tuple(KNOWN)}, set())
+    assert list(compare({KNOWN}, {(*KNOWN,)}, {KNOWN})) == []
+    [new] = compare({KNOWN}, {(*KNOWN,)}, set())
     assert new.startswith("opens, and is not listed: matrix")
-    [stale] = compare(set(), {tuple(KNOWN)}, {KNOWN})
+    [stale] = compare(set(), {(*KNOWN,)}, {KNOWN})
     assert stale.startswith("listed, and no longer opens: matrix")
     assert list(compare(set(), set(), {KNOWN})) == []
 
