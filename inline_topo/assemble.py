@@ -63,10 +63,12 @@ def gateway(
     fast: bool = True,
     drain: bool = False,
     relayed: bool = False,
+    dry_run: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
-    relay that is configured. KeyRingError where the key ring cannot be used."""
+    relay that is configured; `dry_run`: what it judges goes on as it came, and comes back in clear.
+    KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
@@ -75,7 +77,17 @@ def gateway(
         make = partial(AuditedGateway, audit(config, sealer, relayed=relayed))
     return make(
         flows(config, known_hosts, rules),
-        strategy(config, leg, sealer, known_hosts, rules, records, drain=drain, relayed=relayed),
+        strategy(
+            config,
+            leg,
+            sealer,
+            known_hosts,
+            rules,
+            records,
+            drain=drain,
+            relayed=relayed,
+            dry_run=dry_run,
+        ),
         accept_refused=queue.on_error == "accept",
         on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
         on_corrupt=_ON_CORRUPT[queue.on_corrupt],
@@ -199,13 +211,14 @@ def strategy(
     *,
     drain: bool = False,
     relayed: bool = False,
+    dry_run: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
     ids = _ids(config)
     has_records = seal is not None and (leg is not Leg.OUTSIDE or config.mode == "topos")
     known = ids.opening(codec) if has_records else codec
     made: Topoh | Topos
-    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain)
+    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain, dry_run=dry_run)
     if seal is not None and has_records:
         made = _topos(config, leg, by_tokens, Shelf(seal), ids)
     if relayed and config.media.relay != "none":
@@ -221,6 +234,7 @@ def tokens(
     policy: Policy,
     *,
     drain: bool = False,
+    dry_run: bool = False,
 ) -> Topoh:
     """What masks by tokens and opens them: all in mode topoh, in mode topos what is not taken out."""
     options = Options(
@@ -231,6 +245,8 @@ def tokens(
         hide=switches(config),
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
+        as_topoh=config.topoh.codec == "kamailio" and config.profile == "topoh",
+        guards=not dry_run,
     )
     strips = config.mode == "topos"
     if drain:

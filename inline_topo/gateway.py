@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from inline_topo.bounds import TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
+from inline_topo.masking.claims import ClaimError
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.elements import check
@@ -104,6 +105,8 @@ class Strategy(Protocol):
         """Source and destination to write into the IP header; empty to leave them."""
 
 
+REFUSED_CLAIM: Final = "refused_claim"
+
 OUTCOMES: Final = {
     "masked": "left masked",
     "unmasked": "entered with its tokens opened",
@@ -125,6 +128,7 @@ OUTCOMES: Final = {
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
+    REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by",
     "refused_too_much": "more than a packet may ask for: what leaves so could not come back",
     "refused_leak": "something hidden showed after masking (audit)",
     "refused_too_long": "would be longer than an IP packet can be",
@@ -134,7 +138,8 @@ OUTCOMES: Final = {
     "error": "a defect in this program, entering: see the log",
 }
 """Every outcome of a verdict. A refused packet is dropped, unless `on_error` (or the policy for a
-fragment, a cut or a corrupt packet) is "accept"; where a store or a relay failed, always."""
+fragment, a cut or a corrupt packet) is "accept"; where a store or a relay failed, and where a message
+claims to know the inside, always."""
 
 CORRUPT: Final = "_corrupt"
 """Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
@@ -194,7 +199,10 @@ class Gateway:
                 message = sip.parse(datagram.payload, *self._names[direction])
                 if message is None:
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
-                check(message)
+                try:
+                    check(message)
+                except TooMuch:
+                    return self._too_much(packet, message, direction)
                 edits = self._strategy.edits(message, flow, now)
             except sip.Malformed:
                 return self._refuse(packet, direction, "malformed_sip")
@@ -202,6 +210,8 @@ class Gateway:
                 return self._refuse(packet, direction, "too_much")
             except SealError:
                 return self._drop(packet, direction, "unmaskable")
+            except ClaimError:
+                return _claimed(packet, direction)
             if isinstance(edits, Need):
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
@@ -264,6 +274,8 @@ class Gateway:
                 return self._refuse(datagram.packet, flow.direction, "too_much")
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
+            except ClaimError:
+                return _claimed(datagram.packet, flow.direction)
             except EffectFailed as failure:
                 return _failed(datagram.packet, flow.direction, failure)
             except Exception:
@@ -310,6 +322,12 @@ class Gateway:
             return Verdict(Action.ACCEPT, packet, direction, reason)
         return self._drop(packet, direction, reason)
 
+    def _too_much(self, packet: bytes, message: Message, direction: Direction) -> Verdict:
+        """A response beyond the bounds does not enter either: nobody has looked at its Vias."""
+        if not message.method and direction is Direction.INGRESS:
+            return Verdict(Action.DROP, packet, direction, "refused_too_much")
+        return self._refuse(packet, direction, "too_much")
+
     def _drop(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
         """Whatever the direction: a message that must be masked and cannot be (in the outside leg
         one that enters is masked too)."""
@@ -318,6 +336,11 @@ class Gateway:
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
         return self._refuse(packet, direction, "error")
+
+
+def _claimed(packet: bytes, direction: Direction) -> Verdict:
+    """`on_error` is about what leaves: this never enters."""
+    return Verdict(Action.DROP, packet, direction, REFUSED_CLAIM)
 
 
 def _failed(packet: bytes, direction: Direction, failure: EffectFailed) -> Verdict:

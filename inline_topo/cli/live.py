@@ -59,6 +59,11 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> N
     service.tell_start()
     for finding in findings:
         say(f"warning: {finding.text}")
+    if drain:
+        say(
+            "warning: a drain masks nothing: tokens open where requests are routed by them, and "
+            "whoever keeps one can have it read out"
+        )
     service.serve(config, load, mode, diff_folder)
 
 

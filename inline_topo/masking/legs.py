@@ -23,6 +23,7 @@ from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
     Options,
+    Rules,
     Topoh,
     dialog_cookie,
     is_registration,
@@ -39,6 +40,7 @@ _REMEMBERED = 1 << 16
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
+_STABLE = frozenset({BODY_URI, names.REQUEST_URI, names.ROUTE})
 _NO_URIS = frozenset(FIELDS) - {BODY_URI}
 _ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
 
@@ -88,6 +90,9 @@ class OutsideLeg(Topoh):
                 self._remember_left(message, flow.outside)
         return edits
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        return self._rules[flow.direction, message.is_request]
+
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)
 
@@ -105,7 +110,7 @@ class OutsideLeg(Topoh):
             elif PARAMETER in new and clear[:3].lower() == b"sip":  # a From without <>
                 self._minted[peer, host_of(clear, (0, len(clear)))] = _Minted(True)
             elif field not in CALL_IDS:
-                is_stable = field == BODY_URI or (stable and field == names.CONTACT)
+                is_stable = field in _STABLE or (stable and field == names.CONTACT)
                 self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
@@ -173,24 +178,22 @@ class OutsideLeg(Topoh):
     # --- echoes -------------------------------------------------------------------------------
 
     def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
-        branch = _branch(data, lower[0])
+        branch = _branch(message.data, entries[1])
         cookie = self._cookies.get(branch, b"")
         if not cookie and self.codec.wants_cookie:
             cookie = self._cookies[branch] = dialog_cookie(message)
-        return self.seal_vias(data, lower, flow, cookie)
+        return self.seal_vias(message, entries, flow, cookie)
 
     def echo_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Via[2..] of a response, as they were minted for that branch."""
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
-        cookie = self._cookies.get(_branch(data, lower[0]), b"dcv")
-        return self.seal_vias(data, lower, flow, cookie)
+        cookie = self._cookies.get(_branch(message.data, entries[1]), b"dcv")
+        return self.seal_vias(message, entries, flow, cookie)
 
     def echo_request_vias(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -206,7 +209,7 @@ class OutsideLeg(Topoh):
         if not first:
             return []
         cookie = self._cookies.get(_branch(data, entries[first]), b"dcv")
-        return self.seal_vias(data, entries[first:], flow, cookie)
+        return self.seal_vias(message, entries[first - 1 :], flow, cookie)
 
     def echo_request_uri(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -284,10 +287,11 @@ class OutsideLeg(Topoh):
         data = message.data
         edits: list[Edit] = []
         for span in spans:
-            if (flow.outside, host_of(data, span)) in self._minted:
+            where = address.locate(data, *span)
+            whole = data[where.start : where.end] if where else b""
+            minted = self._minted.get((flow.outside, whole))
+            if (flow.outside, host_of(data, span)) in self._minted or (minted and minted.masked):
                 edits += self.carriers.ends.mask_value(data, span, flow, name, is_not_own)
-            else:
-                edits += self.echo_minted(message, flow, name, [span])
         return edits
 
     # --- shape nat ----------------------------------------------------------------------------
@@ -320,6 +324,12 @@ class InsideLeg(Topoh):
         self._sole = {len(address): address for address in sole}
         self._private: Memory[tuple[int, int], bytes] = Memory()
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        return self._rules[flow.direction, message.is_request]
+
+    def guards_responses(self, flow: Flow) -> bool:
+        return False  # it is no gateway
+
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
         return self.bodies.open(message, flow)
 
@@ -342,7 +352,7 @@ class InsideLeg(Topoh):
         return self._open_everything()
 
     def _open_everything(self) -> tuple[Table, Table]:
-        fields = self.carriers.ingress()
+        fields = self.carriers.wherever_tokens_stand()
         fields[names.CONTACT] = self.open_contacts
         fields |= dict.fromkeys(_ROUTES, self.carriers.open_routes)
         fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}
@@ -350,6 +360,19 @@ class InsideLeg(Topoh):
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
+
+    def open_lower_vias(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The same in a request too; one that comes back (a spiral), and the answer to it, has Vias of
+        others above the one that it left with."""
+        if not self.options.as_topoh:
+            entries = values.split(message.data, spans)
+            for first in range(len(entries) - 1):
+                edits = self.open_below(message, flow, entries[first:])
+                if edits:
+                    return edits
+        return super().open_lower_vias(message, flow, name, spans)
 
     def open_request_uri(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

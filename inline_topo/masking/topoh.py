@@ -4,6 +4,7 @@ A table maps a field to the rule for it; there is one table for each direction a
 A message is parsed for the fields of its table alone, so what has no rule costs nothing.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,11 +13,12 @@ from typing import Final, NamedTuple
 from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid
+from inline_topo.masking import callid, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
+from inline_topo.masking.claims import ClaimError
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
@@ -34,6 +36,7 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
+_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _VIA_ONLY: Final = FieldNames([names.VIA])
 _REDIRECTION: Final = range(300, 400)
 _SUCCESS: Final = range(200, 300)
@@ -43,7 +46,10 @@ _SUCCESS: Final = range(200, 300)
 class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
-    what SDP and other bodies name."""
+    what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
+    it, and nothing else that topoh does not (codec kamailio in profile topoh). `guards`: a response
+    whose lower Vias name the inside in clear does not enter; off while answers to what left before
+    the gateway was there come in."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -52,6 +58,8 @@ class Options:
     hide: Switches = field(default_factory=Switches)
     sdp: bool = False
     bodies: bool = False
+    as_topoh: bool = False
+    guards: bool = True
 
 
 DEFAULTS: Final = Options()
@@ -88,7 +96,7 @@ class Topoh:
         self.options = options
         self.uris = Uris(codec, hosts)
         self.unopened = self.uris.unopened
-        self.carriers = Carriers(codec, hosts, self.uris, options.hide)
+        self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
         )
@@ -108,6 +116,17 @@ class Topoh:
             (Direction.INGRESS, True): _rules(True, *self.ingress_request()),
             (Direction.INGRESS, False): _rules(False, *self.ingress_response()),
         }
+        self._routed = {
+            True: _rules(True, *self.routed_request()),
+            False: _rules(False, *self.routed_response()),
+        }
+        # Where registrations leave in clear nothing would be sealed again, so they open no more than it
+        # takes to send them on.
+        to_registrar: Table = {
+            names.REQUEST_URI: self.open_request_uri,
+            names.ROUTE: self.carriers.open_routes,
+        }
+        self._registers = {True: _rules(True, to_registrar, {}), False: Rules({}, {})}
         self._names = {key: FieldNames(self.parsed_for(*key)) for key in self._rules}
 
     def parsed_for(self, direction: Direction, is_request: bool) -> set[str]:
@@ -120,6 +139,8 @@ class Topoh:
         wanted: set[str] = set()
         if direction is Direction.EGRESS:
             wanted |= self.policy.fields | self.carriers.looked_at()
+        else:
+            wanted |= self.carriers.looked_at_entering()
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -135,7 +156,7 @@ class Topoh:
         """
         del now
         direction = flow.direction
-        fields, identifiers, start_line = self._rules[direction, bool(message.method)]
+        fields, identifiers, start_line = self.rules_for(message, flow)
         edits: list[Edit] = []
         unopened = self.unopened
         if unopened.seen:
@@ -162,10 +183,21 @@ class Topoh:
             message.unopened = unopened.fields(flow)
         return edits
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        """The tables for a message."""
+        is_request = bool(message.method)
+        if flow.direction is Direction.INGRESS and not self.options.as_topoh:
+            if not flow.masks_identifiers:
+                return self._routed[is_request]
+            if self._leaves_registers and is_registration(message):
+                return self._registers[is_request]
+        return self._rules[flow.direction, is_request]
+
     def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
         """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs."""
         if flow.direction is Direction.INGRESS:
-            return self.bodies.open(message, flow, session=message.session)
+            fields = flow.masks_identifiers or self.options.as_topoh
+            return self.bodies.open(message, flow, fields=fields, session=message.session)
         return self.bodies.mask(message, flow, fields=applies, session=message.session)
 
     def applies(self, message: Message, flow: Flow) -> bool:
@@ -224,6 +256,18 @@ class Topoh:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
 
+    def routed_request(self) -> tuple[Table, Table]:
+        """What enters from whom nothing is masked for: tokens open where they route."""
+        fields, identifiers = self.ingress_request()
+        kept = {names.REQUEST_URI, names.ROUTE, *self.carriers.where_it_routes()}
+        return {name: rule for name, rule in fields.items() if name in kept}, identifiers
+
+    def routed_response(self) -> tuple[Table, Table]:
+        """The same for a response."""
+        fields, identifiers = self.ingress_response()
+        kept = {names.VIA, names.RECORD_ROUTE, names.CONTACT, *self.carriers.where_it_routes()}
+        return {name: rule for name, rule in fields.items() if name in kept}, identifiers
+
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
         if not self.options.mask_callid:
             return {}
@@ -236,7 +280,11 @@ class Topoh:
     def clear_call_id(self, message: Message, flow: Flow) -> bytes:
         """The Call-ID of a message that enters, as the inside has it."""
         call_id = message.first(names.CALL_ID)
-        return self._unmask(flow)(call_id) if self.options.mask_callid else call_id
+        clear = self._clear_call_ids(flow)
+        return clear(call_id) if clear else call_id
+
+    def _clear_call_ids(self, flow: Flow) -> Mapping | None:
+        return self._unmask(flow) if self.options.mask_callid else None
 
     def clear_via1(self, value: bytes) -> bytes:
         """The topmost Via of a response that enters, as the inside has it."""
@@ -246,15 +294,23 @@ class Topoh:
 
     def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Via[2..]; the topmost is the sender's own."""
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
         cookie = dialog_cookie(message) if self.codec.wants_cookie else b""
-        return self.seal_vias(data, lower, flow, cookie)
+        return self.seal_vias(message, entries, flow, cookie)
 
-    def seal_vias(self, data: bytes, lower: list[Span], flow: Flow, cookie: bytes) -> list[Edit]:
-        sealed = self.codec.seal_vias(data, lower, flow.mask, cookie)
+    def seal_vias(
+        self, message: Message, entries: list[Span], flow: Flow, cookie: bytes
+    ) -> list[Edit]:
+        """All but the first of `entries`, for the transaction of that one; in clear, as `message` is."""
+        data, topmost = message.data, entries[0]
+        context = vias.context(message, data[topmost[0] : topmost[1]])
+        if context is None:
+            if not self.options.as_topoh:
+                raise SealError("Via: two receivers may read two branches in the topmost one")
+            context = b""
+        sealed = self.codec.seal_vias(data, entries[1:], flow.mask, cookie, context)
         return [Edit(start, end, new, names.VIA, MASKED) for start, end, new in sealed]
 
     def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -292,11 +348,12 @@ class Topoh:
             if self.uris.host_of(data, entry).own:
                 if not self.uris.find(data[message.request_uri[0] : message.request_uri[1]]):
                     raise SealError("Request-URI does not parse")
+                # INVITE and CANCEL have the same Request-URI, across a rotation of the active key.
                 edits = self.uris.mask_all(
-                    data, entries[i + 1 :], flow, name, is_hidden, route=True
+                    data, entries[i + 1 :], flow, name, is_hidden, stable=True, route=True
                 )
                 edit = self.uris.mask_request_uri(
-                    data, message.request_uri, flow, is_hidden, names.REQUEST_URI
+                    data, message.request_uri, flow, is_hidden, names.REQUEST_URI, stable=True
                 )
                 return [*edits, edit] if edit else edits
         return []
@@ -315,9 +372,11 @@ class Topoh:
         data = message.data
         entries = values.split(data, spans)
         if message.status in _REDIRECTION:
-            if self.options.mask_mode & 1:
+            if not self.options.mask_mode & 1:
+                return self.uris.mask_all(data, entries, flow, name, is_hidden)
+            if self.options.as_topoh:
                 return []
-            return self.uris.mask_all(data, entries, flow, name, is_hidden)
+            return self.uris.mask_all(data, entries, flow, name, is_named)
         if is_register(message):
             requester = self._requester(message)
 
@@ -389,6 +448,8 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """The bindings that a registrar lists, and the targets of a redirection."""
+        if message.status in _REDIRECTION:  # a registrar alone writes where it saw a phone
+            return self.uris.open_all(message.data, spans, name)
         return self.open_contacts(message, flow, name, spans) if lists_contacts(message) else []
 
     def open_contacts(
@@ -406,20 +467,64 @@ class Topoh:
     def open_lower_vias(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """Tokens among Via[2..], each expanded once."""
-        data = message.data
-        return self.expand_vias(data, values.split(data, spans)[1:], name)
+        """The tokens below the topmost Via, each expanded once: all of them or none, and nothing else
+        among them. What opens is then the whole stack of one request, and leads to its sender."""
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
+            return []
+        if self.options.as_topoh:
+            return self._open_one_by_one(message.data, entries[1:], name)
+        edits = self.open_below(message, flow, entries)
+        if edits is None:
+            if self.guards_responses(flow):
+                self._check_clear(message.data, entries[1:], flow)
+            self._tell_unopened(message.data, entries[1:])
+            return []
+        return edits
 
-    def expand_vias(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
+    def guards_responses(self, flow: Flow) -> bool:
+        """Whether a response enters only if its lower Vias name nothing of the inside in clear: we have
+        sealed them, but for messages that a rule leaves."""
+        return self.options.guards and all(rule.mask for rule in flow.rules)
+
+    def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
+        for start, end in entries:
+            value = _ZEROS.sub(b"", data[start:end])  # a proxy reads 010.0.0.5 as 10.0.0.5
+            if any(is_named(host, flow) for host in self.hosts.named_in(value)):
+                raise ClaimError(names.VIA)
+
+    def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
+        """The edits that open all but the first of `entries`; None where one does not open."""
+        data = message.data
+        topmost = self.clear_via1(data[entries[0][0] : entries[0][1]])
+        context = vias.context(message, topmost, self._clear_call_ids(flow))
+        if context is None:
+            return None
+        if len(entries) == 2:
+            start, end = entries[1]
+            alone = self.codec.open_vias([data[start:end]], context)
+            return [Edit(start, end, alone[0], names.VIA, OPENED)] if alone else None
+        lower = entries[1:]
+        opened = self.codec.open_vias([data[start:end] for start, end in lower], context)
+        if opened is None:
+            return None
+        return [
+            Edit(*span, new, names.VIA, OPENED) for span, new in zip(lower, opened, strict=True)
+        ]
+
+    def _open_one_by_one(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
         edits = []
         for start, end in entries:
-            value = data[start:end]
-            opened = self.codec.open_via(value)
+            opened = self.codec.open_vias([data[start:end]], b"")
             if opened:
-                edits.append(Edit(start, end, opened, name, OPENED))
+                edits.append(Edit(start, end, opened[0], name, OPENED))
             else:
-                self.unopened.via(value, name)
+                self.unopened.via(data[start:end], name)
         return edits
+
+    def _tell_unopened(self, data: bytes, entries: list[Span]) -> None:
+        for start, end in entries:
+            self.unopened.via(data[start:end], names.VIA)
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The topmost Via of a response to a request that left through shape nat."""

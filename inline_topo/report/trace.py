@@ -18,22 +18,25 @@ from inline_topo.config import Config
 from inline_topo.edges.capture import Capture
 from inline_topo.edges.pcapng import comments
 from inline_topo.edges.records import Packet
-from inline_topo.gateway import OUTCOMES, Ask
+from inline_topo.gateway import OUTCOMES, REFUSED_CLAIM, Ask
 from inline_topo.masking.effects import Exchange
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaDelete
+from inline_topo.masking.revealed import reveal
 from inline_topo.masking.topos.ids import keys_in
 from inline_topo.report.texts import endpoint_text, printable, seconds
 from inline_topo.sip import peek
 from inline_topo.wire import fragments, ip
 
 AS_IT_LEFT = "as_it_left"
+AS_IT_ENTERED = "as_it_entered"
 NOT_JUDGED = "not_judged"
 EXPLAINED = {
     **OUTCOMES,
     AS_IT_LEFT: "as it left: it has tokens or ids",
+    AS_IT_ENTERED: "as it entered, opened or never masked (from outside it would be refused)",
     NOT_JUDGED: "not judged here: the verdict needs the dialog store or the media relay",
 }
 
@@ -103,7 +106,7 @@ class Tracer:
             config = config.model_copy(update={"audit": 1.0})
         self._gateway = assemble.gateway(config, relayed=True)
         codec = assemble.codec(config)
-        self._reveal = codec.reveal
+        self._codec = codec
         self._scan = assemble.scanner(config, codec).scan
         self._flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
 
@@ -165,6 +168,8 @@ class Tracer:
             step.outcome = NOT_JUDGED
             return step
         step.direction, step.outcome = answer.direction.value, answer.outcome
+        if answer.outcome == REFUSED_CLAIM and not step.reason:
+            step.outcome = AS_IT_ENTERED
         for edit in answer.edits:
             step.edits.setdefault(edit.action, Counter())[edit.field] += 1
         leaks = (finding.field for finding in answer.shown or () if finding.cause == LEAK)
@@ -176,7 +181,7 @@ class Tracer:
         flow = self._flows.find(datagram.endpoints)
         if flow.direction is not Direction.EGRESS:
             return False
-        if not self._reveal(datagram.payload) and not keys_in(datagram.payload):
+        if not reveal(datagram.payload, self._codec) and not keys_in(datagram.payload):
             return False
         return all(one.cause != LEAK for one in self._scan(datagram.payload, flow))
 

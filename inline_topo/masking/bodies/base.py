@@ -37,8 +37,9 @@ place, or None where it stays. Raises SealError."""
 class Pass:
     """One message being masked, or opened if not `masking`.
 
-    `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `descriptions`: SDP is
-    looked at. `session` takes the place of the first description.
+    `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `opens`: so do tokens for
+    URIs, hosts and Vias where `masking` is off. `descriptions`: SDP is looked at. `session` takes the
+    place of the first description.
     """
 
     masking: bool
@@ -47,6 +48,7 @@ class Pass:
     call_id: Mapping | None
     descriptions: bool = True
     session: bytes | None = None
+    opens: bool = True
     notes: list[str] = field(default_factory=list)
     left: int = MOST_IN_BODY
 

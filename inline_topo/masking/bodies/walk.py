@@ -93,8 +93,16 @@ class Bodies:
             message.notes = (*message.notes, *how.notes)
         return edits
 
-    def open(self, message: Message, flow: Flow, *, session: bytes | None = None) -> list[Edit]:
-        """The edits that put back what the tokens in the body of `message` stand for."""
+    def open(
+        self,
+        message: Message,
+        flow: Flow,
+        *,
+        fields: bool = True,
+        session: bytes | None = None,
+    ) -> list[Edit]:
+        """The edits that put back what the tokens in the body of `message` stand for: in what is masked
+        as it leaves. `fields`: more than Call-IDs."""
         data, body = message.data, message.body
         if body >= len(data) or (self._is_idle and session is None):
             return []
@@ -104,7 +112,16 @@ class Bodies:
             return []
         unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
         whole = entity.of(message)
-        return self._message(data, whole, Pass(False, flow, None, unmask, session=session))
+        how = Pass(
+            False,
+            flow,
+            None,
+            unmask,
+            fields and self._descriptions,
+            session,
+            opens=fields and self._others,
+        )
+        return self._message(data, whole, how)
 
     @property
     def _is_idle(self) -> bool:

@@ -2,7 +2,8 @@
 
 Base64 over an alphabet that the key shuffles: obfuscation, not encryption. One known Contact gives
 most of the alphabet away, and nothing authenticates a token; what opens is only checked against the
-grammar of its place.
+grammar of its place. Nothing binds a Via to its transaction either: any that has been seen opens below
+any topmost one, as long as nothing but tokens stands there.
 
     URI     sip:<mask_ip>;line=sr-<token>                    the whole URI less its headers part
     Via     SIP/2.0/UDP <mask_ip>;branch=z9hG4bKsr-<token>   the whole value, with the cookie
@@ -143,9 +144,22 @@ class Kamailio:
         host = content.removeprefix(b"<") if content else b""
         return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
+    def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
+        if not uris.is_uri(uri):
+            raise SealError("URI does not parse")
+        return self._encode((b"!<" if bare else b"!") + uri)  # no host begins so
+
+    def open_end(self, token: bytes) -> OpenedUri | None:
+        content = self._decode(token)
+        if not content or content[:1] != b"!":
+            return None
+        uri = content[1:].removeprefix(b"<")
+        return OpenedUri(uri, len(uri) < len(content) - 1) if uris.is_uri(uri) else None
+
     def seal_vias(
-        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:
+        del context  # topoh's bytes bind nothing
         edits = []
         prefix = b"SIP/2.0/UDP " + mask + self._via_parameter
         for start, end in spans:
@@ -161,7 +175,20 @@ class Kamailio:
             edits.append((start, end, prefix + self._encode(value)))
         return edits
 
-    def open_via(self, value: bytes) -> bytes | None:
+    def open_vias(self, vias: Sequence[bytes], context: bytes) -> list[bytes] | None:
+        del context
+        opened: list[bytes] = []
+        for value in vias:
+            content = self.open_quoted_via(value)
+            if content is None:
+                return None
+            opened.append(content)
+        return opened or None
+
+    def seal_quoted_via(self, value: bytes, mask: bytes) -> bytes:
+        return self.seal_vias(value, [(0, len(value))], mask, b"", b"")[0][2]
+
+    def open_quoted_via(self, value: bytes) -> bytes | None:
         match = self._find_via_token.search(value)
         original = self._decode(match[1]) if match else None
         if not original:
@@ -222,6 +249,9 @@ class Kamailio:
                 if content:
                     found.append(Revealed(*match.span(1), kind, None, content))
         return sorted(found) or self._reveal_bare(text)
+
+    def key_of(self, via: bytes) -> int | None:
+        return None
 
     def _reveal_bare(self, text: bytes) -> list[Revealed]:
         prefixes = [name.partition(b"=")[2] for name in (self._uri_parameter, self._via_parameter)]

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 from Crypto.Cipher import AES
 
+from inline_topo.masking.cache import Cache
+
 TAG_SIZE: Final = 16
 _ZERO: Final = bytes(16)
 _COUNTER_MASK: Final = ~((1 << 63) | (1 << 31))  # RFC 5297 section 2.5
@@ -82,7 +84,8 @@ class PlainSiv:
         self._encrypt = cipher.encrypt
         subkey = _double(int.from_bytes(mac_cipher.encrypt(_ZERO), "big"))
         self._subkeys = subkey, _double(subkey)
-        self._associated: dict[bytes, int] = {}  # a handful of constants: the kinds of token
+        # The kinds of token, and what a Via and the answers to its request are bound to.
+        self._associated: Cache[bytes, int] = Cache(1 << 10, 256)
 
     def seal(self, associated: bytes, plaintext: bytes) -> bytes:
         tag = self._s2v(associated, plaintext)
@@ -113,7 +116,7 @@ class PlainSiv:
         if start is None:
             zero = int.from_bytes(self._cmac(_ZERO), "big")
             start = _double(zero) ^ int.from_bytes(self._cmac(associated), "big")
-            self._associated[associated] = start
+            self._associated.remember(associated, start, len(associated))
         if len(plaintext) >= 16:
             end = (int.from_bytes(plaintext[-16:], "big") ^ start).to_bytes(16, "big")
             return self._cmac(plaintext[:-16] + end)
