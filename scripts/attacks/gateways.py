@@ -56,7 +56,7 @@ class Refused(NamedTuple):
     outcome: str
 
 
-class Defect(AssertionError):
+class Defect(Exception):
     """The gateway raised, or said that it has a defect."""
 
 

@@ -26,8 +26,10 @@ class Message:
     @classmethod
     def parse(cls, data: bytes) -> "Message":
         """Read a message (bytes as latin-1)."""
-        head, _, body = data.decode("latin-1").partition("\r\n\r\n")
-        start, *lines = re.sub(r"\r\n[ \t]+", " ", head).split("\r\n")
+        text = data.decode("latin-1")
+        end = re.search(r"\r?\n\r?\n", text)
+        head, body = (text[: end.start()], text[end.end() :]) if end else (text, "")
+        start, *lines = re.split(r"\r?\n", re.sub(r"\r?\n[ \t]+", " ", head))
         fields = []
         for line in lines:
             name, _, value = line.partition(":")
