@@ -29,7 +29,7 @@ def test_opens_no_more_and_no_less_than_is_listed(
     assert not judged(check, setting, tmp_path, Depth.QUICK)
 
 
-@pytest.mark.full
+@pytest.mark.nightly
 @pytest.mark.parametrize("check", suite.CHECKS)
 @pytest.mark.parametrize("setting", suite.settings(), ids=_named)
 def test_the_same_everywhere(check: str, setting: Setting, tmp_path: Path) -> None:
