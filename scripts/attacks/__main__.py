@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 BOUNDS = ("tests/attacks/test_memory.py", "tests/attacks/test_store_growth.py")
 """The tests of memory and of the store's growth, which run as they are."""
 COST, GROWTH = "cost", "growth"
-_SHARE = 40
+_SHARE = 300
 """Of so many patterns of the grid of costs one is tried, without --full."""
 
 
