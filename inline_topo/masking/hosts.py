@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from inline_topo.masking.cache import Cache
 
@@ -122,7 +123,9 @@ class Hosts:
         return Host(address, address in self.own_addresses, named)
 
     def named_in(self, text: bytes) -> list[Host]:
-        """The IP literals anywhere in a text, and the protected names."""
+        """The IP literals anywhere in a text, and the protected names; escaped ones (%2E) too."""
+        if b"%" in text:
+            text = b"\n".join((text, unquote_to_bytes(text)))
         literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
         if text.count(b":") > 1:
             literals += _IPV6_TEXT.findall(text)
