@@ -28,6 +28,7 @@ from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.relayed import Relayed
+from inline_topo.masking.strangers import LEAVE, MARK, RESTORE, SWAP
 from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.masking.topos.entering import Entering
 from inline_topo.masking.topos.ids import Ids
@@ -63,10 +64,12 @@ def gateway(
     fast: bool = True,
     drain: bool = False,
     relayed: bool = False,
+    dry_run: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
-    relay that is configured. KeyRingError where the key ring cannot be used."""
+    relay that is configured; `dry_run`: what it judges goes on as it came, so it marks nothing.
+    KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
@@ -75,7 +78,17 @@ def gateway(
         make = partial(AuditedGateway, audit(config, sealer, relayed=relayed))
     return make(
         flows(config, known_hosts, rules),
-        strategy(config, leg, sealer, known_hosts, rules, records, drain=drain, relayed=relayed),
+        strategy(
+            config,
+            leg,
+            sealer,
+            known_hosts,
+            rules,
+            records,
+            drain=drain,
+            relayed=relayed,
+            dry_run=dry_run,
+        ),
         accept_refused=queue.on_error == "accept",
         on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
         on_corrupt=_ON_CORRUPT[queue.on_corrupt],
@@ -147,6 +160,16 @@ def hosts(config: Config, *more: Address | str) -> Hosts:
     return Hosts(config.inside, own, config.protected, own_is_inside=config.shape == "nat")
 
 
+def shown_hosts(config: Config) -> Hosts:
+    """The same; what Contacts are given in place of their own (`topos.contact_host`) is own too, in either
+    mode, where there are ids."""
+    if config.topos.store is None or not config.topos.contact_host:
+        return hosts(config)
+    shown = config.topos.contact_host
+    shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
+    return hosts(config, values.host(shown))
+
+
 def policy(config: Config) -> Policy:
     """The policy rules."""
     return Policy([_rule(rule) for rule in config.rule])
@@ -199,13 +222,14 @@ def strategy(
     *,
     drain: bool = False,
     relayed: bool = False,
+    dry_run: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
     ids = _ids(config)
     has_records = seal is not None and (leg is not Leg.OUTSIDE or config.mode == "topos")
     known = ids.opening(codec) if has_records else codec
     made: Topoh | Topos
-    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain)
+    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain, dry_run=dry_run)
     if seal is not None and has_records:
         made = _topos(config, leg, by_tokens, Shelf(seal), ids)
     if relayed and config.media.relay != "none":
@@ -221,6 +245,7 @@ def tokens(
     policy: Policy,
     *,
     drain: bool = False,
+    dry_run: bool = False,
 ) -> Topoh:
     """What masks by tokens and opens them: all in mode topoh, in mode topos what is not taken out."""
     options = Options(
@@ -231,6 +256,8 @@ def tokens(
         hide=switches(config),
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
+        strangers=_strangers(config, leg, marks=not drain and not dry_run),
+        shown=shown_hosts(config),
     )
     strips = config.mode == "topos"
     if drain:
@@ -244,6 +271,17 @@ def tokens(
         sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
         return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
     return (Stripped if strips else Topoh)(codec, hosts, policy, options)
+
+
+def _strangers(config: Config, leg: Leg, *, marks: bool) -> str:
+    """What becomes of strangers' words. topoh knows nothing of them, and the legs have none that the
+    other side would not have seen."""
+    is_topoh = config.topoh.codec == "kamailio" and config.profile == "topoh"
+    if is_topoh or leg is Leg.INSIDE:
+        return LEAVE
+    if leg is Leg.OUTSIDE or not marks:
+        return RESTORE
+    return MARK if config.hide.strangers else SWAP
 
 
 def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:
@@ -305,12 +343,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         media=relayed and config.media.relay != "none",
         everything=config.profile == "strict",
     )
-    known = hosts(config)
-    if config.topos.store is not None and config.topos.contact_host:  # in either mode there are ids
-        shown = config.topos.contact_host
-        shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
-        known = hosts(config, values.host(shown))
-    return Scanner(known, policy(config), codec, scope)
+    return Scanner(shown_hosts(config), policy(config), codec, scope)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

@@ -218,6 +218,11 @@ class Hide(Table):
     registers: StrictBool = Field(
         description="mask REGISTER and PUBLISH, too", json_schema_extra=_ON
     )
+    strangers: StrictBool = Field(
+        default=True,
+        description="mark what outsiders say that names the inside (`;out=`), and give it back to them; "
+        "false: their own address takes the place of such a host, for good",
+    )
     identities: StrictBool = Field(
         description="P-Asserted-Identity and its kin, Remote-Party-ID: the mask address for a hidden "
         "host, unless an Identity header signs the message",

@@ -123,7 +123,9 @@ class OutsideLeg(Topoh):
             wanted.add(names.PATH)
         return wanted
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
         if flow.direction is Direction.EGRESS:
             return super().body_edits(message, flow, applies=applies)
         return self.bodies.mask(message, flow, seal=self._echo(flow))
@@ -320,7 +322,9 @@ class InsideLeg(Topoh):
         self._sole = {len(address): address for address in sole}
         self._private: Memory[tuple[int, int], bytes] = Memory()
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
         return self.bodies.open(message, flow)
 
     def applies(self, message: Message, flow: Flow) -> bool:

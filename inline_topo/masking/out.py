@@ -54,7 +54,11 @@ class Outs:
             return None
         taken, left = [], []
         for index, text in enumerate(texts):
-            if text.startswith(PARAMETER) or self.names(text, flow) or (takes_user and b"@" in text):
+            if (
+                text.startswith(PARAMETER)
+                or self.names(text, flow)
+                or (takes_user and b"@" in text)
+            ):
                 taken.append((index, text))
             else:
                 left.append(b";" + text)

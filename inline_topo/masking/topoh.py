@@ -21,6 +21,8 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.out import IN_URI
+from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import MOST_VALUES, Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
@@ -42,7 +44,8 @@ _SUCCESS: Final = range(200, 300)
 class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
-    what SDP and other bodies name."""
+    what SDP and other bodies name; `strangers`: what becomes of their words (masking.strangers), for whom
+    `shown` says which hosts are own (None: the same)."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -51,6 +54,8 @@ class Options:
     hide: Switches = field(default_factory=Switches)
     sdp: bool = False
     bodies: bool = False
+    strangers: str = LEAVE
+    shown: Hosts | None = None
 
 
 DEFAULTS: Final = Options()
@@ -88,6 +93,9 @@ class Topoh:
         self.uris = Uris(codec, hosts)
         self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide)
+        self.strangers = Strangers(
+            codec, options.shown or hosts, options.strangers, ends=options.hide.from_to
+        )
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
         )
@@ -133,12 +141,26 @@ class Topoh:
         `now` is the packet's time in seconds (this strategy keeps no time).
         """
         del now
-        direction = flow.direction
-        fields, identifiers, start_line = self._rules[direction, bool(message.method)]
-        edits: list[Edit] = []
+        enters = flow.direction is Direction.INGRESS
         unopened = self.unopened
         if unopened.seen:
             unopened.forget()
+        strangers = self.strangers
+        swaps = enters and strangers.swaps and flow.masks_identifiers
+        if swaps:
+            swaps = strangers.are_in(message.data, flow)
+        edits = self._edits(message, flow, strangers=swaps)
+        if unopened.seen and enters:
+            message.unopened = unopened.fields(flow)
+        if not enters and strangers.restores and IN_URI in message.data:
+            return strangers.leave(message, flow, edits)
+        return edits
+
+    def _edits(self, message: Message, flow: Flow, *, strangers: bool) -> list[Edit]:
+        """The same, but for marks that are restored. `strangers`: a message that enters names the inside."""
+        direction = flow.direction
+        fields, identifiers, start_line = self._rules[direction, bool(message.method)]
+        edits: list[Edit] = []
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
         applies = not flow.rules or self.applies(message, flow)
@@ -153,16 +175,19 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
+        if strangers:
+            edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):
-            edits += self.body_edits(message, flow, applies=applies)
-        if unopened.seen and direction is Direction.INGRESS:
-            message.unopened = unopened.fields(flow)
+            edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
         return edits
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
-        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs."""
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
+        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs;
+        `strangers`: what names the inside is swapped on its way in."""
         if flow.direction is Direction.INGRESS:
-            return self.bodies.open(message, flow, session=message.session)
+            return self.bodies.open(message, flow, session=message.session, strangers=strangers)
         return self.bodies.mask(message, flow, fields=applies, session=message.session)
 
     def applies(self, message: Message, flow: Flow) -> bool:

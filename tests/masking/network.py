@@ -148,6 +148,11 @@ def outside_pattern(text: str, mask: str = PROXY) -> re.Pattern[bytes]:
     return re.compile("".join(pieces).encode())
 
 
+def unmarked(message: bytes) -> bytes:
+    """A message without the marks of strangers' URIs."""
+    return re.sub(rb";out=[^;>\s]+", b"", message)
+
+
 def _plain(content: str) -> str:
     return re.sub("⟦.*?⟧", "", content.removeprefix("|"))
 

@@ -167,13 +167,26 @@ def test_no_other_content_unpacks(content: bytes) -> None:
 
 
 _HOST = st.sampled_from(
-    ["192.168.178.30", "[fd00::1]", "x.corp.example", "198.51.100.2", "192.168.178.10", "192.168.178.30."]
+    [
+        "192.168.178.30",
+        "[fd00::1]",
+        "x.corp.example",
+        "198.51.100.2",
+        "192.168.178.10",
+        "192.168.178.30.",
+    ]
 )
 _WORD = st.text("abcXY019.-%~@=&+$,/?:[]", max_size=12)
 _PARAMETER = st.one_of(
     _WORD,
     st.sampled_from(
-        ["maddr=192.168.178.7", "alias=192.168.178.7~5060~1", "lr", "out=x", "received=sip:[fd00::9]:5"]
+        [
+            "maddr=192.168.178.7",
+            "alias=192.168.178.7~5060~1",
+            "lr",
+            "out=x",
+            "received=sip:[fd00::9]:5",
+        ]
     ),
 )
 

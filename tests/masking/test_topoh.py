@@ -360,7 +360,7 @@ INGRESS: dict[str, Case] = {
         To: <sip:bob@example.com>
     """),
     "Request-URI: what is no token stays": Case("""
-        INVITE sip:bob@10.0.0.5 SIP/2.0
+        INVITE sip:bob@203.0.113.31 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
     """),
     "request: Vias stay, tokens too": Case("""
@@ -371,7 +371,7 @@ INGRESS: dict[str, Case] = {
     "request: Record-Route stays": Case("""
         INVITE sip:bob@192.0.2.10 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
-        Record-Route: <⟪sip:10.0.0.1;lr⟫>, <sip:10.0.0.2;lr>
+        Record-Route: <⟪sip:10.0.0.1;lr⟫>, <sip:203.0.113.31;lr>
     """),
     "request: a token in Route opens at any index": Case("""
         BYE sip:bob@192.0.2.10 SIP/2.0
@@ -382,7 +382,7 @@ INGRESS: dict[str, Case] = {
     "request: Contact stays": Case("""
         INVITE sip:bob@192.0.2.10 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
-        Contact: <⟪sip:bob@10.0.0.5⟫>, <sip:bob@10.0.0.6>
+        Contact: <⟪sip:bob@10.0.0.5⟫>, <sip:bob@203.0.113.31>
         Contact: *
     """),
     "request: Path and Service-Route open": Case("""

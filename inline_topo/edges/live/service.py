@@ -69,7 +69,12 @@ def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job
             log.warning(warning)
     # A dry run sends the SDP that came, so the relay must not hear of it.
     is_relayed = mode is not Mode.DRY_RUN
-    gateway = assemble.gateway(config, drain=mode is Mode.DRAIN, relayed=is_relayed)
+    gateway = assemble.gateway(
+        config,
+        drain=mode is Mode.DRAIN,
+        relayed=is_relayed,
+        dry_run=mode is Mode.DRY_RUN,
+    )
     queue = config.queue
     return Job(
         gateway,

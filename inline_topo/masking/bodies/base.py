@@ -37,7 +37,8 @@ class Pass:
     """One message being masked, or opened if not `masking`.
 
     `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `descriptions`: SDP is
-    looked at. `session` takes the place of the first description.
+    looked at. `session` takes the place of the first description. `strangers`: in what enters, hosts
+    that name the inside are swapped.
     """
 
     masking: bool
@@ -46,6 +47,7 @@ class Pass:
     call_id: Mapping | None
     descriptions: bool = True
     session: bytes | None = None
+    strangers: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property

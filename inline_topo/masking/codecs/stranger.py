@@ -1,6 +1,6 @@
 """What the token of a stranger's URI holds (masking.out), packed small.
 
-    count of parameters (1 byte; 255: two more follow) | an index of 2 bytes for each | packed URI
+count of parameters (1 byte; 255: two more follow) | an index of 2 bytes for each | packed URI
 """
 
 from typing import Final, NamedTuple

@@ -8,6 +8,7 @@ from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
+from inline_topo.masking.strangers import keep_restored
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos.dialog import Dialog, dialog_of, topmost_of, vias_of
 from inline_topo.masking.topos.ids import Ids, Target, key_in
@@ -49,6 +50,9 @@ class Leaving:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
+        return keep_restored((yield from self._steps(message, flow, now)))
+
+    def _steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         edits = self._tokens.edits(message, flow, now) + self._out_again(message, flow)
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
             return edits
