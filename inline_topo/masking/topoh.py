@@ -20,8 +20,8 @@ from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
-from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.out import IN_URI
+from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import MOST_VALUES, Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris

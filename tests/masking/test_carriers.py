@@ -8,7 +8,7 @@ import pytest
 
 from inline_topo.config.tables import NOT_FOR_PEERS, PROFILES
 from inline_topo.masking import carriers
-from tests.masking.network import PROXY, enter, gateway, leave, wire, unmarked
+from tests.masking.network import PROXY, enter, gateway, leave, unmarked, wire
 from tests.masking.topos_network import Node
 
 INVITE = """

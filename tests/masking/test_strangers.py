@@ -267,7 +267,8 @@ def test_record_routes_of_a_response_from_the_last_own_one_down() -> None:
     left = leave(gateway(), response("200 OK", "INVITE", routes))
     above, own, below = line(left, "Record-Route").split(", ")
     assert (own, below) == (f"<sip:{PROXY};lr>", "<sip:10.1.1.1;lr>")
-    assert "out=" not in above and re.fullmatch(rf"<sip:[\w-]+@{PROXY};lr>", above)
+    assert "out=" not in above
+    assert re.fullmatch(rf"<sip:[\w-]+@{PROXY};lr>", above)
     back = enter(gateway(), request("BYE", f"sip:b@{PROXY}", f"Route: {above}", tag="2"))
     assert f"Route: <{others}>".encode() in back
     left = leave(gateway(), response("200 OK", "INVITE", f"Record-Route: <{theirs}>"))
@@ -369,7 +370,8 @@ def with_body(kind: str, body: str, method: str = "INVITE") -> bytes:
 def body_of(message: bytes) -> tuple[int, str]:
     head, _, body = message.partition(b"\r\n\r\n")
     length = re.search(rb"Content-Length: (\d+)", head)
-    assert length and int(length[1]) == len(body)
+    assert length
+    assert int(length[1]) == len(body)
     return len(body), body.decode()
 
 
@@ -433,7 +435,9 @@ def test_a_remote_phone_is_called(mode: str) -> None:
         re.search(rb"(?m)^Contact: <(.*?)>", net.enter(register, peer=peer))
         for peer in (PEER, THIRD)
     ]
-    assert bindings[0] and bindings[1] and bindings[0][1] == bindings[1][1]
+    assert bindings[0]
+    assert bindings[1]
+    assert bindings[0][1] == bindings[1][1]
     binding = bindings[0][1].decode()
     listed = net.leave(response("200 OK", "REGISTER", f"Contact: <{binding}>;expires=60"))
     assert line(listed, "Contact") == f"{OWN_WORDS};expires=60"
@@ -446,7 +450,8 @@ def test_a_remote_phone_is_called(mode: str) -> None:
     ok = response("200 OK", "INVITE", f"Contact: {OWN_WORDS}", f"Record-Route: <sip:{PROXY};lr>")
     answered = net.enter(ok, peer=THIRD)
     target = re.search(rb"(?m)^Contact: <(.*?)>", answered)
-    assert target and target[1].startswith(f"sip:a@{THIRD}:5060;out=".encode())
+    assert target
+    assert target[1].startswith(f"sip:a@{THIRD}:5060;out=".encode())
     for method in ("ACK", "INVITE", "REFER", "BYE"):
         within = net.leave(request(method, target[1].decode(), tag="2"), peer=THIRD)
         assert within.startswith(f"{method} {PHONE};ob SIP/2.0\r\n".encode())
