@@ -258,6 +258,7 @@ def tokens(
         bodies=config.hide.bodies,
         strangers=_strangers(config, leg, marks=not drain and not dry_run),
         shown=shown_hosts(config),
+        as_topoh=config.topoh.codec == "kamailio" and config.profile == "topoh",
     )
     strips = config.mode == "topos"
     if drain:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.packet import Raw
+from scapy.utils import wrpcap
 
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.keyring import KeyRing
@@ -62,21 +65,64 @@ def test_which_key(command: Command, ring: tuple[KeyRing, Path], stable: bool) -
         assert (status, out) == (0, f"URI, key {key}:\n  sip:a@10.1.1.30:5070\n")
 
 
-def test_a_via_that_stands_for_several(command: Command, ring: tuple[KeyRing, Path]) -> None:
-    keys, path = ring
+MESSAGE = b"""SIP/2.0 180 Ringing
+Via: SIP/2.0/UDP 10.1.1.10;branch=%b
+Via: %b
+From: <sip:a@example.com>;tag=1
+Call-ID: 1@2
+CSeq: 7 INVITE
+
+"""
+
+
+def via_token(keys: KeyRing, context: bytes) -> bytes:
+    """A token for two Vias, the only one below the topmost."""
     lines = b"SIP/2.0/UDP 10.1.1.30;branch=z9hG4bK3\r\nVia: SIP/2.0/UDP 10.1.1.31;branch=z9hG4bK4"
     first = lines.index(b"\r\n")
     spans = [(0, first), (first + 7, len(lines))]
-    sealed = AesSiv(keys).seal_vias(lines, spans, b"192.0.2.1", b"")
-    assert len(sealed) == 1
+    ((_, _, token),) = AesSiv(keys).seal_vias(lines, spans, b"192.0.2.1", b"", context)
+    return token
+
+
+BRANCHES = {
+    b"z9hG4bK" + b"a" * 20: b"=z9hG4bK" + b"a" * 20,
+    b"z9hG4bK7": b"+z9hG4bK7 1@2 7 1",
+}
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_via_that_stands_for_several(
+    command: Command, ring: tuple[KeyRing, Path], tmp_path: Path, branch: bytes
+) -> None:
+    keys, path = ring
+    token = via_token(keys, BRANCHES[branch])
+    message = MESSAGE % (branch, token)
+    packet = IP(src="198.51.100.2", dst="10.1.1.10") / UDP(sport=5060, dport=5060) / Raw(message)
+    wrpcap(str(tmp_path / "a.pcap"), [packet])
     words = ("--inside", "10.1.1.10", "--set", f"topoh.mask_key_file={path}")
-    status, out, _ = command("reveal", sealed[0][2].decode(), *words)
-    assert status == 0
-    assert re.findall(r"10\.1\.1\.\d+;branch=\S+", out) == [
-        "10.1.1.30;branch=z9hG4bK3",
-        "10.1.1.31;branch=z9hG4bK4",
-    ]
-    assert out.startswith("Via, key 2:\n")
+    from_capture = command("reveal", token.decode(), "-r", str(tmp_path / "a.pcap"), *words)
+    for status, out, _ in (command("reveal", message.decode(), *words), from_capture):
+        assert status == 0
+        assert re.findall(r"10\.1\.1\.\d+;branch=\S+", out) == [
+            "10.1.1.30;branch=z9hG4bK3",
+            "10.1.1.31;branch=z9hG4bK4",
+        ]
+        assert out.startswith("Via, key 2:\n")
+
+
+def test_a_via_alone_does_not_open(command: Command, ring: tuple[KeyRing, Path]) -> None:
+    token = via_token(ring[0], b"=z9hG4bK" + b"a" * 20)
+    words = ("--inside", "10.1.1.10", "--set", f"topoh.mask_key_file={ring[1]}")
+    status, out, err = command("reveal", token.decode(), *words)
+    assert (status, out) == (1, "")
+    assert "a Via opens with its whole message" in err
+
+
+def test_the_host_of_a_from(command: Command, ring: tuple[KeyRing, Path]) -> None:
+    token = AesSiv(ring[0]).seal_host(b"10.1.1.30:5070", bare=False)
+    words = ("--inside", "10.1.1.10", "--set", f"topoh.mask_key_file={ring[1]}")
+    status, out, _ = command("reveal", f"<sip:a@10.1.1.10;hid={token.decode()}>", *words)
+    assert (status, out) == (0, "host of From or To, key 1:\n  sip:10.1.1.30:5070\n")
 
 
 def test_a_call_id_both_ways(command: Command, ring: tuple[KeyRing, Path]) -> None:

@@ -172,7 +172,9 @@ class Config(Table):
         """What is allowed and yet must be said aloud."""
         warnings = []
         if self.topoh.codec == "kamailio":
-            warnings.append('the codec "kamailio" is obfuscation: whoever wants to can open it')
+            warnings.append(
+                'the codec "kamailio" is obfuscation: whoever wants to can open it, in any call'
+            )
         if self.queue.on_error == "accept":
             warnings.append('queue.on_error "accept": what cannot be masked leaves in clear')
         flawed = {"on_fragment": "a fragment that may be SIP leaves", "on_cut": "cut SIP leaves",

@@ -19,7 +19,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
-from inline_topo.masking.table import Table
+from inline_topo.masking.table import MOST_VALUES, Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
     Options,
@@ -175,24 +175,22 @@ class OutsideLeg(Topoh):
     # --- echoes -------------------------------------------------------------------------------
 
     def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
-        branch = _branch(data, lower[0])
+        branch = _branch(message.data, entries[1])
         cookie = self._cookies.get(branch, b"")
         if not cookie and self.codec.wants_cookie:
             cookie = self._cookies[branch] = dialog_cookie(message)
-        return self.seal_vias(data, lower, flow, cookie)
+        return self.seal_vias(message, entries, flow, cookie)
 
     def echo_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Via[2..] of a response, as they were minted for that branch."""
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
-        cookie = self._cookies.get(_branch(data, lower[0]), b"dcv")
-        return self.seal_vias(data, lower, flow, cookie)
+        cookie = self._cookies.get(_branch(message.data, entries[1]), b"dcv")
+        return self.seal_vias(message, entries, flow, cookie)
 
     def echo_request_vias(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -208,7 +206,7 @@ class OutsideLeg(Topoh):
         if not first:
             return []
         cookie = self._cookies.get(_branch(data, entries[first]), b"dcv")
-        return self.seal_vias(data, entries[first:], flow, cookie)
+        return self.seal_vias(message, entries[first - 1 :], flow, cookie)
 
     def echo_request_uri(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
@@ -354,6 +352,19 @@ class InsideLeg(Topoh):
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
+
+    def open_lower_vias(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """The same in a request too; one that comes back (a spiral), and the answer to it, has Vias of
+        others above the one that it left with."""
+        if not self.options.as_topoh:
+            entries = values.split(message.data, spans)
+            for first in range(min(len(entries) - 1, MOST_VALUES)):
+                edits = self.open_below(message, flow, entries[first:])
+                if edits:
+                    return edits
+        return super().open_lower_vias(message, flow, name, spans)
 
     def open_request_uri(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid
+from inline_topo.masking import callid, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
@@ -44,8 +44,9 @@ _SUCCESS: Final = range(200, 300)
 class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
-    what SDP and other bodies name; `strangers`: what becomes of their words (masking.strangers), for whom
-    `shown` says which hosts are own (None: the same)."""
+    what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
+    it (codec kamailio in profile topoh). `strangers`: what becomes of their words
+    (masking.strangers), for whom `shown` says which hosts are own (None: the same)."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -56,6 +57,7 @@ class Options:
     bodies: bool = False
     strangers: str = LEAVE
     shown: Hosts | None = None
+    as_topoh: bool = False
 
 
 DEFAULTS: Final = Options()
@@ -258,7 +260,11 @@ class Topoh:
     def clear_call_id(self, message: Message, flow: Flow) -> bytes:
         """The Call-ID of a message that enters, as the inside has it."""
         call_id = message.first(names.CALL_ID)
-        return self._unmask(flow)(call_id) if self.options.mask_callid else call_id
+        clear = self._clear_call_ids(flow)
+        return clear(call_id) if clear else call_id
+
+    def _clear_call_ids(self, flow: Flow) -> Mapping | None:
+        return self._unmask(flow) if self.options.mask_callid else None
 
     def clear_via1(self, value: bytes) -> bytes:
         """The topmost Via of a response that enters, as the inside has it."""
@@ -268,15 +274,25 @@ class Topoh:
 
     def mask_vias(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Via[2..]; the topmost is the sender's own."""
-        data = message.data
-        lower = values.split(data, spans)[1:]
-        if not lower:
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
             return []
         cookie = dialog_cookie(message) if self.codec.wants_cookie else b""
-        return self.seal_vias(data, lower, flow, cookie)
+        return self.seal_vias(message, entries, flow, cookie)
 
-    def seal_vias(self, data: bytes, lower: list[Span], flow: Flow, cookie: bytes) -> list[Edit]:
-        sealed = self.codec.seal_vias(data, lower, flow.mask, cookie)
+    def seal_vias(
+        self, message: Message, entries: list[Span], flow: Flow, cookie: bytes
+    ) -> list[Edit]:
+        """All but the first of `entries`, for the transaction of that one; in clear, as `message` is."""
+        data, topmost = message.data, entries[0]
+        context = vias.context(message, data[topmost[0] : topmost[1]])
+        if context is None:
+            if not self.options.as_topoh:
+                raise SealError("Via: two receivers may read two branches in the topmost one")
+            context = b""
+        sealed = self.codec.seal_vias(data, entries[1:], flow.mask, cookie, context)
+        if len(sealed) >= MOST_VALUES:  # what would not open again
+            raise SealError(f"Via: more than {MOST_VALUES} values")
         return [Edit(start, end, new, names.VIA, MASKED) for start, end, new in sealed]
 
     def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -428,20 +444,49 @@ class Topoh:
     def open_lower_vias(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """Tokens among Via[2..], each expanded once."""
-        data = message.data
-        return self.expand_vias(data, values.split(data, spans)[1:MOST_VALUES], name)
+        """The tokens below the topmost Via, each expanded once: all of them or none, and nothing else
+        among them. What opens is then the whole stack of one request, and leads to its sender."""
+        entries = values.split(message.data, spans)
+        if len(entries) < 2:
+            return []
+        if self.options.as_topoh:
+            return self._open_one_by_one(message.data, entries[1:MOST_VALUES], name)
+        edits = self.open_below(message, flow, entries)
+        if edits is None:
+            self._tell_unopened(message.data, entries[1:])
+            return []
+        return edits
 
-    def expand_vias(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
+    def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
+        """The edits that open all but the first of `entries`; None where one does not open."""
+        data = message.data
+        if len(entries) > MOST_VALUES:
+            return None
+        topmost = self.clear_via1(data[entries[0][0] : entries[0][1]])
+        context = vias.context(message, topmost, self._clear_call_ids(flow))
+        if context is None:
+            return None
+        lower = entries[1:]
+        opened = self.codec.open_vias([data[start:end] for start, end in lower], context)
+        if opened is None:
+            return None
+        return [
+            Edit(*span, new, names.VIA, OPENED) for span, new in zip(lower, opened, strict=True)
+        ]
+
+    def _open_one_by_one(self, data: bytes, entries: list[Span], name: str) -> list[Edit]:
         edits = []
         for start, end in entries:
-            value = data[start:end]
-            opened = self.codec.open_via(value)
+            opened = self.codec.open_vias([data[start:end]], b"")
             if opened:
-                edits.append(Edit(start, end, opened, name, OPENED))
+                edits.append(Edit(start, end, opened[0], name, OPENED))
             else:
-                self.unopened.via(value, name)
+                self.unopened.via(data[start:end], name)
         return edits
+
+    def _tell_unopened(self, data: bytes, entries: list[Span]) -> None:
+        for start, end in entries[:MOST_VALUES]:
+            self.unopened.via(data[start:end], names.VIA)
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """The topmost Via of a response to a request that left through shape nat."""

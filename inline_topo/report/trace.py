@@ -24,6 +24,7 @@ from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaDelete
+from inline_topo.masking.revealed import reveal
 from inline_topo.masking.topos.ids import keys_in
 from inline_topo.report.texts import endpoint_text, printable, seconds
 from inline_topo.sip import peek
@@ -103,7 +104,7 @@ class Tracer:
             config = config.model_copy(update={"audit": 1.0})
         self._gateway = assemble.gateway(config, relayed=True)
         codec = assemble.codec(config)
-        self._reveal = codec.reveal
+        self._codec = codec
         self._scan = assemble.scanner(config, codec).scan
         self._flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
 
@@ -176,7 +177,7 @@ class Tracer:
         flow = self._flows.find(datagram.endpoints)
         if flow.direction is not Direction.EGRESS:
             return False
-        if not self._reveal(datagram.payload) and not keys_in(datagram.payload):
+        if not reveal(datagram.payload, self._codec) and not keys_in(datagram.payload):
             return False
         return all(one.cause != LEAK for one in self._scan(datagram.payload, flow))
 

@@ -11,6 +11,7 @@ that stands bare inside.
 
 import base64
 import hashlib
+import itertools
 import re
 from typing import Any
 
@@ -117,6 +118,9 @@ def inside_view(text: str) -> bytes:
 
 def outside_view(text: str, codec: str, mask: str = PROXY) -> bytes:
     """What the outside sees: topoh's tokens made here, those of aes-siv by its own codec."""
+    clear = wire(_TOKEN.sub(lambda match: _plain(match[1]), text)).decode()
+    sealed = [match[1].startswith("SIP/2.0/") for match in _TOKEN.finditer(text)]
+    places, count = iter(range(sum(sealed))), sum(sealed)
 
     def token(match: re.Match[str]) -> str:
         bare = match[1].startswith("|")
@@ -128,6 +132,8 @@ def outside_view(text: str, codec: str, mask: str = PROXY) -> bytes:
             line = match.string[
                 match.string.rfind("\n", 0, match.start()) + 1 : match.start()
             ].strip()
+            if content.startswith("SIP/2.0/"):
+                return _sealed_via(_plain(content), mask, clear, next(places), count)
             new = _aes_siv(_plain(content), mask, bare, bool(_ROUTING.match(line)))
         return f"<{new}>" if bare else new
 
@@ -177,12 +183,42 @@ def _topoh(content: str, mask: str) -> str:
     return f"!!:{topoh_token(content)}"
 
 
+def _sealed_via(content: str, mask: str, clear: str, index: int, count: int) -> str:
+    """A Via token at `index` of the `count` below the topmost Via of a message that is `clear`."""
+    values = [b"SIP/2.0/UDP another"] * count
+    values[index] = content.encode()
+    ends = list(itertools.accumulate(len(value) + 1 for value in values))  # apart: a token each
+    spans = [(end - 1 - len(value), end - 1) for end, value in zip(ends, values, strict=True)]
+    data, context = b"|".join(values), via_context(clear)
+    sealed = AesSiv(RING).seal_vias(data, spans, mask.encode(), b"", context)
+    return sealed[index][2].decode()
+
+
+def via_context(clear: str) -> bytes:
+    """What the Vias below the topmost of a message are bound to, read here by simple patterns."""
+
+    def find(pattern: str) -> bytes:
+        match = re.search(pattern, clear, re.IGNORECASE | re.MULTILINE)
+        return match[1].encode() if match else b""
+
+    topmost = find("^(?:via|v)[ \t]*:[ \t]*([^,\r\n]*)")
+    branch = topmost.partition(b"branch=")[2].partition(b";")[0]
+    if re.match(rb"z9hG4bK.{20}", branch):
+        return b"=" + branch
+    number = find("^CSeq:[ \t]*0*([0-9]*)")
+    parts = (
+        branch,
+        find("^(?:Call-ID|i):[ \t]*(\\S*)"),
+        number,
+        find("^(?:From|f):.*;tag=([^;\\s]*)"),
+    )
+    return b"+" + b" ".join(parts)
+
+
 def _aes_siv(content: str, mask: str, bare: bool, routed: bool) -> str:
     codec = AesSiv(RING)
     data = content.encode()
-    if content.startswith("SIP/2.0/"):
-        ((_, _, new),) = codec.seal_vias(data, [(0, len(data))], mask.encode(), b"")
-    elif re.match("[a-z]+:", content):
+    if re.match("[a-z]+:", content):
         new = codec.seal_uri(data, mask.encode(), stable=False, bare=bare, route=routed)
     else:
         new = codec.seal_callid(data)

@@ -247,8 +247,9 @@ def test_a_spiral_carries_tokens_inside_tokens(codec: str) -> None:
     response = b"SIP/2.0 180 Ringing\r\n" + second.partition(b"\r\n")[2]
     once = enter(network, response)
     assert lines(once, b"Via") == lines(again, b"Via")
-    twice = enter(network, once.replace(b"Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK7\r\n", b""))
-    assert lines(twice, b"Via")[1:] == lines(INVITE, b"Via")
+    passed_back = once.replace(b"Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK7\r\n", b"")
+    returned = passed_back.replace(b"Via: SIP/2.0/UDP 198.51.100.20\r\n", b"")  # by their proxy
+    assert lines(enter(network, returned), b"Via") == lines(INVITE, b"Via")
 
 
 def forwarded(peer: str) -> bytes:

@@ -75,8 +75,8 @@ class Fragments:
         named = self._hosts.named_in(data[span[0] : span[1]])
         if not any(is_hidden(host, how.flow) for host in named):
             return []
-        sealed = self._codec.seal_vias(data, [span], how.flow.mask, b"")
-        return [Edit(start, end, new, BODY_VIA, MASKED) for start, end, new in sealed]
+        sealed = self._codec.seal_quoted_via(data[span[0] : span[1]], how.flow.mask)
+        return [Edit(*span, sealed, BODY_VIA, MASKED)]
 
     def _mask_address(self, data: bytes, span: Span, how: Pass) -> list[Edit]:
         """A value that is no URI stays, unless it names something hidden: SealError."""
@@ -105,7 +105,7 @@ class Fragments:
                     edits += self._uris.open(data, span, BODY_URI)
                 elif name == names.VIA:
                     value = data[span[0] : span[1]]
-                    opened = self._codec.open_via(value)
+                    opened = self._codec.open_quoted_via(value)
                     if opened:
                         edits.append(Edit(*span, opened, BODY_VIA, OPENED))
                     else:

@@ -5,7 +5,9 @@ A token is base64url without padding of
     key id (1 byte) | synthetic IV (16 bytes) | ciphertext (as long as the packed content)
 
 sealed by AES-SIV (RFC 5297) with the kind of the token as associated data, so that a token of one
-kind does not open as another. It stands where clients preserve text best:
+kind does not open as another. A Via below the topmost has more of it: the transaction that it left in
+(masking.vias), its place among the Vias and their number. So it opens in a response to that request,
+with all of the others, and nowhere else. A token stands where clients preserve text best:
 
     URI     sip:<token>@<mask address>            (sips: stays sips:, `;lr` where it routes)
     Host    a parameter of a URI whose host is the mask address
@@ -35,7 +37,8 @@ from inline_topo.sip.message import Span
 
 KIND_URI: Final = b"inline-topo uri 1"
 KIND_HOST: Final = b"inline-topo host 1"
-KIND_VIA: Final = b"inline-topo via 1"
+KIND_VIA: Final = b"inline-topo via 2"
+KIND_QUOTED_VIA: Final = b"inline-topo quoted via 1"
 KIND_VIA1: Final = b"inline-topo via1 1"
 KIND_CALLID: Final = b"inline-topo callid 1"
 KIND_TEXT: Final = b"inline-topo text 1"
@@ -59,6 +62,7 @@ _TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 _REMEMBERED: Final = 1 << 15
 _LONGEST_REMEMBERED: Final = 1024
 _MAGIC: Final = b"z9hG4bK"
+_MOST_VIAS: Final = 255  # tokens below one topmost Via, and Via values in one token
 
 
 class AesSiv:
@@ -77,7 +81,8 @@ class AesSiv:
         self._sealed_hosts: Cache[tuple[bytes, bool], bytes] = Cache(*bounds)
         self._sealed_strangers: Cache[bytes, bytes] = Cache(*bounds)
         self._opened_uris: Cache[bytes, OpenedUri | None] = Cache(*bounds)
-        self._opened_vias: Cache[bytes, bytes | None] = Cache(*bounds)
+        self._opened_via1s: Cache[bytes, bytes | None] = Cache(*bounds)
+        self._opened_vias: Cache[tuple[bytes, bytes], bytes | None] = Cache(*bounds)
 
     # --- tokens -------------------------------------------------------------------------------
 
@@ -162,32 +167,22 @@ class AesSiv:
     # --- Vias ---------------------------------------------------------------------------------
 
     def seal_vias(
-        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:
         del cookie
         if len(spans) == 1:
-            return [self._seal_group(data, [(0, spans[0])], mask)]
-        edits = []
-        group: list[tuple[int, Span]] = []
-        for span in spans:
-            separator = 0
-            if group:
-                between = data[group[-1][1][1] : span[0]]
-                folded = (
-                    b"\n" in data[span[0] : span[1]]
-                    or b"\n" in data[group[-1][1][0] : group[-1][1][1]]
-                )
-                if between in compact.SEPARATORS and not folded:
-                    separator = compact.SEPARATORS.index(between)
-            if group and not separator:
-                edits.append(self._seal_group(data, group, mask))
-                group = []
-            group.append((separator, span))
-        edits.append(self._seal_group(data, group, mask))
-        return edits
+            return [self._seal_group(data, [(0, spans[0])], mask, _bound(context, 0, 1))]
+        groups = _groups(data, spans)
+        count = len(groups)
+        if count > _MOST_VIAS:
+            raise SealError(f"more than {_MOST_VIAS} Via values")
+        return [
+            self._seal_group(data, group, mask, _bound(context, index, count))
+            for index, group in enumerate(groups)
+        ]
 
     def _seal_group(
-        self, data: bytes, group: list[tuple[int, Span]], mask: bytes
+        self, data: bytes, group: list[tuple[int, Span]], mask: bytes, bound: bytes
     ) -> tuple[int, int, bytes]:
         packed = []
         for separator, (start, end) in group:
@@ -198,25 +193,44 @@ class AesSiv:
         start, end = group[0][1][0], group[-1][1][1]
         if len(packed) == 1:
             content = b"\x01" + packed[0]
-        elif len(packed) < 256:  # all but the last carry their length, in one or two bytes
+        elif len(packed) <= _MOST_VIAS:  # all but the last carry their length, in one or two bytes
             parts = [part for each in packed[:-1] for part in (_length(len(each)), each)]
             content = b"".join((bytes((len(packed),)), *parts, packed[-1]))
         else:
-            raise SealError("more than 255 Via values")
-        token = self._seal(KIND_VIA, content)
+            raise SealError(f"more than {_MOST_VIAS} Via values")
+        token = self._seal(bound, content)
         masked = b"SIP/2.0/UDP " + mask + b";branch=z9hG4bK" + token
-        self._opened_vias.remember(masked, data[start:end], len(masked))
+        self._opened_vias.remember((masked, bound), data[start:end], len(masked) + len(bound))
         return start, end, masked
 
-    def open_via(self, value: bytes) -> bytes | None:
+    def open_vias(self, vias: Sequence[bytes], context: bytes) -> list[bytes] | None:
+        count = len(vias)
+        if not count or count > _MOST_VIAS:
+            return None
+        opened: list[bytes] = []
+        for index, value in enumerate(vias):
+            content = self._open_via(value, _bound(context, index, count))
+            if content is None:
+                return None
+            opened.append(content)
+        return opened
+
+    def _open_via(self, value: bytes, bound: bytes) -> bytes | None:
+        key = value, bound
         try:
-            return self._opened_vias[value]
+            return self._opened_vias[key]
         except KeyError:
             match = _BRANCH_TOKEN.search(value)
-            content = self._open(KIND_VIA, match[1]) if match else None
+            content = self._open(bound, match[1]) if match else None
             opened = _unpack_vias(content) if content else None
-            self._opened_vias.remember(value, opened, len(value))
+            self._opened_vias.remember(key, opened, len(value) + len(bound))
             return opened
+
+    def seal_quoted_via(self, value: bytes, mask: bytes) -> bytes:
+        return self._seal_group(value, [(0, (0, len(value)))], mask, KIND_QUOTED_VIA)[2]
+
+    def open_quoted_via(self, value: bytes) -> bytes | None:
+        return self._open_via(value, KIND_QUOTED_VIA)
 
     def seal_via1(self, value: bytes, mask: bytes) -> bytes:
         return via1.seal(value, mask, self._branch_of_via1)
@@ -228,6 +242,14 @@ class AesSiv:
         return b"z9hG4bK" + self._seal(KIND_VIA1, content, stable=True)
 
     def open_via1(self, value: bytes) -> bytes | None:
+        try:
+            return self._opened_via1s[value]
+        except KeyError:
+            opened = self._open_via1(value)
+            self._opened_via1s.remember(value, opened, len(value))
+            return opened
+
+    def _open_via1(self, value: bytes) -> bytes | None:
         match = _BRANCH_TOKEN.search(value)
         content = self._open(KIND_VIA1, match[1]) if match else None
         unpacked = compact.unpack_via(content) if content else None
@@ -299,6 +321,33 @@ class AesSiv:
                     found.append(Revealed(start, match.end(), label, key, clear))
         return found
 
+    def key_of(self, via: bytes) -> int | None:
+        match = _BRANCH_TOKEN.search(via)
+        return a2b_base64(match[1][:4].translate(_TO_STANDARD))[0] if match else None
+
+
+def _bound(context: bytes, index: int, count: int) -> bytes:
+    """The associated data of the Via token at `index` of `count`."""
+    return b"".join((KIND_VIA, bytes((index, count)), context))
+
+
+def _groups(data: bytes, spans: Sequence[Span]) -> list[list[tuple[int, Span]]]:
+    """The Via values that become one token each, with the number of what parts them."""
+    groups: list[list[tuple[int, Span]]] = []
+    group: list[tuple[int, Span]] = []
+    for span in spans:
+        separator = 0
+        if group:
+            last = group[-1][1]
+            folded = b"\n" in data[span[0] : span[1]] or b"\n" in data[last[0] : last[1]]
+            between = data[last[1] : span[0]]
+            if between in compact.SEPARATORS and not folded:
+                separator = compact.SEPARATORS.index(between)
+        if not separator:
+            groups.append(group := [])
+        group.append((separator, span))
+    return groups
+
 
 def _length(number: int) -> bytes:
     if number < 0x80:
@@ -346,7 +395,7 @@ def _clear_via1(content: bytes) -> bytes | None:
 _KINDS: Final[dict[bytes, tuple[str, Callable[[bytes], bytes | None]]]] = {
     KIND_URI: ("uri", _clear_uri),
     KIND_HOST: ("host", _clear_uri),
-    KIND_VIA: ("via", _unpack_vias),
+    KIND_QUOTED_VIA: ("quoted_via", _unpack_vias),
     KIND_VIA1: ("via1", _clear_via1),
     KIND_CALLID: ("callid", bytes),
     KIND_TEXT: ("text", compact.unpack_text),

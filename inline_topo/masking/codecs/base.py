@@ -21,8 +21,9 @@ class OpenedUri(NamedTuple):
 
 
 class Revealed(NamedTuple):
-    """A token that opens, for people: its span in the text that was searched, its kind (uri, via,
-    via1, callid, text), the id of the key that sealed it (None where a codec has one key), and the content.
+    """A token that opens, for people: its span in the text that was searched, its kind (uri, host, via,
+    quoted_via, via1, callid, text), the id of the key that sealed it (None where a codec has one
+    key), and the content.
     """
 
     start: int
@@ -59,15 +60,26 @@ class Codec(Protocol):
         """The host in such a token, as the `uri`."""
 
     def seal_vias(
-        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:
-        """Replacements (start, end, new) that hide the Via values at `spans`, in order.
+        """Replacements (start, end, new) that hide the Via values at `spans`, all below the topmost,
+        in order.
 
         `cookie` is what Kamailio writes about the request's direction (its codec alone uses it).
+        `context`: the transaction that the tokens are bound to (masking.vias), with the place of each
+        and the number of all.
         """
 
-    def open_via(self, value: bytes) -> bytes | None:
-        """What the Via value `value` stands for: one via-parm, or several with what parts them."""
+    def open_vias(self, vias: Sequence[bytes], context: bytes) -> list[bytes] | None:
+        """What each of the Via values below the topmost stands for: one via-parm, or several with what
+        parts them. All or none: None unless they are what was sealed for `context`, each in its
+        place, none missing and none more."""
+
+    def seal_quoted_via(self, value: bytes, mask: bytes) -> bytes:
+        """A token for a Via value in a body. Nobody routes by it: it is bound to nothing."""
+
+    def open_quoted_via(self, value: bytes) -> bytes | None:
+        """The Via value in a token of `seal_quoted_via`."""
 
     def seal_via1(self, value: bytes, mask: bytes) -> bytes:
         """The topmost Via `value` with its sent-by and branch masked, other parameters as they are."""
@@ -110,4 +122,9 @@ class Codec(Protocol):
         """The same for `seal_callid`."""
 
     def reveal(self, text: bytes) -> list[Revealed]:
-        """Every token of any kind in any text, for reports: slow, and nothing is remembered."""
+        """Every token in any text that opens without its message, for reports: slow, and nothing is
+        remembered."""
+
+    def key_of(self, via: bytes) -> int | None:
+        """The id of the key that sealed the Via value `via`, which has opened; None where a codec has
+        one key."""

@@ -2,7 +2,8 @@
 
 Base64 over an alphabet that the key shuffles: obfuscation, not encryption. One known Contact gives
 most of the alphabet away, and nothing authenticates a token; what opens is only checked against the
-grammar of its place.
+grammar of its place. Nothing binds a Via to its transaction either: any that has been seen opens below
+any topmost one, as long as nothing but tokens stands there.
 
     URI     sip:<mask_ip>;line=sr-<token>                    the whole URI less its headers part
     Via     SIP/2.0/UDP <mask_ip>;branch=z9hG4bKsr-<token>   the whole value, with the cookie
@@ -144,8 +145,9 @@ class Kamailio:
         return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
     def seal_vias(
-        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes
+        self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:
+        del context  # topoh's bytes bind nothing
         edits = []
         prefix = b"SIP/2.0/UDP " + mask + self._via_parameter
         for start, end in spans:
@@ -161,7 +163,20 @@ class Kamailio:
             edits.append((start, end, prefix + self._encode(value)))
         return edits
 
-    def open_via(self, value: bytes) -> bytes | None:
+    def open_vias(self, vias: Sequence[bytes], context: bytes) -> list[bytes] | None:
+        del context
+        opened: list[bytes] = []
+        for value in vias:
+            content = self.open_quoted_via(value)
+            if content is None:
+                return None
+            opened.append(content)
+        return opened or None
+
+    def seal_quoted_via(self, value: bytes, mask: bytes) -> bytes:
+        return self.seal_vias(value, [(0, len(value))], mask, b"", b"")[0][2]
+
+    def open_quoted_via(self, value: bytes) -> bytes | None:
         match = self._find_via_token.search(value)
         original = self._decode(match[1]) if match else None
         if not original:
@@ -228,6 +243,9 @@ class Kamailio:
                 if content:
                     found.append(Revealed(*match.span(1), kind, None, content))
         return sorted(found) or self._reveal_bare(text)
+
+    def key_of(self, via: bytes) -> int | None:
+        return None
 
     def _reveal_bare(self, text: bytes) -> list[Revealed]:
         prefixes = [name.partition(b"=")[2] for name in (self._uri_parameter, self._via_parameter)]

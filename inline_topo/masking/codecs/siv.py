@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 from Crypto.Cipher import AES
 
+from inline_topo.masking.cache import Cache
+
 try:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -59,7 +61,8 @@ class PlainSiv:
         self._encrypt: Callable[[bytes], bytes] = AES.new(key[half:], AES.MODE_ECB).encrypt
         subkey = _double(int.from_bytes(AES.new(self._mac_key, AES.MODE_ECB).encrypt(_ZERO), "big"))
         self._subkeys = subkey, _double(subkey)
-        self._associated: dict[bytes, int] = {}  # a handful of constants: the kinds of token
+        # The kinds of token, and what a Via and the answers to its request are bound to.
+        self._associated: Cache[bytes, int] = Cache(1 << 10, 256)
 
     def seal(self, associated: bytes, plaintext: bytes) -> bytes:
         tag = self._s2v(associated, plaintext)
@@ -90,7 +93,7 @@ class PlainSiv:
         if start is None:
             zero = int.from_bytes(self._cmac(_ZERO), "big")
             start = _double(zero) ^ int.from_bytes(self._cmac(associated), "big")
-            self._associated[associated] = start
+            self._associated.remember(associated, start, len(associated))
         if len(plaintext) >= 16:
             end = (int.from_bytes(plaintext[-16:], "big") ^ start).to_bytes(16, "big")
             return self._cmac(plaintext[:-16] + end)

@@ -19,6 +19,7 @@ from inline_topo.masking.leaks.places import (
 from inline_topo.masking.leaks.scope import Scope
 from inline_topo.masking.leaks.sightings import Sighting, Sightings
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.revealed import reveal
 from inline_topo.sip import message as sip
 from inline_topo.sip import names
 from inline_topo.sip.message import Message, Span
@@ -167,7 +168,12 @@ class Scanner:
         """Digits in a token may read as an address, by chance."""
         span = place.start, place.end
         if span not in tokens:
-            revealed = self._codec.reveal(data[span[0] : span[1]])
-            tokens[span] = [(token.start, token.end) for token in revealed]
-        at = sighting.start - place.start
-        return any(start <= at < end for start, end in tokens[span])
+            tokens[span] = self._tokens(data, place)
+        return any(start <= sighting.start < end for start, end in tokens[span])
+
+    def _tokens(self, data: bytes, place: Place) -> list[Span]:
+        """The tokens in a place; those of Vias open with their message alone."""
+        if place.field == names.VIA:
+            return [(token.start, token.end) for token in reveal(data, self._codec)]
+        found = self._codec.reveal(data[place.start : place.end])
+        return [(place.start + token.start, place.start + token.end) for token in found]

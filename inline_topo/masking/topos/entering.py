@@ -15,6 +15,7 @@ from inline_topo.masking.topos.lines import as_lines, line
 from inline_topo.masking.topos.lost import Lost
 from inline_topo.masking.topos.shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import RESTORED
+from inline_topo.masking.vias import branch_of
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
@@ -174,6 +175,8 @@ class Entering:
             return []
         call_id = self._tokens.clear_call_id(message, flow)
         topmost = self._clear_topmost(message, vias[0])
+        if branch_of(topmost) is None:  # the record of one branch would go the way of the other
+            return []
         key = self._keys.branch(call_id, cseq_of(message), topmost)
         found = yield from self._shelf.load(now, [key])
         if key not in found:

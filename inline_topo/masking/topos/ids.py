@@ -131,7 +131,9 @@ class _Opening:
         self.seal_host = codec.seal_host
         self.open_host = codec.open_host
         self.seal_vias = codec.seal_vias
-        self.open_via = codec.open_via
+        self.open_vias = codec.open_vias
+        self.seal_quoted_via = codec.seal_quoted_via
+        self.open_quoted_via = codec.open_quoted_via
         self.seal_via1 = codec.seal_via1
         self.open_via1 = codec.open_via1
         self.seal_callid = codec.seal_callid
@@ -144,6 +146,7 @@ class _Opening:
         self.is_via_token = codec.is_via_token
         self.is_callid_token = codec.is_callid_token
         self.reveal = codec.reveal
+        self.key_of = codec.key_of
         self._may_open = codec.may_open
         self._open_uri = codec.open_uri
         self._is_uri_token = codec.is_uri_token

@@ -17,6 +17,7 @@ from inline_topo.masking.topos.lines import cut
 from inline_topo.masking.topos.lost import Lost
 from inline_topo.masking.topos.shelf import Entry, Shelf, Steps
 from inline_topo.masking.uris import IRREVERSIBLE, MASKED, replace_uri
+from inline_topo.masking.vias import branch_of
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span
 
@@ -277,7 +278,10 @@ class Leaving:
         target: Target | None,
     ) -> list[Entry]:
         """What to keep of a request that leaves, for its responses."""
-        key = self._keys.branch(dialog.call_id, dialog.cseq, topmost_of(message))
+        topmost = topmost_of(message)
+        if (lower or routes) and branch_of(topmost) is None:
+            raise SealError("Via: two receivers may read two branches in the topmost one")
+        key = self._keys.branch(dialog.call_id, dialog.cseq, topmost)
         forms = target is not None and not dialog.remote
         if not lower and not routes and not forms:
             self._shelf.nothing(key)

@@ -26,6 +26,9 @@ HIDDEN = b"sip:bob@10.0.0.5:5062"
 VIA = b"SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK74b43;rport"
 CALLID = b"a84b4c76e66710@10.0.0.5"
 
+CONTEXT = b"=z9hG4bK-the-topmost-branch"
+BOUND = b"inline-topo via 2" + bytes((0, 1)) + CONTEXT  # the first token of one
+
 Seal = Callable[[AesSiv], bytes]
 
 
@@ -46,14 +49,20 @@ def open_uri(uri: bytes, codec: AesSiv = CODEC) -> bytes | None:
 
 
 def seal_via(value: bytes, codec: AesSiv = CODEC) -> bytes:
-    ((_, _, new),) = codec.seal_vias(value, [(0, len(value))], MASK, b"")
+    ((_, _, new),) = codec.seal_vias(value, [(0, len(value))], MASK, b"", CONTEXT)
     return new
+
+
+def open_via(value: bytes, codec: AesSiv = CODEC) -> bytes | None:
+    opened = codec.open_vias([value], CONTEXT)
+    return opened[0] if opened else None
 
 
 TOKENS: dict[str, tuple[Seal, bytes, int]] = {
     "uri": (lambda codec: seal_uri(HIDDEN, codec=codec), b"inline-topo uri 1", 2),
     "stable uri": (lambda c: seal_uri(HIDDEN, codec=c, stable=True), b"inline-topo uri 1", 1),
-    "via": (lambda codec: seal_via(VIA, codec), b"inline-topo via 1", 2),
+    "via": (lambda codec: seal_via(VIA, codec), BOUND, 2),
+    "quoted via": (lambda c: c.seal_quoted_via(VIA, MASK), b"inline-topo quoted via 1", 2),
     "via1": (lambda codec: codec.seal_via1(VIA, MASK), b"inline-topo via1 1", 1),
     "callid": (lambda codec: codec.seal_callid(CALLID), b"inline-topo callid 1", 1),
     "text": (lambda codec: codec.seal_text(b"10.0.0.5 jdoe"), b"inline-topo text 1", 1),
@@ -122,7 +131,8 @@ def opened(masked: bytes) -> set[str]:
     via = b"SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK" + token
     uris = (b"sip:" + token + b"@h", b"sip:h;x=" + token)
     found = {"uri" for uri in uris if CODEC.open_uri(uri)}
-    found |= {"via"} if CODEC.open_via(via) else set()
+    found |= {"via"} if open_via(via) else set()
+    found |= {"quoted via"} if CODEC.open_quoted_via(via) else set()
     found |= {"via1"} if CODEC.open_via1(via) else set()
     found |= {"text"} if CODEC.open_texts(token, 0, len(token)) else set()
     return found | ({"callid"} if CODEC.open_callid(b"!!:" + token) else set())
@@ -279,7 +289,7 @@ def test_no_content_brings_what_its_place_forbids(content: bytes) -> None:
     uri = CODEC.open_uri(b"sip:%s@h" % forged(b"inline-topo uri 1", content))
     assert uri is None or not re.search(rb"[\x00-\x20\x7f<>\"]", uri.uri)
     for value in (content, b"\1" + content, b"\2" + content):
-        via = CODEC.open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + forged(b"inline-topo via 1", value))
+        via = open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + forged(BOUND, value))
         assert via is None or not re.search(
             rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\n(?!Via:|v:|[ \t])", via
         )
@@ -302,14 +312,14 @@ BAD_VIAS = [
 
 @pytest.mark.parametrize("content", BAD_VIAS)
 def test_via_contents_that_we_never_make_do_not_open(content: bytes) -> None:
-    token = forged(b"inline-topo via 1", content)
-    assert CODEC.open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + token) is None
+    token = forged(BOUND, content)
+    assert open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + token) is None
 
 
 def test_a_via_of_someone_elses_making_opens_where_it_is_right() -> None:
     """The judge of the test above: the same contents, put right, do open."""
-    token = forged(b"inline-topo via 1", b"\2\x15\3" + LINE + b"\x23" + LINE)
-    opened = CODEC.open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + token)
+    token = forged(BOUND, b"\2\x15\3" + LINE + b"\x23" + LINE)
+    opened = open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + token)
     assert opened == LINE + b"\r\nVia: " + LINE
 
 
@@ -336,33 +346,37 @@ VALUES = [
 @pytest.mark.parametrize("count", [2, 3])
 def test_adjacent_vias_become_one(separator: str, count: int) -> None:
     data, spans = spans_of(VALUES[-count:], separator.encode())
-    ((start, end, new),) = CODEC.seal_vias(data, spans, MASK, b"")
+    ((start, end, new),) = CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
     assert (start, end) == (0, len(data))
     assert new.count(b"SIP/2.0/") == 1
-    assert CODEC.open_via(new) == data
-    assert AesSiv(RING).open_via(new) == data  # and not from memory
+    assert open_via(new) == data
+    assert open_via(new, AesSiv(RING)) == data  # and not from memory
 
 
 @pytest.mark.parametrize("separator", NOT_ADJACENT, ids=map(repr, NOT_ADJACENT))
 def test_vias_with_something_else_between_them_stay_apart(separator: str) -> None:
     data, spans = spans_of(VALUES, separator.encode())
-    edits = CODEC.seal_vias(data, spans, MASK, b"")
+    edits = CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
     assert [(start, end) for start, end, _ in edits] == spans
-    assert [AesSiv(RING).open_via(new) for _, _, new in edits] == VALUES
+    assert AesSiv(RING).open_vias([new for _, _, new in edits], CONTEXT) == VALUES
 
 
 def test_mixed_separators_in_one_token() -> None:
     data = VALUES[0] + b", " + VALUES[1] + b"\r\nv: " + VALUES[2]
     spans = [(data.index(value), data.index(value) + len(value)) for value in VALUES]
-    ((_, _, new),) = CODEC.seal_vias(data, spans, MASK, b"")
-    assert AesSiv(RING).open_via(new) == data
+    ((_, _, new),) = CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
+    assert open_via(new, AesSiv(RING)) == data
 
 
 def test_a_folded_via_is_sealed_by_itself_and_comes_back_folded() -> None:
     folded = b"SIP/2.0/UDP 10.0.0.5\r\n\t;branch=z9hG4bK2"
     data, spans = spans_of([VALUES[0], folded, VALUES[1]], b", ")
-    edits = CODEC.seal_vias(data, spans, MASK, b"")
-    assert [AesSiv(RING).open_via(new) for _, _, new in edits] == [VALUES[0], folded, VALUES[1]]
+    edits = CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
+    assert AesSiv(RING).open_vias([new for _, _, new in edits], CONTEXT) == [
+        VALUES[0],
+        folded,
+        VALUES[1],
+    ]
 
 
 def test_what_clients_do_to_a_via() -> None:
@@ -374,7 +388,7 @@ def test_what_clients_do_to_a_via() -> None:
         b"SIP/2.0/UDP 192.0.2.10 ; BRANCH = z9hG4bK%s",
         b"SIP / 2.0 / UDP 192.0.2.10;branch=z9hG4bK%s",
     ):
-        assert CODEC.open_via(value % token) == VIA, value
+        assert open_via(value % token) == VIA, value
 
 
 def test_a_via_that_is_none_is_not_sealed() -> None:
@@ -388,14 +402,14 @@ def test_a_via_that_is_none_is_not_sealed() -> None:
 def test_the_bounds_of_a_via_token() -> None:
     many = [LINE + b";branch=z9hG4bK%d" % n for n in range(256)]
     data, spans = spans_of(many[:255], b", ")
-    ((_, _, new),) = CODEC.seal_vias(data, spans, MASK, b"")
-    assert AesSiv(RING).open_via(new) == data
+    ((_, _, new),) = CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
+    assert open_via(new, AesSiv(RING)) == data
     data, spans = spans_of(many, b", ")
     with pytest.raises(SealError, match="255"):
-        CODEC.seal_vias(data, spans, MASK, b"")
+        CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
     data, spans = spans_of([LINE + b";x=" + b"a" * 32767, LINE], b", ")
     with pytest.raises(SealError, match="32,767"):
-        CODEC.seal_vias(data, spans, MASK, b"")
+        CODEC.seal_vias(data, spans, MASK, b"", CONTEXT)
 
 
 def test_rotation() -> None:
@@ -403,11 +417,11 @@ def test_rotation() -> None:
     before, after = AesSiv(RING), AesSiv(RING.rotate())
     for name, (seal, _, _) in TOKENS.items():
         changes = seal(after) != seal(before)
-        assert changes == (name in ("uri", "via")), name
+        assert changes == (name in ("uri", "via", "quoted via")), name
     for codec, other in ((before, after), (after, before)):
         assert other.seal_callid(CALLID) == codec.seal_callid(CALLID)
     assert after.open_uri(seal_uri(HIDDEN, codec=before)) == (HIDDEN, False)
-    assert after.open_via(seal_via(VIA, before)) == VIA
+    assert open_via(seal_via(VIA, before), after) == VIA
 
 
 def test_memory_of_tokens_does_not_change_answers() -> None:
@@ -430,7 +444,7 @@ def test_memory_of_tokens_is_bounded_in_bytes() -> None:
     for number in range(200):
         junk = b"%048d" % number + b"x" * 50_000
         assert codec.open_uri(b"sip:" + junk + b"@h") is None
-        assert codec.open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + junk) is None
+        assert open_via(b"SIP/2.0/UDP h;branch=z9hG4bK" + junk, codec) is None
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 1_000_000
