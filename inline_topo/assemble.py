@@ -28,6 +28,7 @@ from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.relayed import Relayed
+from inline_topo.masking.rest import FILL, SEAL
 from inline_topo.masking.strangers import LEAVE, MARK, RESTORE, SWAP
 from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.masking.topos.entering import Entering
@@ -65,10 +66,12 @@ def gateway(
     drain: bool = False,
     relayed: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
-    relay that is configured; `dry_run`: what it judges goes on as it came, so it marks nothing.
+    relay that is configured; `dry_run`: what it judges goes on as it came, so it marks nothing;
+    `fill`: one registration period after the start, in which strangers are known without marks yet.
     KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
@@ -88,6 +91,7 @@ def gateway(
             drain=drain,
             relayed=relayed,
             dry_run=dry_run,
+            fill=fill,
         ),
         accept_refused=queue.on_error == "accept",
         on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
@@ -223,13 +227,16 @@ def strategy(
     drain: bool = False,
     relayed: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
     ids = _ids(config)
     has_records = seal is not None and (leg is not Leg.OUTSIDE or config.mode == "topos")
     known = ids.opening(codec) if has_records else codec
     made: Topoh | Topos
-    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain, dry_run=dry_run)
+    made = by_tokens = tokens(
+        config, leg, known, hosts, policy, drain=drain, dry_run=dry_run, fill=fill
+    )
     if seal is not None and has_records:
         made = _topos(config, leg, by_tokens, Shelf(seal), ids)
     if relayed and config.media.relay != "none":
@@ -246,6 +253,7 @@ def tokens(
     *,
     drain: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Topoh:
     """What masks by tokens and opens them: all in mode topoh, in mode topos what is not taken out."""
     options = Options(
@@ -258,7 +266,8 @@ def tokens(
         bodies=config.hide.bodies,
         strangers=_strangers(config, leg, marks=not drain and not dry_run),
         shown=shown_hosts(config),
-        as_topoh=config.topoh.codec == "kamailio" and config.profile == "topoh",
+        rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
+        as_topoh=is_topoh(config),
     )
     strips = config.mode == "topos"
     if drain:
@@ -274,15 +283,26 @@ def tokens(
     return (Stripped if strips else Topoh)(codec, hosts, policy, options)
 
 
+def is_topoh(config: Config) -> bool:
+    """Whether everything is as topoh has it, its bytes and its holes."""
+    return config.topoh.codec == "kamailio" and config.profile == "topoh"
+
+
 def _strangers(config: Config, leg: Leg, *, marks: bool) -> str:
     """What becomes of strangers' words. topoh knows nothing of them, and the legs have none that the
     other side would not have seen."""
-    is_topoh = config.topoh.codec == "kamailio" and config.profile == "topoh"
-    if is_topoh or leg is Leg.INSIDE:
+    if is_topoh(config) or leg is Leg.INSIDE:
         return LEAVE
     if leg is Leg.OUTSIDE or not marks:
         return RESTORE
     return MARK if config.hide.strangers else SWAP
+
+
+def _rest(config: Config, leg: Leg, *, fills: bool, drain: bool) -> str:
+    """What becomes of what still names the inside in a message that leaves."""
+    if is_topoh(config) or leg is Leg.INSIDE or drain:
+        return LEAVE
+    return FILL if fills else SEAL
 
 
 def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:

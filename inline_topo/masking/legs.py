@@ -19,6 +19,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.rest import FIELDS as FIELDS_AT_REST
 from inline_topo.masking.table import MOST_VALUES, Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
@@ -31,7 +32,7 @@ from inline_topo.masking.topoh import (
 )
 from inline_topo.masking.uris import MASKED, KnownUri
 from inline_topo.sip import address, names, uri, values, via
-from inline_topo.sip.message import Message, Span
+from inline_topo.sip.message import Message, Span, header_fields
 from inline_topo.sip.method import is_register
 
 _REMEMBERED = 1 << 16
@@ -77,6 +78,7 @@ class OutsideLeg(Topoh):
         self._minted: Memory[tuple[bytes, bytes], _Minted] = Memory()
         self._minted_vias: Memory[tuple[bytes, bytes], bool] = Memory()
         self._cookies: Memory[bytes, bytes] = Memory()
+        self._said: Memory[tuple[bytes, bytes], bool] = Memory()
 
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         edits = super().edits(message, flow, now)
@@ -86,7 +88,30 @@ class OutsideLeg(Topoh):
             is_left = self._leaves_registers and is_registration(message)
             if is_left or (flow.rules and not decides(flow.rules, message)):
                 self._remember_left(message, flow.outside)
+        elif self._seals_rest and self.strangers.are_in(message.data, flow):
+            self._hear(message, flow)
         return edits
+
+    def _hear(self, message: Message, flow: Flow) -> None:
+        """Remember what an outside address says itself of the inside's range: its phone may lie there."""
+        data = message.data
+        if message.is_request:
+            self._said[flow.outside, data[message.request_uri[0] : message.request_uri[1]]] = True
+        for spelled, span in header_fields(message):
+            if names.field_name(spelled) in FIELDS_AT_REST:
+                for entry in values.split(data, [span]):
+                    where = address.locate(data, *entry)
+                    if where:
+                        self._said[flow.outside, data[where.start : where.end]] = True
+
+    def seal_rest(
+        self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
+    ) -> list[Edit]:
+        """But for what the same outside address said earlier in the file."""
+        sealed = super().seal_rest(message, flow, edits, fields)
+        data, peer = message.data, flow.outside
+        rest = sealed[len(edits) :]
+        return edits + [e for e in rest if (peer, data[e.start : e.end]) not in self._said]
 
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)

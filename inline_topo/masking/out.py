@@ -76,14 +76,28 @@ class Outs:
     def restore(self, uri: bytes, flow: Flow) -> OpenedUri | None:
         """What the stranger wrote, with what was added since; None where `uri` has no mark that opens,
         or names another host of the inside than the mark."""
+        mark = self.find(uri)
+        if not mark:
+            return None
+        host = uris.host(uri) or b""
+        marked = uris.host(b"sip:" + mark.authority) or b""
+        if marked.lower() != host.lower() and is_named(self._hosts.find(host), flow):
+            return None
+        return self._restored(uri)
+
+    def open_mark(self, uri: bytes) -> bytes | None:
+        """What a URI with a mark becomes, its headers part included, for an audit."""
+        parts = uris.parse(uri)
+        length = len(uri) - len(parts.headers) if parts else len(uri)
+        opened = self._restored(uri[:length])
+        return opened.uri + uri[length:] if opened else None
+
+    def _restored(self, uri: bytes) -> OpenedUri | None:
         found = self._find(uri) if IN_URI in uri else None
         parts = uris.parse(uri) if found else None
         if not found or not parts:
             return None
         at, mark = found
-        marked = uris.host(b"sip:" + mark.authority) or b""
-        if marked.lower() != parts.host.lower() and is_named(self._hosts.find(parts.host), flow):
-            return None
         texts = parts.parameters.split(b";")[1:]
         del texts[at]
         for index, text in mark.taken:

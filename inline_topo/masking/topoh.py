@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid, vias
+from inline_topo.masking import callid, rest, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
@@ -22,6 +22,7 @@ from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.out import IN_URI
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.rest import FILL, Rest
 from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import MOST_VALUES, Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
@@ -46,7 +47,8 @@ class Options:
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
     what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
     it (codec kamailio in profile topoh). `strangers`: what becomes of their words
-    (masking.strangers), for whom `shown` says which hosts are own (None: the same)."""
+    (masking.strangers), for whom `shown` says which hosts are own (None: the same). `rest`: what
+    becomes of what still names the inside where something routes (masking.rest): LEAVE, SEAL or FILL."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -57,6 +59,7 @@ class Options:
     bodies: bool = False
     strangers: str = LEAVE
     shown: Hosts | None = None
+    rest: str = LEAVE
     as_topoh: bool = False
 
 
@@ -98,6 +101,8 @@ class Topoh:
         self.strangers = Strangers(
             codec, options.shown or hosts, options.strangers, ends=options.hide.from_to
         )
+        self._seals_rest = options.rest != LEAVE
+        self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
         )
@@ -129,6 +134,8 @@ class Topoh:
         wanted: set[str] = set()
         if direction is Direction.EGRESS:
             wanted |= self.policy.fields | self.carriers.looked_at()
+            if self._seals_rest:
+                wanted |= set(rest.FIELDS)
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -155,8 +162,24 @@ class Topoh:
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
         if not enters and strangers.restores and IN_URI in message.data:
-            return strangers.leave(message, flow, edits)
+            edits = strangers.leave(message, flow, edits)
+        if not enters and self._seals_rest:
+            return self.seal_rest(message, flow, edits, self.fields_at_rest())
         return edits
+
+    def fields_at_rest(self) -> tuple[str, ...]:
+        """The header fields that are looked at last, for what still names the inside."""
+        return rest.FIELDS
+
+    def seal_rest(
+        self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
+    ) -> list[Edit]:
+        """`edits`, and those for what they leave of the inside in these fields, unless policy leaves it."""
+        if not self._seals_rest or (flow.rules and not self.applies(message, flow)):
+            return edits
+        if self._leaves_registers and self.leaves_alone(message, flow):
+            return edits
+        return self._rest.seal(message, flow, edits, fields)
 
     def _edits(self, message: Message, flow: Flow, *, strangers: bool) -> list[Edit]:
         """The same, but for marks that are restored. `strangers`: a message that enters names the inside."""

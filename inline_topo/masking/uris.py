@@ -8,7 +8,7 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hidden import is_hidden
+from inline_topo.masking.hidden import is_hidden, is_named
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
 from inline_topo.masking.out import IN_URI, Outs
 from inline_topo.masking.table import MOST_VALUES
@@ -57,6 +57,12 @@ class KnownUri(NamedTuple):
         if self.marked or decide(self.host, flow):
             return True
         return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
+
+    def names_inside(self, flow: Flow) -> bool:
+        """Whether anything in the URI names the inside; a stranger's mark does."""
+        if self.marked or is_named(self.host, flow):
+            return True
+        return bool(self.elsewhere) and any(is_named(host, flow) for host in self.elsewhere)
 
 
 class Uris:

@@ -159,19 +159,29 @@ ALL = [
 ]
 
 
+ROUTED = ("Refer-To", "r", "Path", "Route")
+"""Where nothing of the inside leaves in clear, whatever the switches say (trust.md, rule 1)."""
+
+
+def leaks_without(carrier: Carrier) -> bool:
+    return carrier.line.partition(":")[0] not in ROUTED or "Replaces=" in carrier.line
+
+
 def message(carrier: Carrier) -> bytes:
     return wire(carrier.base.rstrip() + "\n    " + carrier.line)
 
 
 @pytest.mark.parametrize("carrier", ALL, ids=lambda c: f"{c.line.partition(':')[0]} {c.on}")
 def test_a_carrier_leaks_without_its_rule_and_does_not_with_it(carrier: Carrier) -> None:
-    assert SHOWN.search(leave(gateway(**carrier.off), message(carrier)))
+    shown = SHOWN.search(leave(gateway(**carrier.off), message(carrier)))
+    assert bool(shown) is leaks_without(carrier)
     assert not SHOWN.search(leave(gateway(**carrier.on), message(carrier)))
 
 
 @pytest.mark.parametrize("carrier", ALL, ids=lambda c: f"{c.line.partition(':')[0]} {c.on}")
 def test_mode_topos_has_the_same_rules(carrier: Carrier) -> None:
-    assert SHOWN.search(Node(protected=["corp.example"], **carrier.off).leave(message(carrier)))
+    open_one = Node(protected=["corp.example"], **carrier.off)
+    assert bool(SHOWN.search(open_one.leave(message(carrier)))) is leaks_without(carrier)
     hidden = Node(protected=["corp.example"], **carrier.on).leave(message(carrier))
     assert not SHOWN.search(hidden)
 
@@ -192,7 +202,7 @@ def test_strict_shows_none_of_them(carrier: Carrier) -> None:
 @pytest.mark.parametrize("line", [carrier.line for carrier in [*REFERENCES, *IDENTITIES, *LISTED]])
 def test_topoh_touches_what_topoh_touches(line: str) -> None:
     text = wire(INVITE.rstrip() + "\n    " + line)
-    assert leave(gateway(profile="topoh"), text) == text
+    assert leave(gateway("kamailio", profile="topoh"), text) == text
 
 
 SWAPPED = {

@@ -303,10 +303,12 @@ def test_elsewhere_it_is_sealed_whole_and_equal_to_nothing(
     assert back.startswith(f"INVITE {marked(uri)} SIP".encode())
 
 
-def test_a_host_of_the_inside_that_is_not_the_strangers_is_not_changed() -> None:
+def test_a_mark_at_a_host_of_the_inside_that_is_not_the_strangers_is_not_restored() -> None:
     uri = marked(PHONE).replace(PLACE, "10.0.0.77")
     left = leave(gateway(), request("INVITE", uri))
-    assert left.startswith(f"INVITE {uri} SIP/2.0".encode())
+    token = left.split(b" ")[1].decode()
+    assert re.fullmatch(rf"sip:[\w-]+@{PROXY}", token)
+    assert enter(gateway(), request("INVITE", token)).startswith(f"INVITE {uri} SIP/2.0".encode())
 
 
 def test_forged_and_nested_marks() -> None:

@@ -23,6 +23,7 @@ from inline_topo.sip.message import Message, Span
 
 _OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
 _PROLONG_NOTHING: Final = frozenset({b"PRACK", b"CANCEL", b"BYE"})  # its confirmation and its end
+_OF_STACKS: Final = (names.RECORD_ROUTE, names.CONTACT)  # the tokens' strategy looks at the others
 _LEFT: Final = ord("<")
 
 
@@ -51,7 +52,8 @@ class Leaving:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
-        return keep_restored((yield from self._steps(message, flow, now)))
+        edits = keep_restored((yield from self._steps(message, flow, now)))
+        return self._tokens.seal_rest(message, flow, edits, _OF_STACKS)
 
     def _steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         edits = self._tokens.edits(message, flow, now) + self._out_again(message, flow)
