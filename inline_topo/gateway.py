@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
+from inline_topo.masking.claims import ClaimError
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.flow import Direction, Flow, Flows
@@ -102,6 +103,8 @@ class Strategy(Protocol):
         """Source and destination to write into the IP header; empty to leave them."""
 
 
+REFUSED_CLAIM: Final = "refused_claim"
+
 OUTCOMES: Final = {
     "masked": "left masked",
     "unmasked": "entered with its tokens opened",
@@ -122,6 +125,7 @@ OUTCOMES: Final = {
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
+    REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by",
     "refused_leak": "something hidden showed after masking (audit)",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
@@ -130,7 +134,8 @@ OUTCOMES: Final = {
     "error": "a defect in this program, entering: see the log",
 }
 """Every outcome of a verdict. A refused packet is dropped, unless `on_error` (or the policy for a
-fragment, a cut or a corrupt packet) is "accept"; where a store or a relay failed, always."""
+fragment, a cut or a corrupt packet) is "accept"; where a store or a relay failed, and where a message
+claims to know the inside, always."""
 
 CORRUPT: Final = "_corrupt"
 """Ends an outcome where the UDP checksum came in wrong (and goes out wrong by the same amount)."""
@@ -195,6 +200,8 @@ class Gateway:
                 return self._refuse(packet, direction, "malformed_sip")
             except SealError:
                 return self._drop(packet, direction, "unmaskable")
+            except ClaimError:
+                return _claimed(packet, direction)
             if isinstance(edits, Need):
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
@@ -244,6 +251,8 @@ class Gateway:
                 return self._rewrite(datagram, message, flow, edits)
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
+            except ClaimError:
+                return _claimed(datagram.packet, flow.direction)
             except EffectFailed as failure:
                 return _failed(datagram.packet, flow.direction, failure)
             except Exception:
@@ -298,6 +307,11 @@ class Gateway:
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
         return self._refuse(packet, direction, "error")
+
+
+def _claimed(packet: bytes, direction: Direction) -> Verdict:
+    """`on_error` is about what leaves: this never enters."""
+    return Verdict(Action.DROP, packet, direction, REFUSED_CLAIM)
 
 
 def _failed(packet: bytes, direction: Direction, failure: EffectFailed) -> Verdict:

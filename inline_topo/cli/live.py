@@ -51,6 +51,11 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> N
         return config
 
     config = load()
+    if drain:
+        say(
+            "warning: a drain masks nothing: tokens open where requests are routed by them, and "
+            "whoever keeps one can have it read out"
+        )
     for finding in preflight.findings(config):
         if finding.fatal:
             raise InlineTopoError(finding.text)

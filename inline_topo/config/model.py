@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BeforeValidator,
@@ -58,6 +58,15 @@ from inline_topo.config.tables import (
 from inline_topo.errors import ConfigError
 
 _HIDDEN = "********"
+
+_CHOSEN: Final = (
+    "skips by conditions that outsiders can meet, and names no destination: whoever keeps a token can "
+    "have it sent back to him in clear"
+)
+_SKIPPED: Final = (
+    "who gets messages in clear can have tokens read out that he keeps or is given, where requests and "
+    "redirections are routed by them"
+)
 
 
 class _Misfit(ValueError):
@@ -162,6 +171,7 @@ class Config(Table):
             raise _Misfit("own", f"must name the public address {self.public} too")
         if self.profile == "strict":
             _check_strict(self.queue, self.media)
+            _check_rules(self.rule)
         if self.mode == "topos" and self.topos.store is None:
             raise _Misfit("topos.store", 'needed with mode "topos": where what is removed is kept')
         context = info.context or {}
@@ -175,6 +185,11 @@ class Config(Table):
             warnings.append(
                 'the codec "kamailio" is obfuscation: whoever wants to can open it, in any call'
             )
+        for number, rule in enumerate(self.rule, 1):
+            if rule.is_for_all_to_choose:
+                warnings.append(f"rule {number}: {_CHOSEN}")
+            elif rule.action == "skip":
+                warnings.append(f"rule {number}: {_SKIPPED}")
         if self.queue.on_error == "accept":
             warnings.append('queue.on_error "accept": what cannot be masked leaves in clear')
         flawed = {"on_fragment": "a fragment that may be SIP leaves", "on_cut": "cut SIP leaves",
@@ -287,6 +302,12 @@ def _check_strict(queue: Queue, media: Media) -> None:
         raise _Misfit("queue.fail_open", reason)
     if media.on_error == "accept":
         raise _Misfit("media.on_error", '"accept" does not go with profile "strict"')
+
+
+def _check_rules(rules: tuple[Rule, ...]) -> None:
+    for number, rule in enumerate(rules, 1):
+        if rule.is_for_all_to_choose:
+            raise _Misfit("rule", f'does not go with profile "strict": rule {number} {_CHOSEN}')
 
 
 def _check_codec(topoh: Topoh, *, key_ring_given: bool) -> None:

@@ -113,7 +113,9 @@ class Topoh(Table):
         default="z9hG4bKsr-", description="kamailio: what a Via's token begins with"
     )
     callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
-    mask_mode: Bit = Field(default=0, description="1: leave the Contacts of a 3xx clear")
+    mask_mode: Bit = Field(
+        default=0, description="1: of the Contacts of a 3xx mask only what lies inside"
+    )
 
 
 NOT_FOR_PEERS = (
@@ -351,6 +353,14 @@ class Rule(Table):
     action: Literal["skip", "mask"] = Field(
         description="skip: leave the message clear; mask: what happens without a rule"
     )
+
+    @property
+    def is_for_all_to_choose(self) -> bool:
+        """Whether it leaves messages clear to whoever, by conditions that outsiders can meet."""
+        asks = (
+            self.method or self.from_user or self.to_user or self.request_uri_user or self.message
+        )
+        return self.action == "skip" and bool(asks) and not self.destination
 
 
 def _as_on_error(given: dict[str, Any]) -> Literal["drop", "accept"]:

@@ -5,6 +5,7 @@ ends.py); hosts that nobody reads back are swapped for the mask address; the res
 replaced. Strategies merge the tables made here with their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -16,10 +17,11 @@ from inline_topo.masking.ends import Ends
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.opening import OPENINGS, routes
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.table import Table
-from inline_topo.masking.uris import REPLACED, STRIPPED, Uris
-from inline_topo.sip import address, names, values
+from inline_topo.masking.table import Table, sealed_values
+from inline_topo.masking.uris import REPLACED, STRIPPED, Decision, Uris
+from inline_topo.sip import address, names
 from inline_topo.sip.message import Message, Span, line_of
 
 REFERENCES: Final = (
@@ -96,10 +98,19 @@ class Switches:
 class Carriers:
     """The rules, and the tables made of them."""
 
-    def __init__(self, codec: Codec, hosts: Hosts, uris: Uris, switches: Switches) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        hosts: Hosts,
+        uris: Uris,
+        switches: Switches,
+        *,
+        as_topoh: bool = False,
+    ) -> None:
         self._hosts = hosts
         self._uris = uris
         self._switches = switches
+        self._as_topoh = as_topoh
         self._swap = Swap(hosts)
         self.ends = Ends(codec, uris, self._swap)
         self._product = switches.user_agent.encode()
@@ -111,6 +122,8 @@ class Carriers:
         """What masks, in requests or responses that leave."""
         switches = self._switches
         table: Table = {}
+        if not self._as_topoh:  # what opens, closes
+            table = dict.fromkeys((names.REFER_TO, *PATHS), self.mask_named)
         if switches.references:
             table |= dict.fromkeys(REFERENCES, self.mask_hidden)
         if switches.paths and is_request:
@@ -136,18 +149,43 @@ class Carriers:
         return table
 
     def ingress(self) -> Table:
-        """What opens, in requests and responses that enter: whatever may hold a token, whoever has
-        put it there, so a token that was minted under other switches opens, too."""
+        """What opens, in requests and responses that enter: where it routes, whatever the switches say,
+        and what they seal (masking.opening)."""
+        if self._as_topoh:
+            return self.wherever_tokens_stand()
+        switches = self._switches
+        edited = (*switches.swap, *switches.strip)
+        return {
+            name: rule
+            for name, rule in self.wherever_tokens_stand().items()
+            if routes(name) or (self._is_sealed(name) and not is_listed(name, edited))
+        }
+
+    def where_it_routes(self) -> Table:
+        """What opens though nothing is sealed: in a drain, and from peers that a rule leaves clear."""
+        table = self.wherever_tokens_stand()
+        return table if self._as_topoh else {n: rule for n, rule in table.items() if routes(n)}
+
+    def wherever_tokens_stand(self) -> Table:
+        """What opens for somebody who has both sides of the gateway."""
         table: Table = dict.fromkeys(REFERENCES, self.open_values)
         table |= dict.fromkeys(PATHS, self.open_routes)
         if self._switches.from_to:
-            table |= dict.fromkeys((names.FROM, names.TO), self.ends.open)
+            table |= dict.fromkeys((names.FROM, names.TO), self.open_end)
         return table
+
+    def _is_sealed(self, name: str) -> bool:
+        opening = OPENINGS.get(name)
+        return opening is not None and bool(getattr(self._switches, opening.switch))
 
     def looked_at(self) -> set[str]:
         """The fields that the rules of `egress` look at beside those that they edit."""
         wants_identity = self._switches.identities or self._switches.from_to
         return {names.IDENTITY} if wants_identity else set()
+
+    def looked_at_entering(self) -> set[str]:
+        """The same for `ingress`."""
+        return {names.IDENTITY} if self._switches.from_to else set()
 
     def is_stripped(self, name: str) -> bool:
         """Whether a field is removed, so that nothing else may edit it."""
@@ -160,20 +198,41 @@ class Carriers:
         it names something hidden."""
         data = message.data
         edits: list[Edit] = []
-        for entry in values.split(data, spans):
-            try:
-                edits += self._uris.mask(data, entry, flow, name, is_hidden)
-            except SealError:
-                named = self._hosts.named_in(data[entry[0] : entry[1]])
-                if any(is_hidden(host, flow) for host in named):
-                    raise
+        for entry in sealed_values(data, spans, name):
+            edits += self._mask_if(data, entry, flow, name, is_hidden)
             edits += self.swap_beside(data, entry, flow, name)
         return edits
+
+    def mask_named(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """What lies inside, where the configuration hides no more of a field that opens always."""
+        data = message.data
+        edits: list[Edit] = []
+        for entry in sealed_values(data, spans, name):
+            edits += self._mask_if(data, entry, flow, name, is_named, route=name in PATHS)
+        return edits
+
+    def _mask_if(
+        self,
+        data: bytes,
+        entry: Span,
+        flow: Flow,
+        name: str,
+        decide: Decision,
+        *,
+        route: bool = False,
+    ) -> Sequence[Edit]:
+        try:
+            return self._uris.mask(data, entry, flow, name, decide, route=route)
+        except SealError:
+            named = self._hosts.named_in(data[entry[0] : entry[1]])
+            if any(decide(host, flow) for host in named):
+                raise
+            return ()
 
     def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Every entry whose host is not own; without an own entry, what is hidden."""
         data = message.data
-        entries = values.split(data, spans)
+        entries = sealed_values(data, spans, name)
         has_own = any(self._uris.host_of(data, entry).own for entry in entries)
         decide = is_not_own if has_own else is_hidden
         return self._uris.mask_all(data, entries, flow, name, decide, route=True)
@@ -182,7 +241,7 @@ class Carriers:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """What lies inside; the rest of a Path came with the REGISTER (RFC 3327 section 5.3)."""
-        entries = values.split(message.data, spans)
+        entries = sealed_values(message.data, spans, name)
         return self._uris.mask_all(message.data, entries, flow, name, is_named, route=True)
 
     def mask_end(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -190,6 +249,12 @@ class Carriers:
         if names.IDENTITY in message.fields:
             return []
         return self.ends.mask(message, flow, name, spans)
+
+    def open_end(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
+        """The inverse: what an Identity header signs would leave as it has opened."""
+        if names.IDENTITY in message.fields:
+            return []
+        return self.ends.open(message, flow, name, spans)
 
     def open_values(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Tokens in any value."""

@@ -1,4 +1,8 @@
-"""The way out (`run --drain`): tokens still open, and nothing is masked any more.
+"""The way out (`run --drain`): tokens still open where they route, and nothing is masked any more.
+
+What opens elsewhere would leave in clear, so it stays: fields that nobody routes by, and bodies. Where
+a token routes, who has kept it can still be told what it stands for, by a request through a proxy
+inside. So a drain is for as long as calls and registrations need, no longer.
 
 But for Call-IDs (`mask_callid`): a dialog that the outside knows by a token must keep it to its end.
 A dialog that begins now gets none, so what is masked dies out. Which ones begin now is the only
@@ -28,7 +32,7 @@ from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy
 from inline_topo.masking.table import Table
-from inline_topo.masking.topoh import DEFAULTS, Options, Topoh, tag_of
+from inline_topo.masking.topoh import DEFAULTS, Options, Rules, Topoh, tag_of
 from inline_topo.masking.uris import WITHDRAWN
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message
@@ -62,6 +66,15 @@ class Draining(Topoh):
             if direction is Direction.EGRESS:
                 wanted |= self.policy.fields
         return wanted
+
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        """Nothing is sealed any more: what enters opens where it routes, and nowhere else."""
+        if flow.direction is Direction.INGRESS and not self.options.as_topoh:
+            return self._routed[message.is_request]
+        return super().rules_for(message, flow)
+
+    def guards_responses(self, flow: Flow) -> bool:
+        return False
 
     def egress_request(self) -> tuple[Table, Table]:
         return {}, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
@@ -130,6 +143,8 @@ class Draining(Topoh):
     def body_edits(
         self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
     ) -> list[Edit]:
+        if flow.direction is Direction.INGRESS and not self.options.as_topoh:
+            return self.bodies.open(message, flow, fields=False, session=message.session)
         return super().body_edits(message, flow, applies=False)
 
 

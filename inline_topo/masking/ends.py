@@ -5,10 +5,16 @@
 A peer returns the URIs of From and To as it got them (RFC 3261 sections 8.2.6.2 and 12.2.1.1), so the
 token comes back in both directions of the dialog. Where a client has lost it, the URI stays as it
 is: a dialog is found by its tags. The host is sealed with the stable key: a dialog outlives the
-rotation of the active one. A host that stands elsewhere in the URI makes a token of all of it.
+rotation of the active one. Where a host stands elsewhere in the URI, the token holds all of it:
+
+    <sip:alice@10.0.0.5;maddr=10.0.0.6>  <->  <sip:192.0.2.10;hid=TOKEN>
+
+Nothing opens here but what was made for here: a token for a URI, from a Contact, would be read out to
+whoever gets the message.
 """
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,7 +23,7 @@ from inline_topo.masking.codecs.base import Codec, OpenedUri
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris
+from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris, replace_uri
 from inline_topo.sip import address
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.method import is_register
@@ -64,7 +70,15 @@ class Ends:
             return edits
         authority = _AUTHORITY.match(data, where.start, where.end)
         if not authority or any(is_hidden(host, flow) for host in known.elsewhere):
-            return [*edits, *self._uris.mask(data, span, flow, name, decide, stable=True)]
+            uri = data[where.start : where.start + known.length]
+            token = self._codec.seal_end(uri, bare=where.bare)
+            scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
+            new = b"".join((scheme, flow.mask, PARAMETER, token))
+            stop = where.start + known.length
+            return [
+                *edits,
+                *replace_uri(where.start, stop, where.end, new, name, MASKED, bracket=where.bare),
+            ]
         start, end = authority.span(1)
         token = self._codec.seal_host(data[start:end], bare=where.bare)
         new = b"".join((flow.mask, PARAMETER, token))
@@ -79,9 +93,7 @@ class Ends:
         data = message.data
         edits: list[Edit] = []
         for span in spans:
-            if not (_PARAMETER.search(data, *span) or self._codec.may_open(data, *span)):
-                continue
-            where = address.locate(data, *span)
+            where = address.locate(data, *span) if _PARAMETER.search(data, *span) else None
             if not where:
                 continue
             for token in islice(_PARAMETER.finditer(data, where.start, span[1]), _MOST_TOKENS):
@@ -89,9 +101,11 @@ class Ends:
                 if opened:
                     edits += _opened(data, span, where, name, token, opened)
                     break
+                whole = self._codec.open_end(token[1])
+                if whole:
+                    edits += _opened_whole(span, where, name, whole)
+                    break
                 self._uris.unopened.host(token[1], data[where.start : where.end], name)
-            else:
-                edits += self._uris.open(data, span, name)
         return edits
 
 
@@ -117,6 +131,16 @@ def _opened(
         Edit(start, end, opened.uri, name, OPENED),
         Edit(*token.span(), b"", name, OPENED),  # moved on the way, or without the brackets
     ]
+
+
+def _opened_whole(
+    span: Span, where: address.Address, name: str, opened: OpenedUri
+) -> Sequence[Edit]:
+    if opened.bare and not where.bare and where.start == span[0] + 1:
+        return (Edit(where.start - 1, where.end + 1, opened.uri, name, OPENED),)
+    bracket = where.bare and b";" in opened.uri
+    start, end = where.start, where.end
+    return replace_uri(start, end, end, opened.uri, name, OPENED, bracket=bracket)
 
 
 def host_of(data: bytes, span: Span) -> bytes:

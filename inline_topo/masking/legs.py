@@ -24,6 +24,7 @@ from inline_topo.masking.table import MOST_VALUES, Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
     Options,
+    Rules,
     Topoh,
     dialog_cookie,
     is_registration,
@@ -40,6 +41,7 @@ _REMEMBERED = 1 << 16
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
+_STABLE = frozenset({BODY_URI, names.REQUEST_URI, names.ROUTE})
 _NO_URIS = frozenset(FIELDS) - {BODY_URI}
 _ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
 
@@ -130,7 +132,7 @@ class OutsideLeg(Topoh):
             elif PARAMETER in new and clear[:3].lower() == b"sip":  # a From without <>
                 self._minted[peer, host_of(clear, (0, len(clear)))] = _Minted(True)
             elif field not in CALL_IDS:
-                is_stable = field == BODY_URI or (stable and field == names.CONTACT)
+                is_stable = field in _STABLE or (stable and field == names.CONTACT)
                 self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
@@ -309,10 +311,11 @@ class OutsideLeg(Topoh):
         data = message.data
         edits: list[Edit] = []
         for span in spans:
-            if (flow.outside, host_of(data, span)) in self._minted:
+            where = address.locate(data, *span)
+            whole = data[where.start : where.end] if where else b""
+            minted = self._minted.get((flow.outside, whole))
+            if (flow.outside, host_of(data, span)) in self._minted or (minted and minted.masked):
                 edits += self.carriers.ends.mask_value(data, span, flow, name, is_not_own)
-            else:
-                edits += self.echo_minted(message, flow, name, [span])
         return edits
 
     # --- shape nat ----------------------------------------------------------------------------
@@ -345,6 +348,12 @@ class InsideLeg(Topoh):
         self._sole = {len(address): address for address in sole}
         self._private: Memory[tuple[int, int], bytes] = Memory()
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        return self._rules[flow.direction, message.is_request]
+
+    def guards_responses(self, flow: Flow) -> bool:
+        return False  # it is no gateway
+
     def body_edits(
         self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
     ) -> list[Edit]:
@@ -369,7 +378,7 @@ class InsideLeg(Topoh):
         return self._open_everything()
 
     def _open_everything(self) -> tuple[Table, Table]:
-        fields = self.carriers.ingress()
+        fields = self.carriers.wherever_tokens_stand()
         fields[names.CONTACT] = self.open_contacts
         fields |= dict.fromkeys(_ROUTES, self.carriers.open_routes)
         fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}

@@ -16,6 +16,7 @@ from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
+from inline_topo.masking.claims import ClaimError
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
@@ -24,7 +25,7 @@ from inline_topo.masking.out import IN_URI
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.rest import FILL, Rest
 from inline_topo.masking.strangers import LEAVE, Strangers
-from inline_topo.masking.table import MOST_VALUES, Rule, Table
+from inline_topo.masking.table import MOST_VALUES, Rule, Table, sealed_values
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
@@ -46,9 +47,11 @@ class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
     what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
-    it (codec kamailio in profile topoh). `strangers`: what becomes of their words
-    (masking.strangers), for whom `shown` says which hosts are own (None: the same). `rest`: what
-    becomes of what still names the inside where something routes (masking.rest): LEAVE, SEAL or FILL."""
+    it, and nothing else that topoh does not (codec kamailio in profile topoh). `guards`: a response
+    whose lower Vias name the inside in clear does not enter; off while answers to what left before
+    the gateway was there come in. `strangers`: what becomes of their words (masking.strangers), for
+    whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
+    the inside where something routes (masking.rest): LEAVE, SEAL or FILL."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -61,6 +64,7 @@ class Options:
     shown: Hosts | None = None
     rest: str = LEAVE
     as_topoh: bool = False
+    guards: bool = False
 
 
 DEFAULTS: Final = Options()
@@ -97,7 +101,7 @@ class Topoh:
         self.options = options
         self.uris = Uris(codec, hosts)
         self.unopened = self.uris.unopened
-        self.carriers = Carriers(codec, hosts, self.uris, options.hide)
+        self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
         self.strangers = Strangers(
             codec, options.shown or hosts, options.strangers, ends=options.hide.from_to
         )
@@ -122,6 +126,17 @@ class Topoh:
             (Direction.INGRESS, True): _rules(True, *self.ingress_request()),
             (Direction.INGRESS, False): _rules(False, *self.ingress_response()),
         }
+        self._routed = {
+            True: _rules(True, *self.routed_request()),
+            False: _rules(False, *self.routed_response()),
+        }
+        # Where registrations leave in clear nothing would be sealed again, so they open no more than it
+        # takes to send them on.
+        to_registrar: Table = {
+            names.REQUEST_URI: self.open_request_uri,
+            names.ROUTE: self.carriers.open_routes,
+        }
+        self._registers = {True: _rules(True, to_registrar, {}), False: Rules({}, {})}
         self._names = {key: FieldNames(self.parsed_for(*key)) for key in self._rules}
 
     def parsed_for(self, direction: Direction, is_request: bool) -> set[str]:
@@ -136,6 +151,8 @@ class Topoh:
             wanted |= self.policy.fields | self.carriers.looked_at()
             if self._seals_rest:
                 wanted |= set(rest.FIELDS)
+        else:
+            wanted |= self.carriers.looked_at_entering()
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -184,7 +201,7 @@ class Topoh:
     def _edits(self, message: Message, flow: Flow, *, strangers: bool) -> list[Edit]:
         """The same, but for marks that are restored. `strangers`: a message that enters names the inside."""
         direction = flow.direction
-        fields, identifiers, start_line = self._rules[direction, bool(message.method)]
+        fields, identifiers, start_line = self.rules_for(message, flow)
         edits: list[Edit] = []
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
@@ -206,13 +223,26 @@ class Topoh:
             edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
         return edits
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        """The tables for a message."""
+        is_request = bool(message.method)
+        if flow.direction is Direction.INGRESS and not self.options.as_topoh:
+            if not flow.masks_identifiers:
+                return self._routed[is_request]
+            if self._leaves_registers and is_registration(message):
+                return self._registers[is_request]
+        return self._rules[flow.direction, is_request]
+
     def body_edits(
         self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
     ) -> list[Edit]:
         """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs;
         `strangers`: what names the inside is swapped on its way in."""
         if flow.direction is Direction.INGRESS:
-            return self.bodies.open(message, flow, session=message.session, strangers=strangers)
+            fields = flow.masks_identifiers or self.options.as_topoh
+            return self.bodies.open(
+                message, flow, fields=fields, session=message.session, strangers=strangers
+            )
         return self.bodies.mask(message, flow, fields=applies, session=message.session)
 
     def applies(self, message: Message, flow: Flow) -> bool:
@@ -270,6 +300,21 @@ class Topoh:
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
+
+    def routed_request(self) -> tuple[Table, Table]:
+        """What enters from whom nothing is masked for: tokens open where they route."""
+        fields, identifiers = self.ingress_request()
+        routed = self.carriers.where_it_routes()
+        return {
+            n: r for n, r in fields.items() if n in (names.REQUEST_URI, names.ROUTE, *routed)
+        }, identifiers
+
+    def routed_response(self) -> tuple[Table, Table]:
+        """The same for a response."""
+        fields, identifiers = self.ingress_response()
+        routed = self.carriers.where_it_routes()
+        kept = names.VIA, names.RECORD_ROUTE, names.CONTACT, *routed
+        return {name: rule for name, rule in fields.items() if name in kept}, identifiers
 
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
         if not self.options.mask_callid:
@@ -338,7 +383,7 @@ class Topoh:
         Without an own entry all came with the request but those that lie inside.
         """
         data = message.data
-        entries = values.split(data, spans)
+        entries = sealed_values(data, spans, name)
         own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
         if not own:
             return self.uris.mask_all(data, entries, flow, name, is_named, route=True)
@@ -353,11 +398,12 @@ class Topoh:
             if self.uris.host_of(data, entry).own:
                 if not self.uris.find(data[message.request_uri[0] : message.request_uri[1]]):
                     raise SealError("Request-URI does not parse")
+                # INVITE and CANCEL have the same Request-URI, across a rotation of the active key.
                 edits = self.uris.mask_all(
-                    data, entries[i + 1 :], flow, name, is_hidden, route=True
+                    data, entries[i + 1 :], flow, name, is_hidden, stable=True, route=True
                 )
                 edit = self.uris.mask_request_uri(
-                    data, message.request_uri, flow, is_hidden, names.REQUEST_URI
+                    data, message.request_uri, flow, is_hidden, names.REQUEST_URI, stable=True
                 )
                 return [*edits, edit] if edit else edits
         return []
@@ -374,11 +420,13 @@ class Topoh:
         """As in a request; of a 3xx only what is hidden (a carrier's names stay), of a REGISTER what
         is hidden and not the requester's own binding."""
         data = message.data
-        entries = values.split(data, spans)
+        entries = sealed_values(data, spans, name)
         if message.status in _REDIRECTION:
-            if self.options.mask_mode & 1:
+            if not self.options.mask_mode & 1:
+                return self.uris.mask_all(data, entries, flow, name, is_hidden)
+            if self.options.as_topoh:
                 return []
-            return self.uris.mask_all(data, entries, flow, name, is_hidden)
+            return self.uris.mask_all(data, entries, flow, name, is_named)
         if is_register(message):
             requester = self._requester(message)
 
@@ -398,7 +446,7 @@ class Topoh:
         """Every Contact that is not own. A phone's Contact is in each of its messages: what became
         of it is remembered whole, by offsets in the value."""
         edits = []
-        for start, end in values.split(data, spans):
+        for start, end in sealed_values(data, spans, names.CONTACT):
             key = (data[start:end], flow.mask, flow.outside, stable)
             known = self._contacts.get(key)
             if known is None:
@@ -476,9 +524,21 @@ class Topoh:
             return self._open_one_by_one(message.data, entries[1:MOST_VALUES], name)
         edits = self.open_below(message, flow, entries)
         if edits is None:
+            if self.guards_responses(flow):
+                self._check_clear(message.data, entries[1:], flow)
             self._tell_unopened(message.data, entries[1:])
             return []
         return edits
+
+    def guards_responses(self, flow: Flow) -> bool:
+        """Whether a response enters only if its lower Vias name nothing of the inside in clear: we have
+        sealed them, but for messages that a rule leaves."""
+        return self.options.guards and all(rule.mask for rule in flow.rules)
+
+    def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
+        for start, end in entries:
+            if any(is_named(host, flow) for host in self.hosts.named_in(data[start:end])):
+                raise ClaimError(names.VIA)
 
     def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
         """The edits that open all but the first of `entries`; None where one does not open."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from inline_topo.gateway import CORRUPT, OUTCOMES
+from inline_topo.gateway import CORRUPT, OUTCOMES, REFUSED_CLAIM
 from inline_topo.masking.bodies.base import NOTES
 from inline_topo.report.texts import count
 
@@ -63,6 +63,11 @@ def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
     yield from report.warnings
     if not report.messages["egress"] and not report.messages["ingress"]:
         yield "no SIP message enters or leaves: does `inside` fit this capture?"
+    if claims := report.outcomes[REFUSED_CLAIM]:
+        yield (
+            f"{count(claims, 'response')} refused, which name the inside in clear: no gateway was there "
+            "when this capture was taken (--leg outside shows what the outside would have seen)"
+        )
     insiders = report.outcomes["inside"]
     if insiders and not only_outside:
         yield (

@@ -158,10 +158,10 @@ EGRESS: dict[str, Case] = {
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
         Path: <«sip:10.0.0.1;lr»>,<sip:edge.carrier.example;lr>
     """),
-    "Service-Route: left": Case("""
+    "Service-Route: what lies inside, in a request too": Case("""
         REGISTER sip:198.51.100.20 SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
-        Service-Route: <sip:10.0.0.1;lr>
+        Service-Route: <«sip:10.0.0.1;lr»>, <sip:203.0.113.30;lr>
     """),
     "Call-ID and its kin: left without mask_callid": Case("""
         REFER sip:alice@198.51.100.20 SIP/2.0
@@ -254,7 +254,7 @@ EGRESS: dict[str, Case] = {
         Contact: <«sip:bob@203.0.113.30»>, <sip:bob@198.51.100.20>, <«sip:bob@x.corp.example»>
         CSeq: 1 INVITE
     """),
-    "3xx: with mask_mode 1 what names the inside": Case(
+    "3xx: with mask_mode 1 what does not lie inside is left": Case(
         """
         SIP/2.0 302 Moved Temporarily
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1

@@ -11,11 +11,13 @@ import pytest
 
 from inline_topo.assemble import Leg
 from inline_topo.gateway import Gateway
+from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.vias import branch_of
 from tests.masking.network import (
     CODECS,
     PEER,
     PROXY,
+    RING,
     THIRD,
     datagram,
     enter,
@@ -293,7 +295,6 @@ def test_the_stray_response() -> None:
 def test_a_token_of_version_1_opens_nothing() -> None:
     """The kind of 0.1.0, under the same key: its tokens are out there."""
     from tests.masking.codecs.test_aes_siv import BOUND
-    from tests.masking.network import RING, AesSiv
 
     codec = AesSiv(RING)
     content = bytes((1, 4 | 16)) + bytes((10, 0, 0, 5)) + (5062).to_bytes(2, "big") + b";branch=1"
@@ -395,7 +396,8 @@ def test_two_gateways_in_series() -> None:
 
 def test_a_drain_opens_them() -> None:
     clear = request("1", call_id="1@10.0.0.5")
-    for settings in ({}, {"topoh__mask_callid": True}):
+    each: list[dict[str, Any]] = [{}, {"topoh__mask_callid": True}]
+    for settings in each:
         masked = leave(gateway(**settings), clear)
         assert vias(enter(gateway(drain=True, **settings), answer(masked))) == vias(clear)
 

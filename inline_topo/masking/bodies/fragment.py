@@ -47,7 +47,11 @@ class Fragments:
 
     def edits(self, fragment: Message, how: Pass) -> list[Edit]:
         """The edits that mask or open a fragment."""
-        edits = self._mask(fragment, how) if how.masking else self._open(fragment)
+        edits: list[Edit] = []
+        if how.masking:
+            edits += self._mask(fragment, how)
+        elif how.opens:
+            edits += self._open(fragment)
         if how.call_id:
             edits += _map_call_ids(fragment, how)
         return edits

@@ -86,18 +86,18 @@ class Markup:
         for where, clear, offsets, escape in islice(found, MOST_TEXTS):
             known = self._uris.find(clear)
             length = known.length if known else len(clear)
-            opened = self._codec.open_uri(clear[:length])
+            opened = self._codec.open_uri(clear[:length]) if how.opens else None
             if opened:
                 stop = where[0] + _offset(offsets, length)
                 edits.append(Edit(where[0], stop, escape(opened.uri), BODY_URI, OPENED))
-            else:
+            elif how.opens:
                 self._uris.unopened.uri(clear[:length], BODY_URI)
             if how.call_id:
                 edits += _map_in_headers(clear, where[0], offsets, escape, how)
         spared = sorted(spared + [(edit.start, edit.end) for edit in edits])
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
-        return edits + self._texts.open(data, span, BODY_TEXT, spared)
+        return edits + (self._texts.open(data, span, BODY_TEXT, spared) if how.opens else [])
 
 
 def dialog_ids(data: bytes, span: Span) -> list[Span]:

@@ -100,10 +100,12 @@ class Bodies:
         message: Message,
         flow: Flow,
         *,
+        fields: bool = True,
         session: bytes | None = None,
         strangers: bool = False,
     ) -> list[Edit]:
-        """The edits that put back what the tokens in the body of `message` stand for.
+        """The edits that put back what the tokens in the body of `message` stand for: in what is masked
+        as it leaves. `fields`: more than Call-IDs.
 
         `strangers`: the message names the inside; where its body does, the sender's own address takes
         the place of the host, but for where media goes.
@@ -123,7 +125,16 @@ class Bodies:
             return []
         unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
         whole = entity.of(message)
-        how = Pass(False, flow, None, unmask, session=session, strangers=strangers)
+        how = Pass(
+            False,
+            flow,
+            None,
+            unmask,
+            fields and self._descriptions,
+            session,
+            opens=fields and self._others,
+            strangers=strangers,
+        )
         return self._message(data, whole, how)
 
     @property

@@ -37,6 +37,7 @@ from inline_topo.sip.message import Span
 
 KIND_URI: Final = b"inline-topo uri 1"
 KIND_HOST: Final = b"inline-topo host 1"
+KIND_END: Final = b"inline-topo end 1"
 KIND_VIA: Final = b"inline-topo via 2"
 KIND_QUOTED_VIA: Final = b"inline-topo quoted via 1"
 KIND_VIA1: Final = b"inline-topo via1 1"
@@ -163,6 +164,16 @@ class AesSiv:
         if not unpacked or not uris.is_authority(unpacked[0][4:]):
             return None
         return OpenedUri(unpacked[0][4:], unpacked[1])
+
+    def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
+        if not uris.is_uri(uri) or compact.METHOD in uri:
+            raise SealError("URI does not parse")
+        return self._seal(KIND_END, compact.pack_uri(uri, bare), stable=True)
+
+    def open_end(self, token: bytes) -> OpenedUri | None:
+        content = self._open(KIND_END, token)
+        unpacked = compact.unpack_uri(content) if content else None
+        return OpenedUri(*unpacked) if unpacked and uris.is_uri(unpacked[0]) else None
 
     # --- Vias ---------------------------------------------------------------------------------
 
@@ -395,6 +406,7 @@ def _clear_via1(content: bytes) -> bytes | None:
 _KINDS: Final[dict[bytes, tuple[str, Callable[[bytes], bytes | None]]]] = {
     KIND_URI: ("uri", _clear_uri),
     KIND_HOST: ("host", _clear_uri),
+    KIND_END: ("uri", _clear_uri),
     KIND_QUOTED_VIA: ("quoted_via", _unpack_vias),
     KIND_VIA1: ("via1", _clear_via1),
     KIND_CALLID: ("callid", bytes),

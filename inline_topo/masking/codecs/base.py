@@ -59,6 +59,12 @@ class Codec(Protocol):
     def open_host(self, token: bytes) -> OpenedUri | None:
         """The host in such a token, as the `uri`."""
 
+    def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
+        """Such a token for a whole URI of From or To; nothing else opens there."""
+
+    def open_end(self, token: bytes) -> OpenedUri | None:
+        """The URI in a token of `seal_end`."""
+
     def seal_vias(
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:

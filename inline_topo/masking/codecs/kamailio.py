@@ -144,6 +144,18 @@ class Kamailio:
         host = content.removeprefix(b"<") if content else b""
         return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
+    def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
+        if not uris.is_uri(uri):
+            raise SealError("URI does not parse")
+        return self._encode((b"!<" if bare else b"!") + uri)  # no host begins so
+
+    def open_end(self, token: bytes) -> OpenedUri | None:
+        content = self._decode(token)
+        if not content or content[:1] != b"!":
+            return None
+        uri = content[1:].removeprefix(b"<")
+        return OpenedUri(uri, len(uri) < len(content) - 1) if uris.is_uri(uri) else None
+
     def seal_vias(
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
     ) -> list[tuple[int, int, bytes]]:

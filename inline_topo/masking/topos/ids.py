@@ -130,6 +130,8 @@ class _Opening:
         self.seal_uri = codec.seal_uri
         self.seal_host = codec.seal_host
         self.open_host = codec.open_host
+        self.seal_end = codec.seal_end
+        self.open_end = codec.open_end
         self.seal_vias = codec.seal_vias
         self.open_vias = codec.open_vias
         self.seal_quoted_via = codec.seal_quoted_via

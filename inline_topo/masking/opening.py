@@ -1,0 +1,60 @@
+"""Where a token opens in a message that enters, and how deep its field is sealed when it leaves.
+
+What opens in one message and leaves in clear in the next would tell whoever keeps a token what it
+stands for: a proxy inside relays it to him. So a token opens where it routes, and in what the
+configuration seals, nowhere else; and what opens is sealed on the way out, to the same number of
+values (tests/masking/test_opening.py compares). Vias open as masking.vias has it, bodies where they
+are sealed (masking.bodies), Call-IDs through a bijection.
+"""
+
+from typing import Final, NamedTuple
+
+from inline_topo.masking.table import MOST_VALUES
+from inline_topo.sip import names
+
+ROUTES: Final = ""
+"""The switch of what opens always: requests go where it leads."""
+
+
+class Opening(NamedTuple):
+    """Tokens in one field. `switch`: the key of [hide] that seals the field, beside which nothing opens
+    in it; ROUTES where it opens always. `opened`, `sealed`: up to how many values."""
+
+    switch: str
+    requests: bool
+    responses: bool
+    opened: int
+    sealed: int
+
+
+_LIST: Final = MOST_VALUES, MOST_VALUES
+_UNTIL_MARKED: Final = MOST_VALUES, 0
+"""Opens, and leaves in clear: an inside address there may be a stranger's own word, as long as those are
+not told apart."""
+
+OPENINGS: Final = {
+    names.REQUEST_URI: Opening(ROUTES, True, False, 1, 0),
+    names.ROUTE: Opening(ROUTES, True, False, *_UNTIL_MARKED),
+    names.RECORD_ROUTE: Opening(ROUTES, False, True, *_UNTIL_MARKED),  # below the last own one
+    names.CONTACT: Opening(ROUTES, False, True, *_LIST),  # of redirections and registrars
+    names.REFER_TO: Opening(ROUTES, True, True, *_LIST),
+    names.PATH: Opening(ROUTES, True, True, *_LIST),
+    names.SERVICE_ROUTE: Opening(ROUTES, True, True, *_LIST),
+    names.REFERRED_BY: Opening("references", True, True, *_LIST),
+    names.REPLY_TO: Opening("references", True, True, *_LIST),
+    names.ALERT_INFO: Opening("references", True, True, *_LIST),
+    names.CALL_INFO: Opening("references", True, True, *_LIST),
+    names.ERROR_INFO: Opening("references", True, True, *_LIST),
+    names.HISTORY_INFO: Opening("references", True, True, *_LIST),
+    names.DIVERSION: Opening("references", True, True, *_LIST),
+    names.REFER_EVENTS_AT: Opening("references", True, True, *_LIST),
+    names.POLICY_CONTACT: Opening("references", True, True, *_LIST),
+    names.FROM: Opening("from_to", True, True, 1, 1),
+    names.TO: Opening("from_to", True, True, 1, 1),
+}
+
+
+def routes(name: str) -> bool:
+    """Whether tokens in a field open always."""
+    opening = OPENINGS.get(name)
+    return opening is not None and opening.switch == ROUTES
