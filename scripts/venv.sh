@@ -1,6 +1,7 @@
 # Sourced by the scripts: the project's virtual environment, filled once and again when
 # pyproject.toml changes. Sets `root` and `venv`.
 
+source "$(dirname -- "${BASH_SOURCE[0]}")/compiling.sh"
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 
@@ -17,7 +18,8 @@ need_venv() {
         return 1
     fi
     local extras=fast
-    if _builds_live "$python"; then extras=fast,live; fi
+    # NetfilterQueue comes as source.
+    if has_compiler "$python" libnetfilter_queue/libnetfilter_queue.h; then extras=fast,live; fi
     wanted="$venv $("$python" -V) $extras $(sha256sum <"$root/pyproject.toml")"
     (
         flock 9 # two scripts started at once
@@ -40,13 +42,6 @@ PY
         fi
         printf '%s\n' "$wanted" >"$venv/.filled-$kind"
     ) 9<"$root"
-}
-
-# Whether NetfilterQueue, which comes as source, can be compiled here.
-_builds_live() {
-    printf '#include <Python.h>\n#include <libnetfilter_queue/libnetfilter_queue.h>\n' |
-        ${CC:-cc} -E -I"$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-            - >/dev/null 2>&1
 }
 
 _pip() {

@@ -12,14 +12,13 @@ import pytest
 
 from inline_topo import __version__
 from tests.conftest import HEEDS_SIGINT
+from tests.form import form_on_disk
 
 PROGRAM = [sys.executable, "-m", "inline_topo"]
 
 
-def test_help_and_version(
-    command: Callable[..., tuple[int, str, str]], pytestconfig: pytest.Config
-) -> None:
-    version = __version__ + " (compiled)" * pytestconfig.getoption("--compiled")
+def test_help_and_version(command: Callable[..., tuple[int, str, str]]) -> None:
+    version = f"{__version__} ({form_on_disk()}; AES-SIV by cryptography)"
     ran = subprocess.run([*PROGRAM, "-h"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("Usage: inline-topo ")
     assert ran.stderr == ""

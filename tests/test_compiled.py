@@ -3,27 +3,17 @@
 import importlib
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 
 from inline_topo import __version__
 from tests.conftest import ROOT
-
-HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
-    "wheel"
-]["hooks"]["mypyc"]
+from tests.form import HOOK, PROJECT, form_on_disk, named
 
 
-def named(key: str) -> set[Path]:
-    """The files of the hook's patterns; AssertionError for one that names nothing."""
-    found: set[Path] = set()
-    for pattern in HOOK[key]:
-        path = ROOT / pattern[1:]
-        assert path.exists(), pattern
-        found |= {path} if path.is_file() else {*path.rglob("*.py")}
-    return found
+def test_users_compile_with_the_mypy_that_checks_here() -> None:
+    [mypy] = [words for words in HOOK["dependencies"] if words.startswith("mypy")]
+    assert mypy in PROJECT["dependency-groups"]["dev"]
 
 
 def test_the_packet_path_and_nothing_else_is_compiled(pytestconfig: pytest.Config) -> None:
@@ -40,5 +30,9 @@ def test_the_packet_path_and_nothing_else_is_compiled(pytestconfig: pytest.Confi
 def test_what_the_tests_start_is_what_they_import(pytestconfig: pytest.Config) -> None:
     words = [sys.executable, "-m", "inline_topo", "--version"]
     ran = subprocess.run(words, capture_output=True, text=True, check=True)
-    says = f"inline-topo {__version__}" + " (compiled)" * pytestconfig.getoption("--compiled")
-    assert ran.stdout == f"{says}\n"
+    compiled = len(named("include") - named("exclude"))
+    form = (
+        f"compiled: {compiled} modules" if pytestconfig.getoption("--compiled") else "interpreted"
+    )
+    assert ran.stdout == f"inline-topo {__version__} ({form}; AES-SIV by cryptography)\n"
+    assert form == form_on_disk()

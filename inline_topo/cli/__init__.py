@@ -7,12 +7,10 @@ are quick.
 
 import os
 import sys
-from importlib.util import find_spec
 from typing import NoReturn
 
 import click
 
-from inline_topo import __version__
 from inline_topo.cli.check import check
 from inline_topo.cli.dialogs import dialogs
 from inline_topo.cli.keys import keygen, reveal
@@ -28,11 +26,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell counts
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-def _version() -> str:
-    """Of the program, and whether its packet path is machine code."""
-    path = find_spec("inline_topo.gateway")
-    is_source = path is None or path.origin is None or path.origin.endswith(".py")
-    return __version__ + ("" if is_source else " (compiled)")
+def _show_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    """Print the version, in which form the program runs, and end."""
+    if not value or ctx.resilient_parsing:
+        return
+    from inline_topo import build_info
+
+    click.echo(f"inline-topo {build_info.text(build_info.find().as_dict())}")
+    ctx.exit()
 
 
 class _Commands(click.Group):
@@ -49,7 +50,14 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), message="inline-topo %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version, and whether the program runs compiled.",
+)
 def cli() -> None:
     """Hides the topology of a SIP network from the wire, packet by packet."""
 

@@ -51,16 +51,19 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> N
         return config
 
     config = load()
+    findings = preflight.findings(config)
+    for finding in findings:
+        if finding.fatal:
+            raise InlineTopoError(finding.text)
+    log.to_stderr()
+    service.tell_start()
+    for finding in findings:
+        say(f"warning: {finding.text}")
     if drain:
         say(
             "warning: a drain masks nothing: tokens open where requests are routed by them, and "
             "whoever keeps one can have it read out"
         )
-    for finding in preflight.findings(config):
-        if finding.fatal:
-            raise InlineTopoError(finding.text)
-        say(f"warning: {finding.text}")
-    log.to_stderr()
     service.serve(config, load, mode, diff_folder)
 
 

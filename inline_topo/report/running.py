@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from inline_topo import build_info
 from inline_topo.masking.bodies.base import NOTES
 
 _WIDTH = 12
@@ -12,6 +13,7 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     """A snapshot of `edges.live.snapshot.take`, a line each."""
     modes = {"dry_run": " (dry run: originals are sent)", "drain": " (drain: opens, masks no more)"}
     yield _line("state", state["state"] + modes.get(state["mode"], ""))
+    yield _line("program", build_info.text(state["build"]))
     for queue in state["queues"]:
         parts = [f"process {queue['pid']}" if queue["alive"] else "NOT SERVED"]
         parts.append(f"{queue['packets']} packets")

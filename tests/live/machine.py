@@ -2,8 +2,9 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 FOLDERS = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd", "/var")
@@ -12,12 +13,15 @@ _SETUP = """\
 set -eu
 upper=$1 && shift
 mount -t tmpfs tmpfs "$upper"
+# Of a container, these are mounts of their own, or links into /run.
+for name in resolv.conf hosts; do cat /etc/$name >"$upper/$name" || true; done
 for folder in "$@"; do
     mkdir -p "$upper$folder/upper" "$upper$folder/work"
     mount -t overlay overlay \\
         -o "lowerdir=$folder,upperdir=$upper$folder/upper,workdir=$upper$folder/work" "$folder"
 done
 mount -t tmpfs tmpfs /run
+for name in resolv.conf hosts; do rm -f /etc/$name && cp "$upper/$name" /etc/$name; done
 ip link set lo up
 echo ready
 exec sleep infinity
@@ -55,10 +59,10 @@ class Machine:
         self._holder.kill()
         self._holder.communicate()
 
-    def words(self, *command: str | Path) -> list[str]:
-        """The words of a command that runs there."""
-        enter = ["nsenter", "--target", str(self._holder.pid), "--mount", "--net", "--"]
-        return [*enter, *map(str, command)]
+    def words(self, *command: str | Path, online: bool = False) -> list[str]:
+        """The words of a command that runs there; `online`: with this machine's network, not its own."""
+        spaces = ["--mount"] if online else ["--mount", "--net"]
+        return ["nsenter", "--target", str(self._holder.pid), *spaces, "--", *map(str, command)]
 
     def start(self, log: Path, *command: str | Path) -> "subprocess.Popen[bytes]":
         """Start a command there; what it says goes to `log`."""
@@ -68,12 +72,22 @@ class Machine:
                 stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
+    def ran(
+        self,
+        *command: str | Path,
+        given: str = "",
+        online: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> "subprocess.CompletedProcess[str]":
+        """A command that has run there, with this input and variables beside those of all."""
+        return subprocess.run(
+            self.words(*command, online=online), env={**self._environment, **environment}, text=True,
+            cwd="/", input=given, capture_output=True, check=False,
+        )  # fmt: skip
+
     def said(self, *command: str | Path, given: str = "") -> str:
         """What a command says there that gets this input; AssertionError where it fails."""
-        done = subprocess.run(
-            self.words(*command), env=self._environment, text=True, cwd="/", input=given,
-            capture_output=True, check=False,
-        )  # fmt: skip
+        done = self.ran(*command, given=given)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

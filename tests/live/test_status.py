@@ -10,9 +10,11 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from inline_topo import __version__
 from inline_topo.edges.live.worker import TICK
 from lab.ours import INLINE_TOPO
 from lab.site import Site
+from tests.form import form_on_disk, modules_on_disk
 from tests.live.messages import invite, ok_to
 from tests.live.running import Running
 
@@ -49,11 +51,16 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     done = status(site)
     assert done.returncode == 0
     assert re.search(r"^state +ok$", done.stdout, re.MULTILINE)
+    program = f"{__version__} ({form_on_disk()}; AES-SIV by cryptography)"
+    assert re.search(f"^program +{re.escape(program)}$", done.stdout, re.MULTILINE)
     assert re.search(r"^egress +1 masked$", done.stdout, re.MULTILINE)
     assert re.search(r"^ingress +1 unmasked$", done.stdout, re.MULTILINE)
     assert re.search(r"^masked +Via 1, Contact 1$", done.stdout, re.MULTILINE)
 
     told = metrics(site)
+    form, modules = form_on_disk().split(":")[0], modules_on_disk()
+    build = f"cryptography,{form},{modules},0,{__version__}"  # labels in their names' order
+    assert told[f"inline_topo_build_info[{build}]"] == 1
     assert told["inline_topo_packets_total[egress,masked]"] == 1
     assert told["inline_topo_packets_total[ingress,unmasked]"] == 1
     assert told["inline_topo_edits_total[opened,Via]"] == 1
@@ -73,6 +80,15 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     done = status(site)
     assert done.returncode == 2
     assert "no gateway answers on loopback port 9469" in done.stderr
+
+
+def test_the_log_begins_with_the_form_of_the_program(gateway: Running) -> None:
+    first = gateway.log().splitlines()[0]
+    form, modules = form_on_disk().split(":")[0], modules_on_disk()
+    assert first.startswith(f"level=info event=start version={__version__} form={form} ")
+    assert first.endswith(f" modules={modules} passed_over=0 aes_siv=cryptography")
+    build = gateway.status()["build"]
+    assert (build["version"], build["form"], build["modules"]) == (__version__, form, modules)
 
 
 def test_tokens_that_do_not_open_are_counted_and_told_by_field(gateway: Running) -> None:

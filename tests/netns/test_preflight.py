@@ -94,7 +94,7 @@ def test_what_is_missing_is_warned_of(net: Row, config: Config) -> None:
 
 
 def said_by_run(net: Row, file: Path, *before: str) -> list[str]:
-    """The lines that `run` writes until it is ready, and then is ended; without their source."""
+    """What `run` writes between its start and when it is ready, and then is ended; without the source."""
     with net.gateway.enter():
         program = subprocess.Popen(
             [*before, *INLINE_TOPO, "run", "-c", str(file)],
@@ -110,7 +110,8 @@ def said_by_run(net: Row, file: Path, *before: str) -> list[str]:
     program.stderr.read()
     assert program.wait(10) == 0, lines
     program.stderr.close()
-    return lines[:-1]
+    assert lines[0].startswith("level=info event=start ")
+    return lines[1:-1]
 
 
 @pytest.mark.parametrize("is_root", [True, False], ids=["root", "as the service"])

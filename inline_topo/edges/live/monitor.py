@@ -11,6 +11,7 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -101,6 +102,8 @@ class _Collector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         board = self._source.board
+        build = {key: str(value) for key, value in self._source.build.as_dict().items()}
+        yield InfoMetricFamily("inline_topo_build", "version and form of the program", build)
         packets = CounterMetricFamily(
             "inline_topo_packets",
             "packets by direction and outcome",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from inline_topo import assemble
+from inline_topo import assemble, build_info
 from inline_topo.config import Config
 from inline_topo.edges.relay import rtpengine
 
@@ -16,6 +16,14 @@ from .supervisor import Supervisor
 from .worker import Job, Mode
 
 log = logging.getLogger(__name__)
+
+
+def tell_start() -> None:
+    """Log which version starts, in which form, and which compiled modules cannot be used here."""
+    info = build_info.find()
+    log.info("start", extra={"fields": info.as_dict()})
+    if info.passed_over:
+        log.warning("compiled modules run interpreted: %s", " ".join(info.passed_over))
 
 
 def serve(

@@ -2,9 +2,12 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from inline_topo import build_info
+from inline_topo.build_info import BuildInfo
 
 from .board import Board
 from .tally import (
@@ -45,6 +48,7 @@ class Source:
     board: Board[Name]
     numbers: tuple[int, ...]
     mode: Mode
+    build: BuildInfo = field(default_factory=build_info.find)
 
 
 def take(source: Source) -> dict[str, Any]:
@@ -92,6 +96,7 @@ def take(source: Source) -> dict[str, Any]:
     return {
         "state": "ok" if all(queue["alive"] for queue in queues) else "degraded",
         "mode": source.mode.value,
+        "build": source.build.as_dict(),
         "queues": queues,
         "packets": board.total(PACKETS),
         "outcomes": outcomes,

@@ -13,15 +13,36 @@ from Crypto.Cipher import AES
 
 from inline_topo.masking.cache import Cache
 
-try:
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-except ImportError:  # pragma: no cover - the extra `fast` is not installed
-    AESSIV = None  # type: ignore[assignment,misc]
-
 TAG_SIZE: Final = 16
 _ZERO: Final = bytes(16)
 _COUNTER_MASK: Final = ~((1 << 63) | (1 << 31))  # RFC 5297 section 2.5
+
+
+# What is used of the two packages: the compiler sees neither (pyproject.toml, `--no-site-packages`).
+
+
+class _Aead(Protocol):
+    """Does what `cryptography`'s AESSIV does."""
+
+    def encrypt(self, data: bytes, associated_data: list[bytes], /) -> bytes: ...
+
+    def decrypt(self, data: bytes, associated_data: list[bytes], /) -> bytes: ...
+
+
+class _Cipher(Protocol):
+    """Does what pycryptodome's AES does in one of its modes."""
+
+    def encrypt(self, plaintext: bytes, /) -> bytes: ...
+
+
+aead: Callable[[bytes], _Aead] | None
+try:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    aead = AESSIV
+except ImportError:  # pragma: no cover - the extra `fast` is not installed
+    aead = None
 
 
 class Siv(Protocol):
@@ -38,9 +59,9 @@ class FastSiv:
     """AES-SIV by `cryptography`."""
 
     def __init__(self, key: bytes) -> None:
-        if AESSIV is None:
+        if aead is None:
             raise ImportError("the package cryptography is not installed (extra `fast`)")
-        self._aes = AESSIV(key)
+        self._aes = aead(key)
 
     def seal(self, associated: bytes, plaintext: bytes) -> bytes:
         return self._aes.encrypt(plaintext, [associated])
@@ -58,8 +79,10 @@ class PlainSiv:
     def __init__(self, key: bytes) -> None:
         half = len(key) // 2
         self._mac_key = key[:half]
-        self._encrypt: Callable[[bytes], bytes] = AES.new(key[half:], AES.MODE_ECB).encrypt
-        subkey = _double(int.from_bytes(AES.new(self._mac_key, AES.MODE_ECB).encrypt(_ZERO), "big"))
+        cipher: _Cipher = AES.new(key[half:], AES.MODE_ECB)
+        mac_cipher: _Cipher = AES.new(self._mac_key, AES.MODE_ECB)
+        self._encrypt = cipher.encrypt
+        subkey = _double(int.from_bytes(mac_cipher.encrypt(_ZERO), "big"))
         self._subkeys = subkey, _double(subkey)
         # The kinds of token, and what a Via and the answers to its request are bound to.
         self._associated: Cache[bytes, int] = Cache(1 << 10, 256)
@@ -106,7 +129,7 @@ class PlainSiv:
         last = (len(message) - 1) // 16 * 16 if message else 0
         block = message[last:] if whole else (message[last:] + b"\x80").ljust(16, b"\0")
         masked = int.from_bytes(block, "big") ^ self._subkeys[0 if whole else 1]
-        cipher = AES.new(self._mac_key, AES.MODE_CBC, iv=_ZERO)
+        cipher: _Cipher = AES.new(self._mac_key, AES.MODE_CBC, iv=_ZERO)
         return cipher.encrypt(message[:last] + masked.to_bytes(16, "big"))[-16:]
 
 
@@ -118,4 +141,9 @@ def _double(value: int) -> int:
 
 def make(key: bytes, *, fast: bool = True) -> Siv:
     """The quickest implementation that is installed; with fast=False always pycryptodome's."""
-    return FastSiv(key) if fast and AESSIV is not None else PlainSiv(key)
+    return FastSiv(key) if fast and aead is not None else PlainSiv(key)
+
+
+def library() -> str:
+    """The name of the package whose AES `make` uses here: cryptography or pycryptodome."""
+    return "pycryptodome" if aead is None else "cryptography"

@@ -106,7 +106,9 @@ def test_a_changed_bit_anywhere_does_not_open(make: Make) -> None:
 def test_the_quickest_is_chosen_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(siv.make(bytes(range(64))), FastSiv)
     assert isinstance(siv.make(bytes(range(64)), fast=False), PlainSiv)
-    monkeypatch.setattr(siv, "AESSIV", None)  # as without the extra
+    assert siv.library() == "cryptography"
+    monkeypatch.setattr(siv, "aead", None)  # as without the extra
     assert isinstance(siv.make(bytes(range(64))), PlainSiv)
+    assert siv.library() == "pycryptodome"
     with pytest.raises(ImportError, match="fast"):
         FastSiv(bytes(range(64)))
