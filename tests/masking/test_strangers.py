@@ -10,11 +10,13 @@ import pytest
 
 from inline_topo.assemble import Leg
 from inline_topo.gateway import Gateway
+from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.stores.memory import MemoryStore
 from tests.masking.network import (
     CODECS,
     PEER,
     PROXY,
+    RING,
     THIRD,
     datagram,
     enter,
@@ -468,3 +470,80 @@ def test_edits_are_told_apart() -> None:
         ("Referred-By", "swapped"),
     }
     assert unmarked(payload_of(verdict.packet)) != stranger()
+
+
+# --- the way out, and a start in two steps --------------------------------------------------------
+
+
+def clear_words() -> bytes:
+    fields = (
+        f"Route: <sip:10.1.1.1;lr>, <sip:{THIRD};lr>",
+        f"Path: {OWN_WORDS}",
+        f"Contact: {OWN_WORDS}",
+    )
+    return request("INVITE", PHONE, *fields, f"Refer-To: {OWN_WORDS}")
+
+
+@pytest.mark.parametrize("profile", ["default", "strict", "topoh"])
+@pytest.mark.parametrize("codec", CODECS)
+def test_nothing_that_routes_names_the_inside_as_it_leaves(codec: str, profile: str) -> None:
+    left = leave(gateway(codec, profile=profile, audit=0), clear_words()).decode()
+    shown = {text.partition(":")[0] for text in left.split("\r\n")[1:] if "10.1.1" in text}
+    if (codec, profile) == ("kamailio", "topoh"):
+        assert {"Route", "Path", "Refer-To"} <= shown
+        assert left.startswith(f"INVITE {PHONE} ")
+        return
+    assert shown <= {"Via", "Call-ID"}  # the sender's own; without mask_callid
+    assert "10.1.1" not in left.partition("\r\n")[0]
+    assert f"<sip:{THIRD};lr>" in left
+
+
+def test_a_response_below_our_own_entry() -> None:
+    routes = f"Record-Route: <sip:{PROXY};lr>, <sip:10.1.1.1;lr>, <sip:{THIRD};lr>"
+    left = leave(gateway(), response("200 OK", "INVITE", routes))
+    assert re.fullmatch(
+        rf"<sip:{PROXY};lr>, <sip:[\w-]+@{PROXY};lr>, <sip:{THIRD};lr>", line(left, "Record-Route")
+    )
+
+
+def test_a_request_and_its_cancel_have_the_same_request_uri_across_a_rotation() -> None:
+    rotated = KeyRing(RING.keys, active=1, stable=1)
+    one, other = (
+        leave(gateway(ring=ring), request(method, PHONE)).split(b" ")[1]
+        for ring, method in ((RING, "INVITE"), (rotated, "CANCEL"))
+    )
+    assert one == other
+
+
+def test_what_does_not_parse_and_names_the_inside_does_not_leave() -> None:
+    for told in (
+        request("INVITE", "sip:a@10.1.1.30:x"),
+        request("INVITE", "sip:c@h", "Refer-To: <sip:10.1.1.30"),
+    ):
+        verdict = judge(gateway(), datagram(told, PROXY, PEER))
+        assert verdict.outcome == "refused_unmaskable"
+
+
+def test_fill_lets_a_clear_request_uri_and_routes_leave() -> None:
+    left = leave(gateway(fill=True), clear_words())
+    assert left.startswith(f"INVITE {PHONE} SIP/2.0".encode())
+    assert line(left, "Route") == f"<sip:10.1.1.1;lr>, <sip:{THIRD};lr>"
+    assert "10.1.1" not in line(left, "Path") + line(left, "Contact") + line(left, "Refer-To")
+    assert b"out=" in enter(gateway(fill=True), stranger())
+
+
+@pytest.mark.parametrize("drains", [True, False])
+def test_a_drain_and_a_dry_run_let_them_too(drains: bool) -> None:
+    net = gateway(drain=drains, dry_run=not drains)
+    assert leave(net, clear_words()).startswith(f"INVITE {PHONE} SIP/2.0".encode())
+    assert enter(net, stranger()) == stranger()
+
+
+def test_the_outside_leg_leaves_what_the_same_peer_said_before() -> None:
+    net = gateway(leg=Leg.OUTSIDE)
+    assert PHONE.encode() not in leave(net, request("INVITE", PHONE)).partition(b"\r\n")[0]
+    said = request("REGISTER", "sip:192.0.2.10", f"Contact: <{PHONE}>")
+    assert enter(net, said) == said
+    assert leave(net, request("INVITE", PHONE)).startswith(f"INVITE {PHONE} SIP".encode())
+    other = leave(net, request("INVITE", PHONE), peer=THIRD)
+    assert PHONE.encode() not in other.partition(b"\r\n")[0]
