@@ -268,6 +268,7 @@ def tokens(
         shown=shown_hosts(config),
         rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
         as_topoh=is_topoh(config),
+        guards=not dry_run and not fill,
     )
     strips = config.mode == "topos"
     if drain:

@@ -109,7 +109,8 @@ def test_says_what_it_did(command: Command, slides: Path, config: Path, tmp_path
     assert said["ingress"].startswith("3 SIP messages")
     assert sorted(said["masked"].split(", ")) == ["Contact 3", "Via 2"]
     assert ran.err.splitlines() == [
-        'inline-topo: warning: the codec "kamailio" is obfuscation: whoever wants to can open it'
+        'inline-topo: warning: the codec "kamailio" is obfuscation: whoever wants to can open it, '
+        "in any call"
     ]
 
 
@@ -123,6 +124,23 @@ def test_no_relay_is_asked_and_media_stays_or_is_refused(
     ran = command("replay", *words)
     assert "warning: no media relay is asked in a replay" in ran.err
     assert re.search(rf"(?m)^{outcome} +[0-9]+: ", ran.out)
+
+
+def test_responses_that_no_gateway_had_masked_the_request_of(
+    command: Command, slides: Path, tmp_path: Path
+) -> None:
+    """A capture taken in clear: who replays it is told what he wanted."""
+    phones = ("192.168.178.10", "192.168.178.27")  # the proxy and alice
+    words = ["-r", slides, "-w", tmp_path / "out.pcap"]
+    for each in phones:
+        words += ["--inside", each]
+    words += ["--set", 'own=["192.168.178.10"]']
+    ran = command("replay", *words)
+    assert re.search(r"(?m)^REFUSED +[0-9]+: enters, and names the inside in clear", ran.out)
+    assert "no gateway was there when this capture was taken (--leg outside shows" in ran.err
+    ran = command("replay", *words, "--leg", "outside")
+    assert "REFUSED" not in ran.out
+    assert "no gateway was there" not in ran.err
 
 
 @pytest.mark.parametrize(("words", "status"), [((), 0), (("--strict",), 1)])

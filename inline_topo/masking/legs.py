@@ -115,6 +115,9 @@ class OutsideLeg(Topoh):
         rest = sealed[len(edits) :]
         return edits + [e for e in rest if (peer, data[e.start : e.end]) not in self._said]
 
+    def rules_for(self, message: Message, flow: Flow) -> Rules:
+        return self._rules[flow.direction, message.is_request]
+
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)
 

@@ -64,7 +64,7 @@ class Options:
     shown: Hosts | None = None
     rest: str = LEAVE
     as_topoh: bool = False
-    guards: bool = False
+    guards: bool = True
 
 
 DEFAULTS: Final = Options()
@@ -304,16 +304,13 @@ class Topoh:
     def routed_request(self) -> tuple[Table, Table]:
         """What enters from whom nothing is masked for: tokens open where they route."""
         fields, identifiers = self.ingress_request()
-        routed = self.carriers.where_it_routes()
-        return {
-            n: r for n, r in fields.items() if n in (names.REQUEST_URI, names.ROUTE, *routed)
-        }, identifiers
+        kept = {names.REQUEST_URI, names.ROUTE, *self.carriers.where_it_routes()}
+        return {name: rule for name, rule in fields.items() if name in kept}, identifiers
 
     def routed_response(self) -> tuple[Table, Table]:
         """The same for a response."""
         fields, identifiers = self.ingress_response()
-        routed = self.carriers.where_it_routes()
-        kept = names.VIA, names.RECORD_ROUTE, names.CONTACT, *routed
+        kept = {names.VIA, names.RECORD_ROUTE, names.CONTACT, *self.carriers.where_it_routes()}
         return {name: rule for name, rule in fields.items() if name in kept}, identifiers
 
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
@@ -549,6 +546,10 @@ class Topoh:
         context = vias.context(message, topmost, self._clear_call_ids(flow))
         if context is None:
             return None
+        if len(entries) == 2:
+            start, end = entries[1]
+            alone = self.codec.open_vias([data[start:end]], context)
+            return [Edit(start, end, alone[0], names.VIA, OPENED)] if alone else None
         lower = entries[1:]
         opened = self.codec.open_vias([data[start:end] for start, end in lower], context)
         if opened is None:

@@ -24,11 +24,14 @@ _OF_TOKENS: Final = (
     bytes(c for c in range(256) if chr(c).isalnum() and c < 128) + b".!%*_+`'~-:[]=;"
 )
 _OF_HOSTS: Final = bytes(c for c in range(256) if chr(c).isalnum() and c < 128) + b".-:[]"
+_CR: Final = 13
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 _TWO_WAYS: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\"<>()\\,]")  # quotes, comments, controls
 _ASSIGNED: Final = re.compile(rb"branch[ \t]*=", re.IGNORECASE)
 _OF_DIALOG: Final = FieldNames((names.CALL_ID, names.CSEQ, names.FROM))
 _CALLID: Final = re.compile(rb"[^\x00-\x20\x7f,;]+")  # as masking.callid takes it
+# A request and its answers have the same topmost Via.
+_branches: Final[Cache[bytes, bytes]] = Cache(1 << 13, 512)
 _tags: Final[Cache[bytes, bytes]] = Cache(1 << 13, 512)  # a dialog's messages have the same From
 
 
@@ -38,19 +41,27 @@ def branch_of(value: bytes) -> bytes | None:
     Our parser takes the first of two branches, Kamailio the last: what would be opened by one of
     them would be forwarded by the other.
     """
+    branch = _branches.get(value)
+    if branch is None:
+        branch = _plain_branch(value) or _read_branch(_FOLD.sub(b"", value))
+        if branch is not None:
+            _branches.remember(value, branch, len(value))
+    return branch
+
+
+def _plain_branch(value: bytes) -> bytes | None:
+    """The branch of a value as most senders write it; None says nothing."""
     start = value.find(_BRANCH)
     if (
-        start > 0
-        and value.startswith(_USUAL)
-        and value.translate(None, _OF_TOKENS) == b"// "
-        and value.lower().count(b"branch") == 1
-        and not value[len(_USUAL) : value.find(b";")].translate(None, _OF_HOSTS)
+        start < 0
+        or not value.startswith(_USUAL)
+        or value.translate(None, _OF_TOKENS) != b"// "
+        or value.lower().count(b"branch") != 1
+        or value[len(_USUAL) : value.find(b";")].translate(None, _OF_HOSTS)
     ):
-        end = value.find(b";", start + 1)
-        branch = value[start + len(_BRANCH) :] if end < 0 else value[start + len(_BRANCH) : end]
-        if branch:
-            return branch
-    return _read_branch(_FOLD.sub(b"", value))
+        return None
+    end = value.find(b";", start + 1)
+    return value[start + len(_BRANCH) :] if end < 0 else value[start + len(_BRANCH) : end]
 
 
 def _read_branch(value: bytes) -> bytes | None:
@@ -104,10 +115,10 @@ def _find(message: Message, begins: bytes) -> bytes:
     if start < 0:
         return b""
     start += len(begins)
-    end = data.find(b"\r\n", start, last)
-    if end < 0 or data[end + 2 : end + 3] in (b" ", b"\t") or data.find(b"\n", start, end) >= 0:
+    end = data.find(b"\n", start, last)
+    if end < 0 or data[end - 1] != _CR or data[end + 1 : end + 2] in (b" ", b"\t"):
         return b""
-    return data[start:end].strip(b" \t")
+    return data[start : end - 1].strip(b" \t")
 
 
 def _tag(sender: bytes) -> bytes:

@@ -18,7 +18,7 @@ from inline_topo.config import Config
 from inline_topo.edges.capture import Capture
 from inline_topo.edges.pcapng import comments
 from inline_topo.edges.records import Packet
-from inline_topo.gateway import OUTCOMES, Ask
+from inline_topo.gateway import OUTCOMES, REFUSED_CLAIM, Ask
 from inline_topo.masking.effects import Exchange
 from inline_topo.masking.flow import Direction
 from inline_topo.masking.leaks.scan import LEAK
@@ -31,10 +31,12 @@ from inline_topo.sip import peek
 from inline_topo.wire import fragments, ip
 
 AS_IT_LEFT = "as_it_left"
+AS_IT_ENTERED = "as_it_entered"
 NOT_JUDGED = "not_judged"
 EXPLAINED = {
     **OUTCOMES,
     AS_IT_LEFT: "as it left: it has tokens or ids",
+    AS_IT_ENTERED: "as it entered, opened or never masked (from outside it would be refused)",
     NOT_JUDGED: "not judged here: the verdict needs the dialog store or the media relay",
 }
 
@@ -166,6 +168,8 @@ class Tracer:
             step.outcome = NOT_JUDGED
             return step
         step.direction, step.outcome = answer.direction.value, answer.outcome
+        if answer.outcome == REFUSED_CLAIM and not step.reason:
+            step.outcome = AS_IT_ENTERED
         for edit in answer.edits:
             step.edits.setdefault(edit.action, Counter())[edit.field] += 1
         leaks = (finding.field for finding in answer.shown or () if finding.cause == LEAK)

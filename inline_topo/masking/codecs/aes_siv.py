@@ -63,6 +63,7 @@ _TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 _REMEMBERED: Final = 1 << 15
 _LONGEST_REMEMBERED: Final = 1024
 _MAGIC: Final = b"z9hG4bK"
+_ALONE: Final = KIND_VIA + b"\0\1"  # what `_bound` begins with for the one Via of most requests
 _MOST_VIAS: Final = 255  # tokens below one topmost Via, and Via values in one token
 
 
@@ -182,7 +183,7 @@ class AesSiv:
     ) -> list[tuple[int, int, bytes]]:
         del cookie
         if len(spans) == 1:
-            return [self._seal_group(data, [(0, spans[0])], mask, _bound(context, 0, 1))]
+            return [self._seal_group(data, [(0, spans[0])], mask, _ALONE + context)]
         groups = _groups(data, spans)
         count = len(groups)
         if count > _MOST_VIAS:
@@ -216,6 +217,9 @@ class AesSiv:
 
     def open_vias(self, vias: Sequence[bytes], context: bytes) -> list[bytes] | None:
         count = len(vias)
+        if count == 1:
+            alone = self._open_via(vias[0], _ALONE + context)
+            return None if alone is None else [alone]
         if not count or count > _MOST_VIAS:
             return None
         opened: list[bytes] = []
