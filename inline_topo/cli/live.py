@@ -39,7 +39,8 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool, fill
     configuration and keys anew (bad ones are refused, and the old ones stay); SIGTERM ends it when
     what waits is judged. Where phones outside may have addresses of the inside's range, start it with
     --fill, until each has registered anew, and then without. A dry run audits every message, unless
-    `audit` is configured; `inline-topo diff DIR/before-0.pcapng DIR/after-0.pcapng` shows what it would change.
+    `audit` is configured; `inline-topo diff DIR/before-0.pcapng DIR/after-0.pcapng` shows what it
+    would change.
     """
     from inline_topo.edges.live import log, service
     from inline_topo.edges.live.worker import Mode
