@@ -269,6 +269,8 @@ def tokens(
         rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
         as_topoh=is_topoh(config),
         guards=not dry_run and not fill,
+        nowhere=config.hide.claims == "refuse",
+        refuses=_refuses(config, leg, steady=not drain and not dry_run and not fill),
     )
     strips = config.mode == "topos"
     if drain:
@@ -297,6 +299,12 @@ def _strangers(config: Config, leg: Leg, *, marks: bool) -> str:
     if leg is Leg.OUTSIDE or not marks:
         return RESTORE
     return MARK if config.hide.strangers else SWAP
+
+
+def _refuses(config: Config, leg: Leg, *, steady: bool) -> bool:
+    """Whether a message that enters must not name the inside where proxies route."""
+    refuses = config.hide.claims == "refuse" and not is_topoh(config)
+    return refuses and steady and leg is Leg.GATEWAY
 
 
 def _rest(config: Config, leg: Leg, *, fills: bool, drain: bool) -> str:

@@ -155,6 +155,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": (),
             "user_agent": "keep",
             "from_to": False,
+            "claims": "accept",
             "sdp": True,
             "bodies": True,
         },
@@ -171,6 +172,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": NOT_FOR_PEERS,
             "user_agent": "strip",
             "from_to": True,
+            "claims": "refuse",
             "sdp": True,
             "bodies": True,
         },
@@ -189,6 +191,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": (),
             "user_agent": "keep",
             "from_to": False,
+            "claims": "accept",
             "sdp": False,
             "bodies": False,
         },
@@ -219,6 +222,11 @@ class Hide(Table):
     )
     registers: StrictBool = Field(
         description="mask REGISTER and PUBLISH, too", json_schema_extra=_ON
+    )
+    claims: Literal["accept", "refuse"] = Field(
+        description="what enters and names the inside in clear where proxies route (Request-URI, Route, "
+        "Refer-To, the Contacts of a 3xx, `maddr`); refuse: it does not enter",
+        json_schema_extra=_by_profile('"accept"', '"refuse"', '"accept"'),
     )
     strangers: StrictBool = Field(
         default=True,

@@ -39,6 +39,10 @@ SWAP: Final = "swap"
 """What becomes of strangers' words: nothing; marks are restored and none set; marks are set and restored;
 all is swapped for good."""
 
+_NOWHERE: Final = b"out.invalid"
+"""The host of a REGISTER's Contact where claims are refused: a registrar inside sends calls to where the
+REGISTER came from (`received`), or nowhere."""
+
 _STAYS: Final = frozenset(
     (
         *CALL_IDS,
@@ -83,12 +87,16 @@ _DIALOG_IDS: Final = (
 
 
 class Strangers:
-    """The rules. `how`: LEAVE, RESTORE, MARK or SWAP; `ends`: From and To are marked, too."""
+    """The rules. `how`: LEAVE, RESTORE, MARK or SWAP; `ends`: From and To are marked, too; `nowhere`:
+    the Contacts of a REGISTER have no host that anybody routes to."""
 
-    def __init__(self, codec: Codec, hosts: Hosts, how: str, *, ends: bool = False) -> None:
+    def __init__(
+        self, codec: Codec, hosts: Hosts, how: str, *, ends: bool = False, nowhere: bool = False
+    ) -> None:
         self.marks = how == MARK
         self.swaps = how in (MARK, SWAP)
         self.restores = how != LEAVE
+        self._nowhere = _NOWHERE if nowhere else b""
         self._ends = ends
         self._hosts = hosts
         self._outs = Outs(codec, hosts)
@@ -140,11 +148,12 @@ class Strangers:
     def _is_unsigned(message: Message) -> bool:
         return names.IDENTITY not in find_fields(message, _IDENTITY_ONLY)
 
-    @staticmethod
-    def _place(message: Message, flow: Flow, name: str) -> bytes | None:
+    def _place(self, message: Message, flow: Flow, name: str) -> bytes | None:
         """The host and port that the URIs of a field get, empty where they stay; None for a field whose
         URIs are not marked."""
         if name == names.CONTACT:
+            if message.method == b"REGISTER":
+                return self._nowhere
             stays = message.status in _REDIRECTION or is_register(message)
             return b"" if stays else flow.place
         if name in _MOVE:
@@ -184,7 +193,10 @@ class Strangers:
         """The URI that a registrar inside knows a stranger's Contact by; empty where that has no mark."""
         where = address.locate(data, *entry)
         uri = data[where.start : where.end] if where else b""
-        marked = self._outs.mark(uri[: _length(uri)], flow, b"", bare=where.bare) if where else None
+        place = self._nowhere
+        marked = (
+            self._outs.mark(uri[: _length(uri)], flow, place, bare=where.bare) if where else None
+        )
         return marked + uri[_length(uri) :] if marked else b""
 
     # --- on the way out -----------------------------------------------------------------------

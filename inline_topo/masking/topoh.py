@@ -16,7 +16,7 @@ from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
-from inline_topo.masking.claims import ClaimError
+from inline_topo.masking.claims import ClaimError, Claims
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
@@ -51,7 +51,9 @@ class Options:
     whose lower Vias name the inside in clear does not enter; off while answers to what left before
     the gateway was there come in. `strangers`: what becomes of their words (masking.strangers), for
     whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
-    the inside where something routes (masking.rest): LEAVE, SEAL or FILL."""
+    the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
+    `refuses`: a message that enters and names the inside where proxies route does not (masking.claims);
+    `nowhere`: nor has a registered Contact a host of the inside."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -63,6 +65,8 @@ class Options:
     strangers: str = LEAVE
     shown: Hosts | None = None
     rest: str = LEAVE
+    refuses: bool = False
+    nowhere: bool = False
     as_topoh: bool = False
     guards: bool = True
 
@@ -103,8 +107,13 @@ class Topoh:
         self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
         self.strangers = Strangers(
-            codec, options.shown or hosts, options.strangers, ends=options.hide.from_to
+            codec,
+            options.shown or hosts,
+            options.strangers,
+            ends=options.hide.from_to,
+            nowhere=options.nowhere,
         )
+        self._claims = Claims(options.shown or hosts, self.uris.outs) if options.refuses else None
         self._seals_rest = options.rest != LEAVE
         self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
@@ -217,6 +226,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
+        if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
+            self._claims.check(message, flow, edits)
         if strangers:
             edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):

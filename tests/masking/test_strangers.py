@@ -169,7 +169,7 @@ def test_what_is_no_sip_uri_is_swapped() -> None:
 @pytest.mark.parametrize("uri", ["sip:192.0.2.10", "sip:b@EXAMPLE.com", "sip:10.1.1.30@192.0.2.10"])
 def test_own_hosts_are_not_marked(uri: str) -> None:
     told = request("INVITE", uri, f"Route: <{uri};lr>", f"Contact: <{uri}>")
-    for profile in ("default", "strict"):
+    for profile in ("default", "strict"):  # strict refuses claims
         verdict = judge(gateway(profile=profile, audit=0), datagram(told, PEER, PROXY))
         assert {edit.field for edit in verdict.edits} <= {"Call-ID"}  # its bijection (strict)
 
@@ -219,10 +219,12 @@ def test_nor_those_that_a_rule_leaves_clear() -> None:
 
 
 def test_without_the_switch_all_is_swapped() -> None:
-    entered = enter(gateway(hide__strangers=False), stranger())
+    told = request(
+        "INVITE", "sip:b@192.0.2.10", f"Contact: {OWN_WORDS}", "Referred-By: <sip:10.1.1.30>"
+    )
+    entered = enter(gateway(hide__strangers=False, hide__claims="refuse"), told)
     assert b"out=" not in entered
     assert line(entered, "Contact") == f"<sip:a@{PLACE};ob>"
-    assert line(entered, "Route") == f"<sip:a@{PLACE};ob>"
     assert line(entered, "Referred-By") == f"<sip:{PEER}>"
 
 
@@ -547,3 +549,77 @@ def test_the_outside_leg_leaves_what_the_same_peer_said_before() -> None:
     assert leave(net, request("INVITE", PHONE)).startswith(f"INVITE {PHONE} SIP".encode())
     other = leave(net, request("INVITE", PHONE), peer=THIRD)
     assert PHONE.encode() not in other.partition(b"\r\n")[0]
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+PUBLIC = "sip:b@192.0.2.10"
+CLAIMS = {
+    "Request-URI": request("INVITE", "sip:x@10.0.0.77:22"),
+    "Request-URI, maddr": request("INVITE", f"{PUBLIC};maddr=10.0.0.77"),
+    "Request-URI, alias": request("INVITE", f"{PUBLIC};alias=10.0.0.77~22~1"),
+    "Request-URI, name": request("INVITE", "sip:x@A.corp.Example"),
+    "Request-URI, one number": request("INVITE", "sip:x@167772237"),
+    "Request-URI, hexadecimal": request("INVITE", "sip:0x0a00004d;lr"),
+    "Request-URI, zeros": request("INVITE", "sip:010.00.0.77"),
+    "Route": request("INVITE", PUBLIC, "Route: <sip:192.0.2.10;lr>, <sip:10.0.0.9;lr>"),
+    "Route, number": request("INVITE", PUBLIC, "Route: <sip:167772237;lr>"),
+    "Route, received": request(
+        "INVITE", PUBLIC, "Route: <sip:192.0.2.10;lr;received=sip:10.0.0.9:5>"
+    ),
+    "Refer-To": request("REFER", PUBLIC, "r: <sip:c@10.0.0.9>"),
+    "Via": request("OPTIONS", PUBLIC).replace(b";rport", b";MADDR=10.0.0.77"),
+    "3xx": response("302 Moved", "INVITE", "Contact: <sip:c@203.0.113.9>, <sip:c@10.0.0.9>"),
+    "a mark": request("INVITE", marked(PHONE)),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_claims_do_not_enter(claim: str) -> None:
+    refusing = gateway(hide__claims="refuse")
+    verdict = judge(refusing, datagram(CLAIMS[claim], PEER, PROXY))
+    assert (verdict.outcome, verdict.action.value) == ("refused_claim", "drop")
+    assert judge(gateway(), datagram(CLAIMS[claim], PEER, PROXY)).action.value != "drop"
+    for other in (
+        gateway(hide__claims="refuse", fill=True),
+        gateway(hide__claims="refuse", drain=True),
+        gateway(hide__claims="refuse", rule=[{"destination": [PEER], "action": "skip"}]),
+        gateway(hide__claims="refuse", leg=Leg.OUTSIDE),
+    ):
+        assert judge(other, datagram(CLAIMS[claim], PEER, PROXY)).outcome != "refused_claim"
+
+
+def test_what_is_no_claim_enters() -> None:
+    net = gateway(hide__claims="refuse")
+    token = leave(net, request("INVITE", PUBLIC, f"Contact: {OWN_WORDS}"))
+    uri = re.search(rb"(?m)^Contact: <(.*?)>", token)
+    assert uri
+    for told in (
+        request("BYE", uri[1].decode(), f"Route: <{uri[1].decode()}>", tag="2"),
+        request(
+            "INVITE",
+            "sip:10.0.0.77@192.0.2.10".replace("10.0.0.77", "4930123"),
+            "Contact: <sip:10.0.0.9>",
+        ),
+        request("INVITE", "sip:b@EXAMPLE.com", "Route: <sip:192.0.2.10;lr>"),
+        response("200 OK", "INVITE", "Contact: <sip:c@10.0.0.9>"),
+    ):
+        assert judge(net, datagram(told, PEER, PROXY)).outcome == "unmasked" or told.startswith(
+            b"INV"
+        )
+    own = request("INVITE", "sip:b@10.0.0.5")  # the packet's own destination
+    assert judge(net, datagram(own, PEER, "10.0.0.5")).outcome == "unmasked"
+
+
+def test_where_claims_are_refused_a_registered_contact_is_nowhere() -> None:
+    net = gateway(hide__claims="refuse")
+    for peer in (PEER, THIRD):
+        told = request("REGISTER", "sip:192.0.2.10", f"Contact: {OWN_WORDS}")
+        entered = enter(net, told, peer=peer)
+        assert line(entered, "Contact") == "<sip:a@out.invalid;out=T;ob>"
+    found = re.search(rb"(?m)^Contact: <(.*?)>", entered)
+    assert found
+    called = leave(net, request("INVITE", found[1].decode()), peer=THIRD)
+    assert called.startswith(f"INVITE {PHONE};ob SIP/2.0\r\n".encode())
+    drained = enter(gateway(hide__claims="refuse", drain=True), told).decode()
+    assert f"<{found[1].decode()}>;expires=0" in drained
