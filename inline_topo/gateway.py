@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from inline_topo.bounds import TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.claims import ClaimError
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
+from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow, Flows
 from inline_topo.masking.leaks.scan import Finding
 from inline_topo.sip import message as sip
@@ -119,6 +121,7 @@ OUTCOMES: Final = {
     "fragment": "a fragment without the rest of its datagram, entering",
     "cut": "a length that does not fit its headers, entering",
     "malformed_sip": "looks like SIP and does not parse, entering",
+    "too_much": "more than a packet may ask for (see bounds), entering: nothing in it opens",
     "too_long": "would be longer than an IP packet can be, entering",
     "refused_fragment": "a fragment that leaves cannot be masked",
     "refused_cut": "a packet that leaves, cut or of a wrong length, cannot be masked",
@@ -126,6 +129,7 @@ OUTCOMES: Final = {
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
     REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by",
+    "refused_too_much": "more than a packet may ask for: what leaves so could not come back",
     "refused_leak": "something hidden showed after masking (audit)",
     "refused_too_long": "would be longer than an IP packet can be",
     "refused_store": "the dialog store did not answer in time, or cannot be used",
@@ -195,9 +199,12 @@ class Gateway:
                 message = sip.parse(datagram.payload, *self._names[direction])
                 if message is None:
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
+                check(message)
                 edits = self._strategy.edits(message, flow, now)
             except sip.Malformed:
                 return self._refuse(packet, direction, "malformed_sip")
+            except TooMuch:
+                return self._refuse(packet, direction, "too_much")
             except SealError:
                 return self._drop(packet, direction, "unmaskable")
             except ClaimError:
@@ -242,13 +249,26 @@ class Gateway:
             Action.REPLACE, packet, direction, outcome, edits, message.notes, message.unopened
         )
 
-    def _ask(self, need: Need, datagram: ip.Datagram, message: Message, flow: Flow) -> Ask:
+    def _ask(
+        self, need: Need, datagram: ip.Datagram, message: Message, flow: Flow
+    ) -> Verdict | Ask:
+        """What is to be waited for. A write is made only for a message that goes on as it is drafted: that
+        is judged first, and if the write goes well it is the verdict."""
+        draft = need.draft
+        judged = None if draft is None else self._rewrite(datagram, message, flow, draft)
+        if judged is not None and not _goes_on(judged):
+            return judged
+
         def resume(result: Any) -> Verdict | Ask:
             try:
                 edits = need.resume(result)
+                if judged is not None and edits is draft:
+                    return judged
                 if isinstance(edits, Need):
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
+            except TooMuch:
+                return self._refuse(datagram.packet, flow.direction, "too_much")
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
             except ClaimError:
@@ -318,6 +338,11 @@ def _failed(packet: bytes, direction: Direction, failure: EffectFailed) -> Verdi
     """What the strategy does not go on without (`on_store_error`, `media.on_error`) never goes on,
     whatever `on_error` says."""
     return Verdict(Action.DROP, packet, direction, "refused_" + failure.outcome)
+
+
+def _goes_on(verdict: Verdict) -> bool:
+    """Whether a message goes on as it was rewritten."""
+    return verdict.action is Action.REPLACE or verdict.outcome == "unchanged"
 
 
 def _identification(datagram: ip.Datagram) -> int:

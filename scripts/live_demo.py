@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab.calls import answering_bob, calling_alice
 from lab.live import Lab
-from lab.net import LabError, stop
+from lab.net import LabError, end_dump
 from lab.site import Site
 
 PACKAGES = {
@@ -84,13 +84,13 @@ class Demo:
         lab = Lab(self._site, topoh=False)
         self._site.run("outside", "ip", "addr", "add", f"{ALICE}/24", "dev", "eth0")
         lab.proxy("inside", f"{SERVER}:5060", defines={"BOB": f'"sip:bob@{BOB}:5060"'})
-        dumps = [self._capture(link, file) for link, file in LINKS.items()]
+        dumps = {link: self._capture(link, file) for link, file in LINKS.items()}
         lab.party("outside", BOB, answering_bob(ring=200))
         lab.party("outside", ALICE, calling_alice(), via=SERVER)
         lab.done()
-        time.sleep(0.6)  # what tcpdump and the gateway's counters have not yet written
-        for dump in dumps:
-            stop(dump)
+        time.sleep(0.5)  # what the gateway's counters do not show yet
+        for link, dump in dumps.items():
+            end_dump(dump, self._site.folder / f"{link}.log")
 
     def _capture(self, link: str, file: str) -> "subprocess.Popen[bytes]":
         words = ("-Z", "root", "--immediate-mode", "-s", "0", "-i", link, "-w", file, "udp")

@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.workermanage import WorkerController
 
 from inline_topo import gateway
 from inline_topo.cli import main
+from tests import budgets
+from tests.scheduling import AloneLast, tell_folder, write_down
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -21,6 +25,8 @@ HEEDS_SIGINT = ("env", "--default-signal=INT")
 """The first words of a command that is to be interrupted: what a shell runs in the background is not."""
 MEASURED = "measured"
 """The property by which a test has a line of what it measured shown at the end (`record_property`)."""
+TIERS = ("full", "nightly")
+"""The marks of long tests, each left out without the option of its name; `full` is what CI runs."""
 ONLY_INTERPRETED = "replaces parts of modules that are compiled here"
 
 DEBIAN_PACKAGES = {
@@ -98,32 +104,73 @@ def command(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long tests too")
+    parser.addoption(
+        "--nightly", action="store_true", help="run those of scripts/nightly too, next to --full"
+    )
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failed one")
+    parser.addoption(
+        "--strict-budgets", action="store_true", help="fail for a folder over its budget of time"
+    )
     parser.addoption(
         "--compiled", action="store_true", help="the package is the compiled one (see scripts/test)"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--nightly"):
+        os.environ.setdefault("LIVE_CALLS", "1000")
     is_compiled = not gateway.__file__.endswith(".py")
     if is_compiled != config.getoption("--compiled"):
         kind = "compiled" if is_compiled else "interpreted"
         raise pytest.UsageError(f"{gateway.__file__} is {kind}: run scripts/test [--compiled]")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"inline_topo: {gateway.__file__}"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    left_out = [f"long tests are left out without --{name}" for name in _left_out(config)]
+    return [f"inline_topo: {gateway.__file__}", *left_out]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--full"):
-        for item in items:
-            if item.get_closest_marker("full"):
-                item.add_marker(pytest.mark.skip(reason="long: only with --full"))
+def _left_out(config: pytest.Config) -> list[str]:
+    return [name for name in TIERS if not config.getoption(f"--{name}")]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    tell_folder(node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    write_down(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AloneLast:
+    return AloneLast(config, log)
+
+
+@pytest.hookimpl(wrapper=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    _mark_folders(items)
+    left_out = _left_out(config)
+    long = {item for item in items if any(map(item.get_closest_marker, left_out))}
+    if long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=[*long])
     if config.getoption("--compiled"):
         for item in items:
             if item.get_closest_marker("interpreted"):
                 item.add_marker(pytest.mark.skip(reason=ONLY_INTERPRETED))
+    yield
+
+
+def _mark_folders(items: list[pytest.Item]) -> None:
+    """Have `-m` know the tests of the gateway at work by their folder."""
+    for item in items:
+        if item.path.parent.name == "live" and item.path.parents[1].name == "tests":
+            item.add_marker(pytest.mark.live)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -165,8 +212,18 @@ def _judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest
         report.longrepr = f"skipped, and --no-skips is on: {reason}"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and session.config.getoption("--strict-budgets") and not session.exitstatus:
+        session.exitstatus = int(any(folder.is_over for folder in budgets.of(reporter)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _show_measured(terminalreporter)
+    if len(folders := budgets.of(terminalreporter)) > 1:
+        terminalreporter.section("time of each folder")
+        for folder in folders:
+            terminalreporter.write_line(str(folder), red=folder.is_over)
     missing: Counter[str] = Counter()
     for outcome in ("skipped", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):

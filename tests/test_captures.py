@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import tshark
+from tests.gathered import gathered
+
 ROOT = Path(__file__).parents[1]
 CAPTURES = ROOT / "captures"
 SCRIPT = ROOT / "scripts" / "make_captures"
@@ -68,16 +71,21 @@ LISTS = {"sip.Via", "sip.Record-Route", "sip.Route", "sip.Contact", "sip.Path"}
 
 
 @functools.cache
-def packets(file: str) -> list[Packet]:
+def _read() -> dict[str, list[Packet]]:
+    """Every capture, in one run of tshark."""
     checks = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]
-    fields = [word for field in FIELDS for word in ("-e", field)]
-    command = ["tshark", "-n", "-r", str(CAPTURES / file), *checks, "-T", "fields", *fields]
-    lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
-    return [_packet(line.split("\t")) for line in lines]
+    found = tshark.read([CAPTURES / file for file in INDEX], FIELDS, *checks)
+    return {
+        file: [_packet(values) for values in packets]
+        for file, packets in zip(INDEX, found, strict=True)
+    }
 
 
-def _packet(values: list[str]) -> Packet:
-    found = dict(zip(FIELDS, values, strict=True))
+def packets(file: str) -> list[Packet]:
+    return _read()[file]
+
+
+def _packet(found: tshark.Packet) -> Packet:
     lists = {name: re.split(r",\s*", value) if value else [] for name, value in found.items()}
     read = [lists[name] if name in LISTS else found[name] for name in FIELDS[:-1]]
     return Packet._make([*read, bytes.fromhex(found["udp.payload"])])
@@ -128,15 +136,21 @@ def _readme() -> str:
 
 @needs_tshark
 @every_capture
-def test_index_counts_messages_and_packets(file: str) -> None:
+def test_a_capture_is_sound_and_shows_what_its_view_says(file: str) -> None:
+    gathered(
+        lambda: the_index_counts_messages_and_packets(file),
+        lambda: nothing_is_malformed_and_all_checksums_are_right(file),
+        lambda: only_masked_views_show_what_topoh_writes(file),
+    )
+
+
+def the_index_counts_messages_and_packets(file: str) -> None:
     entry = INDEX[file]
     assert len(messages(file)) == entry["messages"]
     assert len(packets(file)) == entry.get("packets", entry["messages"])
 
 
-@needs_tshark
-@every_capture
-def test_nothing_malformed_and_all_checksums_right(file: str) -> None:
+def nothing_is_malformed_and_all_checksums_are_right(file: str) -> None:
     right = {"", "1"}  # tshark: 1 is good; it does not judge UDP of a lone fragment
     assert {packet.trouble for packet in packets(file)} == {""}
     assert {packet.ip_checksum for packet in packets(file)} <= right
@@ -144,9 +158,7 @@ def test_nothing_malformed_and_all_checksums_right(file: str) -> None:
     assert {packet.udp_checksum for packet in messages(file)} == {"1"}
 
 
-@needs_tshark
-@every_capture
-def test_only_masked_views_show_what_topoh_writes(file: str) -> None:
+def only_masked_views_show_what_topoh_writes(file: str) -> None:
     payload = b"".join(packet.payload for packet in messages(file))
     if INDEX[file].get("mode") == "topos":
         assert b"tpsh-" in payload
@@ -422,6 +434,7 @@ def test_unknown_names_are_refused(script: Callable[..., str]) -> None:
     assert "error: no such capture: nothing (there are: slides, " in script("nothing")
 
 
+@pytest.mark.full
 @pytest.mark.root
 @pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump", "tshark")
 def test_a_live_capture_is_made_and_its_namespaces_are_removed(tmp_path: Path) -> None:

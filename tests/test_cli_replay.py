@@ -69,7 +69,8 @@ def written(path: Path, *payloads: tuple[str, str, bytes]) -> Path:
     """A capture of UDP datagrams: source, destination, payload."""
     packets = []
     for number, (source, destination, payload) in enumerate(payloads):
-        packet = Ether() / IP(src=source, dst=destination) / UDP(sport=5060, dport=5060)
+        link = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        packet = link / IP(src=source, dst=destination) / UDP(sport=5060, dport=5060)
         packets.append(packet / Raw(payload))
         packets[-1].time = 1700000000 + number
     wrpcap(str(path), packets)
@@ -196,7 +197,8 @@ def test_only_outside_leaves_insiders_out(command: Command, troubled: Path, tmp_
 @pytest.mark.parametrize("leg", ["gateway", "outside"])
 def test_tells_what_ipv6_would_lose_live(command: Command, tmp_path: Path, leg: str) -> None:
     message = INVITE.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 1320 + b"\r\n\r\n")
-    packet = Ether() / IPv6(src="fd00::1", dst="2001:db8::2") / UDP(sport=5060, dport=5060)
+    link = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    packet = link / IPv6(src="fd00::1", dst="2001:db8::2") / UDP(sport=5060, dport=5060)
     wrpcap(str(tmp_path / "in.pcap"), packet / Raw(message))
     words = ["-r", tmp_path / "in.pcap", "-w", tmp_path / "out.pcap", "--leg", leg]
     for network in ("10.0.0.0/8", "fd00::/8"):
@@ -277,6 +279,7 @@ def test_standard_input_and_output(slides: Path, config: Path, captures: Path) -
     assert re.search(rb"(?m)^packets +6 read, 6 written$", ran.stderr)
 
 
+@pytest.mark.full
 def test_two_in_a_pipe(slides: Path, config: Path, tmp_path: Path) -> None:
     first = [*PROGRAM, "replay", "-r", "-", "-w", "-", "-c", str(config), "--leg", "outside"]
     with (
@@ -308,6 +311,7 @@ def test_a_capture_is_not_written_to_a_terminal(slides: Path, config: Path) -> N
     assert "standard output is a terminal" in screen
 
 
+@pytest.mark.full  # by default in test_cli_frame.py and edges/test_capture.py
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, config: Path, slides: Path) -> None:
     words = [*PROGRAM, "replay", "-r", str(slides), "-w", "-", "-c", str(config)]
     read, write = os.pipe()

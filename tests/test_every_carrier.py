@@ -46,12 +46,15 @@ NO_REMEDY = {
     "bodies that are not read",
 }
 EACH = [
-    pytest.param(probe, name, RULES.get(name, RULES.get(group)), id=f"{name} {probe.head[:8]}")
+    # by default in one message: that it is hidden in each is in test_carriers_hidden.py
+    pytest.param(
+        probe, name, RULES.get(name, RULES.get(group)), id=f"{name} {probe.head[:8]}",
+        marks=[pytest.mark.full] if number else [],
+    )
     for group, named in groups().items()
     for name in named
-    for probe in (*REQUESTS, *RESPONSES)
-    if name in probe.carriers
-]
+    for number, probe in enumerate(p for p in (*REQUESTS, *RESPONSES) if name in p.carriers)
+]  # fmt: skip
 
 
 def leaving(probe: Probe, carrier: str, **settings: Any) -> bytes | None:

@@ -87,6 +87,7 @@ def shrunk() -> bytes:
     return response + b"x" * (65507 - len(response))
 
 
+MANY = CLEAR.replace(b"\r\n", b"\r\n" + b"Diversion: <sip:a@10.0.0.5>\r\n" * 300, 1)
 LONG = CLEAR + b"x" * (65507 - len(CLEAR))  # with it the packet has 65,535 bytes
 
 REACHED: dict[str, list[bytes]] = {
@@ -117,6 +118,8 @@ REACHED: dict[str, list[bytes]] = {
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
     "refused_too_long": [out(LONG)],
     "refused_claim": [into(CLAIM)],
+    "too_much": [into(MANY)],
+    "refused_too_much": [out(MANY)],
 }
 # a defect, test_gateway_wire.py, what fails after an Ask, and policies that are not the default
 ELSEWHERE = {
@@ -192,7 +195,7 @@ def test_a_corrupt_packet_is_left_as_it_is_where_the_policy_says_so(policy: Acti
 
 DIRECTIONS = {
     Direction.EGRESS: ["masked", "refused_cut", "refused_malformed_sip", "refused_unmaskable"],
-    Direction.INGRESS: ["unmasked", "fragment", "cut", "malformed_sip", "too_long"],
+    Direction.INGRESS: ["unmasked", "fragment", "cut", "malformed_sip", "too_long", "too_much"],
     Direction.INSIDE: ["inside"],
     Direction.TRANSIT: ["transit"],
     Direction.NONE: ["not_udp", "not_ip", "malformed_packet"],

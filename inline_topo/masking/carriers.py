@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
@@ -19,9 +20,9 @@ from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.opening import OPENINGS, routes
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.table import Table, sealed_values
+from inline_topo.masking.table import Table
 from inline_topo.masking.uris import REPLACED, STRIPPED, Decision, Uris
-from inline_topo.sip import address, names
+from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span, line_of
 
 REFERENCES: Final = (
@@ -198,7 +199,7 @@ class Carriers:
         it names something hidden."""
         data = message.data
         edits: list[Edit] = []
-        for entry in sealed_values(data, spans, name):
+        for entry in values.split(data, spans):
             edits += self._mask_if(data, entry, flow, name, is_hidden)
             edits += self.swap_beside(data, entry, flow, name)
         return edits
@@ -207,7 +208,7 @@ class Carriers:
         """What lies inside, where the configuration hides no more of a field that opens always."""
         data = message.data
         edits: list[Edit] = []
-        for entry in sealed_values(data, spans, name):
+        for entry in values.split(data, spans):
             edits += self._mask_if(data, entry, flow, name, is_named, route=name in PATHS)
         return edits
 
@@ -232,7 +233,7 @@ class Carriers:
     def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Every entry whose host is not own; without an own entry, what is hidden."""
         data = message.data
-        entries = sealed_values(data, spans, name)
+        entries = values.split(data, spans)
         has_own = any(self._uris.host_of(data, entry).own for entry in entries)
         decide = is_not_own if has_own else is_hidden
         return self._uris.mask_all(data, entries, flow, name, decide, route=True)
@@ -241,7 +242,7 @@ class Carriers:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """What lies inside; the rest of a Path came with the REGISTER (RFC 3327 section 5.3)."""
-        entries = sealed_values(message.data, spans, name)
+        entries = values.split(message.data, spans)
         return self._uris.mask_all(message.data, entries, flow, name, is_named, route=True)
 
     def mask_end(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -275,6 +276,8 @@ class Carriers:
                 spelled = _spelled(message, span)
                 found = [edit._replace(field=spelled) for edit in found]
             edits += found
+            if len(edits) > MOST_EDITS:
+                raise TooMuch(f"hosts in {name}")
         return edits
 
     def swap_beside(self, data: bytes, span: Span, flow: Flow, name: str) -> list[Edit]:

@@ -28,13 +28,22 @@ class Need:
 
     `resume` takes the effect's result, or the EffectFailed that stands for it, and gives the edits
     or the next Need. It may raise SealError or EffectFailed.
+
+    `draft`: the edits that the message has if the effect goes well, where the effect is a write. It is
+    made only if the message goes on with them; `resume` then gives this same list.
     """
 
-    __slots__ = ("effect", "resume")
+    __slots__ = ("draft", "effect", "resume")
 
-    def __init__(self, effect: Any, resume: Callable[[Any], "list[Edit] | Need"]) -> None:
+    def __init__(
+        self,
+        effect: Any,
+        resume: Callable[[Any], "list[Edit] | Need"],
+        draft: "list[Edit] | None" = None,
+    ) -> None:
         self.effect = effect
         self.resume = resume
+        self.draft = draft
 
 
 class Performer(Protocol):

@@ -49,10 +49,11 @@ class Ends:
         the host in To)."""
         edits: list[Edit] = []
         for span in spans:
-            found = self.mask_value(message.data, span, flow, name, is_hidden)
-            if found and is_register(message):
-                found = self.mask_value(message.data, span, flow, name, is_named)
-            edits += found
+            edits += self.mask_value(message.data, span, flow, name, is_hidden)
+        if edits and is_register(message):
+            edits = []
+            for span in spans:
+                edits += self.mask_value(message.data, span, flow, name, is_named)
         return edits
 
     def mask_value(

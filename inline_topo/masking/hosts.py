@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from inline_topo.bounds import LONGEST_HOST
 from inline_topo.masking.cache import Cache
 
 Network = IPv4Network | IPv6Network
@@ -77,7 +78,10 @@ class Networks:
     def __contains__(self, address: bytes) -> bool:
         number = int.from_bytes(address, "big")
         size = len(address)
-        return any(size == length and number & mask == net for length, net, mask in self._masks)
+        for length, net, mask in self._masks:  # noqa: SIM110 (compiled, a generator costs more)
+            if size == length and number & mask == net:
+                return True
+        return False
 
 
 class Hosts:
@@ -123,7 +127,7 @@ class Hosts:
         name = host.lower().rstrip(b".")
         named = any(name == n or name.endswith(b"." + n) for n in self.protected_names)
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
-            packed = filter(None, (pack_address(m[1]) for m in _IPV4_TEXT.finditer(name)))
+            packed = filter(None, map(pack_address, set(_IPV4_TEXT.findall(name))))
             named = any(host.named and not host.own for host in map(self.literal, packed))
         return Host(b"", name in self._own_names, named, name if named else b"")
 
@@ -141,7 +145,7 @@ class Hosts:
             text = b"\n".join((text, unquote_to_bytes(text)))
         literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
         if text.count(b":") > 1:
-            literals += _IPV6_TEXT.findall(text)
+            literals += [found for found in _IPV6_TEXT.findall(text) if len(found) <= LONGEST_HOST]
         hosts = [host for host in map(self.find, literals) if host.address]
         lower = text.lower()
         return hosts + [self.find(name) for name in self.protected_names if name in lower]

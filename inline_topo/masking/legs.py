@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
+from inline_topo.bounds import MOST_VALUES
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.base import BODY_URI, FIELDS, Sealer
 from inline_topo.masking.callid import CALL_IDS
@@ -20,7 +21,7 @@ from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.rest import FIELDS as FIELDS_AT_REST
-from inline_topo.masking.table import MOST_VALUES, Table
+from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
     Options,

@@ -9,7 +9,7 @@ are sealed (masking.bodies), Call-IDs through a bijection.
 
 from typing import Final, NamedTuple
 
-from inline_topo.masking.table import MOST_VALUES
+from inline_topo.bounds import MOST_VALUES
 from inline_topo.sip import names
 
 ROUTES: Final = ""

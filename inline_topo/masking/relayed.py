@@ -14,6 +14,9 @@ What must be known of an INVITE for the messages after it is remembered by the p
 kept. One that did not see it takes a description in its responses for an answer, and for an
 offer where the relay knows of no call; and it leaves it to the relay to find out that a call failed
 (rtpengine's `timeout`).
+
+Anybody can send an INVITE. An offer that no response followed is ended when its transaction has failed
+(UNANSWERED), or when there are too many of them. There is no clock here: the next packet, whichever, ends it.
 """
 
 from typing import Any, Final, NamedTuple
@@ -48,6 +51,13 @@ from inline_topo.sip.names import FieldNames
 
 REPEATED: Final = 32.0
 """Seconds in which a message may come again (64 * T1, RFC 3261 section 17.1.1.2)."""
+
+UNANSWERED: Final = 32.0
+"""Seconds without any response after which the transaction of an INVITE has failed (Timer B, RFC 3261
+section 17.1.1.2)."""
+
+MOST_UNANSWERED: Final = 1024
+"""Offers that wait for a response at a time; one more ends the oldest."""
 
 _REMEMBERED_INVITES: Final = 1 << 14
 _LONGEST_NAME: Final = 512
@@ -102,6 +112,9 @@ class Relayed:
         # after a 183 moves the media of a forked call.
         self._given: Cache[tuple[Exchanged, bytes, int], _Known] = Cache(_REMEMBERED, _LONGEST)
 
+        # By Call-ID and branch, the oldest first: until when a response may come, and what ends the offer.
+        self._unanswered: dict[tuple[bytes, bytes], tuple[float, MediaDelete]] = {}
+
     def field_names(self, direction: Direction) -> tuple[FieldNames, FieldNames]:
         """What requests and responses in this direction are parsed for."""
         requests, responses = self._strategy.field_names(direction)
@@ -116,10 +129,19 @@ class Relayed:
 
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         """The edits for a message, or what must be asked of the relay (or of a store) first."""
+        end = self._due(now) if self._unanswered else None
+        if end is not None:
+            return Need(end, lambda _: self._edits(message, flow, now))
+        return self._edits(message, flow, now)
+
+    def _edits(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         if not flow.masks_identifiers:
             return self._strategy.edits(message, flow, now)
         method = method_of(message)
         status = message.status
+        if status and method == b"INVITE" and self._unanswered:
+            key = self._dialog(message, flow).call_id, self._branch(message, flow)
+            self._unanswered.pop(key, None)
         if method == b"INVITE" and status >= 300:
             return self._end_of_invite(message, flow, now)
         if method == b"BYE" and status >= 200 and status not in _AUTHENTICATE:
@@ -186,6 +208,9 @@ class Relayed:
                 message.session = result
                 known = _Known(result, now + REPEATED)
                 self._given.remember(key, known, len(effect.session) + len(result))
+                if message.method == b"INVITE" and not effect.answerer:
+                    end = MediaDelete(effect.call_id, effect.branch, effect.offerer, b"")
+                    self._unanswered[effect.call_id, effect.branch] = now + UNANSWERED, end
             return self._strategy.edits(message, flow, now)
 
         return Need(effect, resume)
@@ -206,6 +231,17 @@ class Relayed:
         dialog = self._dialog(message, flow)
         sender, requester = self._parties(dialog, flow)
         return self._tell(message, flow, now, MediaDelete(dialog.call_id, b"", requester, sender))
+
+    def _due(self, now: float) -> MediaDelete | None:
+        """The end of the oldest offer that no response followed, if it is time for it."""
+        key = next(iter(self._unanswered))
+        until, end = self._unanswered[key]
+        # A clock that was set back by more than that is not waited for.
+        is_waiting = until - UNANSWERED <= now < until
+        if is_waiting and len(self._unanswered) <= MOST_UNANSWERED:
+            return None
+        del self._unanswered[key]
+        return end
 
     def _tell(self, message: Message, flow: Flow, now: float, effect: MediaDelete) -> Need:
         return Need(effect, lambda _: self._strategy.edits(message, flow, now))

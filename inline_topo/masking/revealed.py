@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from inline_topo.bounds import MOST_VALUES
 from inline_topo.masking import vias
 from inline_topo.masking.bodies import fragment
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, Revealed
-from inline_topo.masking.table import MOST_VALUES
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Malformed, Message, Span
 

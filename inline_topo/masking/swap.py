@@ -9,6 +9,7 @@ import re
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import MOST_HOSTS, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
@@ -45,7 +46,8 @@ class Swap:
         self._known: Cache[bytes, tuple[_Found, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def edits(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
-        """One edit for each hidden host in data[start:end], its port included."""
+        """One edit for each hidden host in data[start:end], its port included. TooMuch where it names more
+        than MOST_HOSTS."""
         return [
             Edit(start, end, flow.mask, field, SWAPPED)
             for start, end in self._spans(data, span, flow, is_hidden)
@@ -96,6 +98,8 @@ class Swap:
                 host = self._hosts.find(str(IPv4Address(bytes(numbers))).encode())
                 span = (start, end) if is_part else self._with_port(text, (start, end))
                 found.append(_Found(*span, host, bool(is_part)))
+            if len(found) > MOST_HOSTS:
+                raise TooMuch("hosts in a text")
         return sorted(found)
 
     def _ipv6(self, text: bytes, match: re.Match[bytes]) -> _Found | None:

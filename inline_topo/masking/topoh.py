@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import MOST_EDITS, MOST_VALUES, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, rest, vias
@@ -25,7 +26,7 @@ from inline_topo.masking.out import IN_URI
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.rest import FILL, Rest
 from inline_topo.masking.strangers import LEAVE, Strangers
-from inline_topo.masking.table import MOST_VALUES, Rule, Table, sealed_values
+from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
@@ -219,6 +220,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in fields:
                     edits += fields[name](message, flow, name, spans)
+                    if len(edits) > MOST_EDITS:
+                        raise TooMuch("edits")
             if start_line:
                 name, rule = start_line
                 edits += rule(message, flow, name, [message.request_uri])
@@ -391,7 +394,7 @@ class Topoh:
         Without an own entry all came with the request but those that lie inside.
         """
         data = message.data
-        entries = sealed_values(data, spans, name)
+        entries = values.split(data, spans)
         own = [i for i, entry in enumerate(entries) if self.uris.host_of(data, entry).own]
         if not own:
             return self.uris.mask_all(data, entries, flow, name, is_named, route=True)
@@ -428,7 +431,7 @@ class Topoh:
         """As in a request; of a 3xx only what is hidden (a carrier's names stay), of a REGISTER what
         is hidden and not the requester's own binding."""
         data = message.data
-        entries = sealed_values(data, spans, name)
+        entries = values.split(data, spans)
         if message.status in _REDIRECTION:
             if not self.options.mask_mode & 1:
                 return self.uris.mask_all(data, entries, flow, name, is_hidden)
@@ -454,7 +457,7 @@ class Topoh:
         """Every Contact that is not own. A phone's Contact is in each of its messages: what became
         of it is remembered whole, by offsets in the value."""
         edits = []
-        for start, end in sealed_values(data, spans, names.CONTACT):
+        for start, end in values.split(data, spans):
             key = (data[start:end], flow.mask, flow.outside, stable)
             known = self._contacts.get(key)
             if known is None:
@@ -515,7 +518,7 @@ class Topoh:
         data = message.data
         edits = self.uris.open_all(data, spans, name)
         if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
-            for entry in values.split(data, spans)[:MOST_VALUES]:
+            for entry in values.split(data, spans):
                 edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
                 edits += [edit] if edit else []
         return edits

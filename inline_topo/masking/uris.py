@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import LONGEST_HOST, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
@@ -11,7 +12,6 @@ from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
 from inline_topo.masking.out import IN_URI, Outs
-from inline_topo.masking.table import MOST_VALUES
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -77,7 +77,7 @@ class Uris:
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def find(self, uri: bytes) -> KnownUri | None:
-        """What is known of a URI; None where it does not parse."""
+        """What is known of a URI; None where it does not parse. TooMuch where its host is longer than any."""
         try:
             return self._known[uri]
         except KeyError:
@@ -88,6 +88,8 @@ class Uris:
     def _parse(self, uri: bytes) -> KnownUri | None:
         parts = uris.parse(uri)
         if parts:
+            if len(parts.host) > LONGEST_HOST:
+                raise TooMuch("bytes of a host")
             beside = (parts.userinfo or b"") + parts.parameters
             elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
             length = len(uri) - len(parts.headers)
@@ -218,11 +220,11 @@ class Uris:
     def open_all(
         self, data: bytes, spans: list[Span], field: str, *, unbracket: bool = True
     ) -> list[Edit]:
-        """The same for all values of a field, up to MOST_VALUES."""
+        """The same for all values of a field."""
         if not self._codec.may_open(data, spans[0][0], spans[-1][1]):
             return []
         edits: list[Edit] = []
-        for entry in values.split(data, spans)[:MOST_VALUES]:
+        for entry in values.split(data, spans):
             edits += self.open(data, entry, field, unbracket=unbracket)
         return edits
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from inline_topo.bounds import LONGEST_NAME
+
 VIA: Final = "Via"
 ROUTE: Final = "Route"
 RECORD_ROUTE: Final = "Record-Route"
@@ -115,7 +117,7 @@ class FieldNames(dict[bytes, str | None]):
         kind = self._canonical.get(lower)
         if kind is None and self._beginnings:
             kind = next((n for start, n in self._beginnings if lower.startswith(start)), None)
-        if len(self) < _REMEMBERED:
+        if len(self) < _REMEMBERED and len(name) <= LONGEST_NAME:
             self[name] = kind
         return kind
 

@@ -7,12 +7,13 @@ from typing import Final
 from inline_topo.sip.message import Span
 
 _QUOTED, _BRACKETED = rb'"[^"\\]*(?:\\.[^"\\]*)*"', rb"<[^>]*>"
-_COMMA: Final = {  # by the characters that open what is closed again
-    b'"<': re.compile(_QUOTED + b"|" + _BRACKETED + rb'|(,)|(["<])', re.DOTALL),
-    b'"': re.compile(_QUOTED + rb'|(,)|(")', re.DOTALL),
-    b"<": re.compile(_BRACKETED + rb"|(,)|(<)"),
-    b"": re.compile(rb"(,)|((?!))"),
+_ELEMENT: Final = {  # up to a comma, by the characters that open what is closed again
+    b'"<': re.compile(rb'(?:[^,"<]+|' + _QUOTED + b"|" + _BRACKETED + b")*", re.DOTALL),
+    b'"': re.compile(rb'(?:[^,"]+|' + _QUOTED + b")*", re.DOTALL),
+    b"<": re.compile(rb"(?:[^,<]+|" + _BRACKETED + b")*"),
+    b"": re.compile(rb"[^,]*"),
 }
+_COMMA: Final = 44
 _PARAMETER: Final = re.compile(
     rb";[ \t\r\n]*([^\s;=,<>\"]+)(?:[ \t\r\n]*=[ \t\r\n]*"
     rb'("(?:[^"\\]|\\.)*"|[^\s;,"]*))?',
@@ -58,16 +59,16 @@ def _commas(data: bytes, start: int, end: int) -> Iterator[int]:
     Where one quote or bracket is not closed, none after it is: they are looked for no more.
     """
     closed = b'"<'
-    searching = True
-    while searching:
-        searching = False
-        for match in _COMMA[closed].finditer(data, start, end):
-            if match.start(1) >= 0:
-                yield match.start()
-            elif match.start(2) >= 0:
-                closed = closed.replace(match[2], b"")
-                start, searching = match.end(), True
-                break
+    while start < end:
+        match = _ELEMENT[closed].match(data, start, end)
+        if match:
+            start = match.end()
+        if start < end:
+            if data[start] == _COMMA:
+                yield start
+            else:
+                closed = closed.replace(data[start : start + 1], b"")
+            start += 1
 
 
 def _append(values: list[Span], data: bytes, start: int, end: int) -> None:

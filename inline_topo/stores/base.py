@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from inline_topo.errors import InlineTopoError
 from inline_topo.masking.effects import EffectFailed, Exchange, Performer
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of what is kept. A store of another version is refused at the start."""
 
 Answer = dict[bytes, bytes] | EffectFailed

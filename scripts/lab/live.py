@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from lab.net import LabError, Net, run, stop
+from lab.net import LabError, Net, end_dump, run, stop
 from lab.sipp import Party
 
 CONFIG = Path(__file__).parent / "kamailio.cfg"
@@ -117,8 +117,7 @@ class Lab:
         """End the capture and put it at `path`, as pcapng if it is called so."""
         if self._dump is None:
             raise LabError("nothing was captured")
-        run("sleep", "0.5")
-        stop(self._dump)
+        end_dump(self._dump, self.net.folder / "tcpdump.log")
         raw = self.net.folder / "raw.pcap"
         if path.suffix == ".pcapng":
             run("editcap", "-F", "pcapng", str(raw), str(path))

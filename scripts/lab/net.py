@@ -1,20 +1,40 @@
 """Hosts in network namespaces on one link, and the programs that run in them."""
 
+import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 OFFLOAD = Path(__file__).parent / "offload.py"
 LISTENING = 10.0  # seconds that a program may take to open its port
+NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
+NAMESPACES = "/var/run/netns/"
+_CAPTURED = re.compile(r"^tcpdump: (\d+) packets? captured, (\d+) packets? received", re.MULTILINE)
+_Result = TypeVar("_Result")
 
 
 class LabError(Exception):
     """A command of the laboratory failed; the message says which and why."""
+
+
+class Program(Protocol):
+    """A process at work, as `subprocess.Popen` is one. Its children are in its group."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def terminate(self) -> None: ...
 
 
 class Net:
@@ -26,7 +46,7 @@ class Net:
         self._offload = offload
         self._prefix = f"lab{os.getpid()}-"
         self._namespaces: list[str] = []
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Program] = []
 
     def __enter__(self) -> Self:
         try:
@@ -49,7 +69,9 @@ class Net:
     def close(self) -> None:
         """End the programs and remove the namespaces."""
         for program in self._running:
-            stop(program)
+            _interrupt(program)
+        for program in self._running:
+            _await_end(program)
         for name in self._namespaces:
             subprocess.run(["ip", "netns", "del", name], check=False)
 
@@ -119,14 +141,37 @@ class Net:
         self._running.append(program)
         return program
 
+    def adopt(self, program: Program) -> None:
+        """End a program that somebody else started in a host, too."""
+        self._running.append(program)
+
+    def within(self, host: str, work: Callable[[], _Result]) -> _Result:
+        """Do something in a host: sockets that it makes and programs that it starts belong there."""
+
+        def enter() -> None:
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(NAMESPACES + self._prefix + host, "rb") as namespace:
+                if libc.setns(namespace.fileno(), NETWORK_NAMESPACE):
+                    raise OSError(ctypes.get_errno(), "setns")
+
+        with ThreadPoolExecutor(1, initializer=enter) as thread:  # it alone changes its namespace
+            return thread.submit(work).result()
+
     def await_port(self, host: str, port: int) -> None:
         """Wait until a UDP port is open in a host; LabError after `LISTENING` seconds."""
-        deadline = time.monotonic() + LISTENING
-        command = ["ip", "netns", "exec", self._prefix + host, "ss", "-Hlun", f"sport = :{port}"]
-        while not subprocess.run(command, capture_output=True, check=True).stdout:
-            if time.monotonic() > deadline:
-                raise LabError(f"{host}: nothing listens on port {port} ({self.folder})")
-            time.sleep(0.05)
+        is_open = re.compile(rf"^ *\d+: [0-9A-F]+:{port:04X} ", re.MULTILINE)
+
+        def wait() -> bool:
+            deadline = time.monotonic() + LISTENING
+            while time.monotonic() < deadline:
+                for table in ("udp", "udp6"):
+                    if is_open.search(Path(f"/proc/thread-self/net/{table}").read_text()):
+                        return True
+                time.sleep(0.01)
+            return False
+
+        if not self.within(host, wait):
+            raise LabError(f"{host}: nothing listens on port {port} ({self.folder})")
 
     def await_text(self, log: str, text: str) -> str:
         """Wait until `folder/log` holds `text`; all of it. LabError after `LISTENING` seconds."""
@@ -135,7 +180,7 @@ class Net:
         while text not in (said := path.read_text(errors="replace") if path.exists() else ""):
             if time.monotonic() > deadline:
                 raise LabError(f"{path}: no {text!r}")
-            time.sleep(0.05)
+            time.sleep(0.01)
         return said
 
     def _namespace(self, name: str) -> None:
@@ -158,15 +203,42 @@ class Net:
         run("ip", "-n", self._prefix + name, *arguments)
 
 
-def stop(program: subprocess.Popen[bytes]) -> None:
+def stop(program: Program) -> None:
     """End a program that `Net.start` started, and its children."""
+    _interrupt(program)
+    _await_end(program)
+
+
+def end_dump(program: subprocess.Popen[bytes], log: Path, times: int = 1) -> None:
+    """End a tcpdump that `Net.start` started, when it has written all that came up to now; LabError
+    after `LISTENING` seconds. The kernel shows it each packet so many times: on `lo`, twice."""
+    deadline = time.monotonic() + LISTENING
+    captured, received = 0, 1
+    while captured * times != received:
+        if time.monotonic() > deadline:
+            raise LabError(f"{log}: {captured} of {received} packets captured")
+        told = len(_CAPTURED.findall(log.read_text()))
+        program.send_signal(signal.SIGUSR1)
+        while len(found := _CAPTURED.findall(log.read_text())) == told:
+            if program.poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"{log}: {log.read_text()}")
+            time.sleep(0.01)
+        captured, received = map(int, found[-1])
+    stop(program)
+
+
+def _interrupt(program: Program) -> None:
     if program.poll() is None:
         os.killpg(program.pid, signal.SIGINT)
-        try:
-            program.wait(3)
-        except subprocess.TimeoutExpired:
-            os.killpg(program.pid, signal.SIGKILL)
-            program.wait()
+
+
+def _await_end(program: Program) -> None:
+    """Wait for a program that was interrupted; one that does not end is killed."""
+    try:
+        program.wait(3)
+    except subprocess.TimeoutExpired:
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
 
 
 def run(*command: str) -> None:

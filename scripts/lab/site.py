@@ -1,16 +1,11 @@
 """A network with an inside and an outside, and a machine between them."""
 
-import ctypes
 import socket
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from lab.net import LISTENING, LabError, Net
-
-NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
-NAMESPACES = "/var/run/netns/"
+from lab.net import LISTENING, Net
 
 
 class Site(Net):
@@ -72,23 +67,10 @@ class Site(Net):
     def open_socket(self, host: str, kind: int = socket.SOCK_DGRAM, protocol: int = 0,
                family: int = socket.AF_INET) -> socket.socket:  # fmt: skip
         """A socket of this process in a host's namespace."""
-        made: list[socket.socket] = []
-
-        def make() -> None:
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(NAMESPACES + self._prefix + host, "rb") as namespace:
-                if libc.setns(namespace.fileno(), NETWORK_NAMESPACE):
-                    raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.socket(family, kind, protocol))
-
-        thread = threading.Thread(target=make)  # it alone changes its namespace
-        thread.start()
-        thread.join()
-        if not made:
-            raise LabError(f"{host}: no socket")
-        self._sockets += made
-        made[0].settimeout(LISTENING)
-        return made[0]
+        made = self.within(host, lambda: socket.socket(family, kind, protocol))
+        self._sockets.append(made)
+        made.settimeout(LISTENING)
+        return made
 
     def udp(self, host: str, address: str, port: int = 5060) -> socket.socket:
         """A UDP socket bound in a host."""

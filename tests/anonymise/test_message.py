@@ -253,7 +253,7 @@ FOUND = re.compile(b"|".join(map(re.escape, SECRETS)), re.IGNORECASE)
 _ALL = FieldNames(("Via", "From", "Contact"))
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(MESSAGE)
 @example(b"INVITE tel:sip: SIP/2.0\r\n\r\n")
 @example(b"SIP/2.0 200 tel:sip:\r\n\r\n")
@@ -266,7 +266,7 @@ def test_any_bytes_lose_their_names(data: bytes) -> None:
         assert not list(Search(originals).text(new))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(MESSAGE)
 def test_what_comes_out_is_sip_again(data: bytes) -> None:
     messages = Messages(Pseudonyms(b"key"))

@@ -4,10 +4,8 @@
 import contextlib
 import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -16,6 +14,7 @@ import pytest
 from scapy.utils import RawPcapReader
 
 from inline_topo.cli import main
+from tests import tshark
 
 Words = str | Path
 
@@ -31,7 +30,17 @@ FIELDS = (
     "udp.payload",
     "ip.src",
     "ipv6.src",
+    "ip.dst",
+    "ipv6.dst",
+    "sip.Content-Length",
+    "sdp.owner.username",
+    "sdp.owner.address",
 )
+SESSION = (
+    *("sdp.owner.sessionid", "sdp.owner.version", "sdp.connection_info", "sdp.media"),
+    *("sdp.media_attr", "_ws.malformed"),
+)
+"""What no masking of a body may touch."""
 
 
 class Ended(NamedTuple):
@@ -49,6 +58,15 @@ class Frame(NamedTuple):
     data: bytes
 
 
+class Described(NamedTuple):
+    """SDP, as tshark reads it. `length`: what Content-Length says; `session`: the fields of SESSION."""
+
+    length: str
+    username: str
+    address: str
+    session: tuple[str, ...]
+
+
 class Judged(NamedTuple):
     """What tshark says of a packet. `checksums`: of IP and UDP, bad 0, good 1, absent 3."""
 
@@ -58,6 +76,8 @@ class Judged(NamedTuple):
     checksums: tuple[str, str]
     payload: bytes  # of UDP, put together from fragments at the last of them
     source: str  # its IP address
+    destination: str
+    described: Described | None  # where it has SDP
 
 
 @pytest.fixture(scope="session")
@@ -109,33 +129,37 @@ def frames() -> Callable[[Path], list[Frame]]:
 
 
 @pytest.fixture(scope="session")
-def judged() -> Callable[[Path], list[Judged]]:
-    """The packets of a capture, by tshark."""
-    return cache(_judged)
+def judged() -> Callable[..., list[list[Judged]]]:
+    """The packets of captures, by tshark, in one run."""
+    return _judged
 
 
-def _judged(path: Path) -> list[Judged]:
-    words = ["tshark", "-r", str(path), *CHECKSUMS, "-T", "fields", "-E", "separator=|"]
-    for field in FIELDS:
-        words += ["-e", field]
-    ran = subprocess.run(words, capture_output=True, text=True, check=True)
-    return [_judgement(*line.split("|")) for line in ran.stdout.splitlines()]
+def _judged(*paths: Path) -> list[list[Judged]]:
+    captures = tshark.read(paths, [*dict.fromkeys(FIELDS + SESSION)], *CHECKSUMS)
+    return [[_judgement(packet) for packet in packets] for packets in captures]
 
 
-def _judgement(
-    protocols: str, malformed: str, ip: str, udp: str, mf: str, offset: str, fragment6: str,
-    payload: str, source4: str, source6: str,
-) -> Judged:  # fmt: skip
-    names = [name for name in protocols.split(":") if name != "ipv6.fraghdr"]
+def _judgement(packet: tshark.Packet) -> Judged:
+    names = [name for name in packet["frame.protocols"].split(":") if name != "ipv6.fraghdr"]
     first = next((n for n, name in enumerate(names) if name in ("ip", "ipv6")), len(names))
+    offset = packet["ip.frag_offset"].split(",")[0]
+    is_later = packet["ip.flags.mf"].startswith("1") or offset not in ("", "0")
     return Judged(
         sip=names[first + 1 : first + 3] == ["udp", "sip"],
-        fragment=bool(fragment6) or mf.startswith("1") or offset.split(",")[0] not in ("", "0"),
-        malformed=bool(malformed),
-        checksums=(ip, udp),
-        payload=bytes.fromhex(payload.split(",")[0]),
-        source=(source4 or source6).split(",")[0],
+        fragment=bool(packet["ipv6.fraghdr.ident"]) or is_later,
+        malformed=bool(packet["_ws.malformed"]),
+        checksums=(packet["ip.checksum.status"], packet["udp.checksum.status"]),
+        payload=bytes.fromhex(packet["udp.payload"].split(",")[0]),
+        source=(packet["ip.src"] or packet["ipv6.src"]).split(",")[0],
+        destination=(packet["ip.dst"] or packet["ipv6.dst"]).split(",")[0],
+        described=_described(packet) if {"sdp", "udp"} <= {*names} else None,
     )
+
+
+def _described(packet: tshark.Packet) -> Described:
+    owner = (packet["sdp.owner.username"], packet["sdp.owner.address"])
+    session = tuple(packet[name] for name in SESSION)
+    return Described(packet["sip.Content-Length"], *owner, session)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ tshark and our own reading of a message judge whether what was rewritten still p
 """
 # mypy: allow-untyped-calls
 
-import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from scapy.utils import rdpcap, wrpcap
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
+from tests import tshark
 
 INSIDE, OUTSIDE = "10.0.0.1", "198.51.100.2"
 MESSAGES = 50
@@ -151,33 +150,28 @@ def test_each_passes_when_it_enters(
 def test_tshark_still_reads_them(
     masked: tuple[Path, Path, dict[str, Any]],
     torture: dict[str, bytes],
-    judged: Callable[[Path], list[Any]],
+    judged: Callable[..., list[Any]],
 ) -> None:
     before, after, _ = masked
     sent = [name for name in torture if name not in REFUSED]
-    pairs = zip(
-        [judge for name, judge in zip(torture, judged(before), strict=True) if name in sent],
-        judged(after),
-        strict=True,
-    )
+    read_before, read_after = judged(before, after)
+    kept = [judge for name, judge in zip(torture, read_before, strict=True) if name in sent]
+    pairs = zip(kept, read_after, strict=True)
     for name, (old, new) in zip(sent, pairs, strict=True):
         assert (new.sip, new.checksums) == (old.sip, ("1", "1")), name
         assert new.malformed <= old.malformed, name
-    said = zip(dissected(before, torture, sent), dissected(after, torture, sent), strict=True)
+    said = zip(*dissected([before, after], torture, sent), strict=True)
     for name, (then, now) in zip(sent, said, strict=True):
         assert now == then, name
 
 
-def dissected(path: Path, torture: dict[str, bytes], names: list[str]) -> list[dict[str, Any]]:
+def dissected(
+    paths: list[Path], torture: dict[str, bytes], names: list[str]
+) -> list[list[tshark.Packet]]:
     """What tshark reads in the fields that masking leaves alone."""
-    words = ["tshark", "-r", str(path), "-T", "json", "--no-duplicate-keys"]
-    for field in ("ip.id", *SAME):
-        words += ["-e", field]
-    ran = subprocess.run(words, capture_output=True, check=True)
-    packets = json.loads(ran.stdout.decode(errors="replace"))
     wanted = {index for index, name in enumerate(torture) if name in names}
-    layers = [packet["_source"]["layers"] for packet in packets]
-    return [layer for layer in layers if int(layer["ip.id"][0], 16) in wanted]
+    captures = tshark.read(paths, ["ip.id", *SAME])
+    return [[one for one in packets if int(one["ip.id"], 16) in wanted] for packets in captures]
 
 
 def parsed(payload: bytes) -> Message | None:

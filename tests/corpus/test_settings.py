@@ -85,8 +85,15 @@ def leaks(capture: Path, config: Config) -> list[Any]:
         return list(audit.audit(read(opened, tally), tally, config, flows, codec).leaks)
 
 
-@pytest.mark.parametrize("codec", ["aes-siv", "kamailio"])
-@pytest.mark.parametrize("case", [*POLICIES, *MASKS_ALL, *WIDER])
+CASES = [
+    # by default each case with one codec
+    pytest.param(case, codec, marks=[pytest.mark.full] if (number + other) % 2 else [])
+    for number, case in enumerate([*POLICIES, *MASKS_ALL, *WIDER])
+    for other, codec in enumerate(["aes-siv", "kamailio"])
+]
+
+
+@pytest.mark.parametrize(("case", "codec"), CASES)
 def test_the_legs_undo_each_other(
     case: str, codec: str, tmp_path: Path, frames: Callable[[Path], list[Any]]
 ) -> None:
@@ -108,14 +115,15 @@ def test_a_policy_leaves_something_clear(
     case: str, tmp_path: Path, frames: Callable[[Path], list[Any]]
 ) -> None:
     """Or the round trips above would prove nothing about policies."""
-    differs = []
-    for name in CLEAR:
-        masked = [
+
+    def differs(name: str) -> bool:
+        clear, masked = (
             frames(through(CAPTURES / name, tmp_path / name, config, Leg.OUTSIDE))
             for config in (
                 config_of(name, "aes-siv", {}),
                 config_of(name, "aes-siv", POLICIES[case]),
             )
-        ]
-        differs += [name] if masked[0] != masked[1] else []
-    assert differs
+        )
+        return clear != masked
+
+    assert any(map(differs, CLEAR))

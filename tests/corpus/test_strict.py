@@ -3,7 +3,6 @@ nothing, what is refused is counted and explained, and the rest comes back."""
 
 import contextlib
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -24,12 +23,10 @@ from inline_topo.masking.leaks.scan import LEAK, LEFT_OPEN, Finding
 from inline_topo.masking.uris import IRREVERSIBLE
 from inline_topo.report.messages import Seen, Tally
 from inline_topo.report.messages import load as load_messages
+from tests.corpus.rows import CAPTURES, EXPECTED, INDEX, param
+from tests.gathered import gathered
 from tests.masking.network import datagram, payload_of
 
-HERE = Path(__file__).parent
-CAPTURES = HERE.parents[1] / "captures"
-EXPECTED = tomllib.loads((HERE / "expected.toml").read_text())
-INDEX = tomllib.loads((CAPTURES / "INDEX.toml").read_text())
 SETTINGS = ("shape", "public", "inside", "own")
 RING = KeyRing.generate()
 
@@ -59,18 +56,7 @@ class Passed(NamedTuple):
         return self.verdict.direction is Direction.EGRESS and not self.is_refused
 
 
-@pytest.fixture(scope="module", params=["topoh", "topos"])
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module", params=ROWS, ids=lambda row: row[0].rpartition("/")[2])
-def row(request: pytest.FixtureRequest) -> Row:
-    row: Row = request.param
-    return row
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def config(row: Row, mode: str) -> Config:
     settings = {key: row[1][key] for key in SETTINGS if key in row[1]}
     settings |= {"profile": "strict", "mode": mode, "mtu": 65535}
@@ -82,7 +68,7 @@ def config(row: Row, mode: str) -> Config:
     return load(None, env={}, overrides=settings, key_ring_given=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def passed(row: Row, config: Config, request: pytest.FixtureRequest) -> list[Passed]:
     folder = CAPTURES if row[0] in INDEX else request.getfixturevalue("corpus")
     return list(_passed(folder / row[0], config))
@@ -108,7 +94,20 @@ def _passed(source: Path, config: Config) -> Iterator[Passed]:
         yield Passed(seen, left, payload_of(back.packet))
 
 
-def test_what_is_refused_is_counted_and_explained(row: Row, passed: list[Passed]) -> None:
+@pytest.mark.parametrize("mode", ["topoh", "topos"])
+@pytest.mark.parametrize("row", [param(row, *row[:2]) for row in ROWS])
+def test_what_leaves_shows_nothing_and_the_rest_comes_back(
+    row: Row, mode: str, config: Config, passed: list[Passed]
+) -> None:
+    gathered(
+        lambda: what_is_refused_is_counted_and_explained(row, passed),
+        lambda: an_audit_of_the_outside_finds_nothing(config, passed),
+        lambda: no_address_inside_is_among_the_bytes_that_leave(config, passed),
+        lambda: what_is_reversible_comes_back(mode, passed),
+    )
+
+
+def what_is_refused_is_counted_and_explained(row: Row, passed: list[Passed]) -> None:
     refused: Counter[str] = Counter()
     for one in passed:
         if one.verdict.outcome == "refused_leak":
@@ -120,7 +119,7 @@ def test_what_is_refused_is_counted_and_explained(row: Row, passed: list[Passed]
     assert +refused == row[2]
 
 
-def test_an_audit_of_the_outside_finds_nothing(config: Config, passed: list[Passed]) -> None:
+def an_audit_of_the_outside_finds_nothing(config: Config, passed: list[Passed]) -> None:
     """But third parties' addresses where nothing is hidden but the inside: in From and To of a
     REGISTER, in a topmost Via."""
     scanner = assemble.scanner(config, assemble.codec(config, RING))
@@ -136,9 +135,7 @@ def test_an_audit_of_the_outside_finds_nothing(config: Config, passed: list[Pass
         assert not any(ip_address(finding.shown.decode()) in net for net in inside)
 
 
-def test_no_address_inside_is_among_the_bytes_that_leave(
-    config: Config, passed: list[Passed]
-) -> None:
+def no_address_inside_is_among_the_bytes_that_leave(config: Config, passed: list[Passed]) -> None:
     """Without any knowledge of masking: those that the messages named before, but for what the receiver
     says itself: where it is asked for, and the Vias of its own request."""
     own = {str(host) for host in config.own}
@@ -166,7 +163,7 @@ def named(text: bytes) -> set[str]:
     return found
 
 
-def test_what_is_reversible_comes_back(mode: str, passed: list[Passed]) -> None:
+def what_is_reversible_comes_back(mode: str, passed: list[Passed]) -> None:
     """In mode topos all of it: the legs keep the way back in the store."""
     for one in passed:
         if not one.is_refused:

@@ -84,20 +84,16 @@ def legs(
 
 
 @pytest.mark.parametrize("name", CLEAR)
-def test_the_capture_comes_back(name: str, legs: Callable[..., Any], frames: Frames) -> None:
-    outside, inside = legs(name)
-    assert frames(outside) != frames(CAPTURES / name)
-    assert frames(inside) == frames(CAPTURES / name)
-
-
-@pytest.mark.parametrize("name", CLEAR)
-def test_nothing_of_the_inside_shows(
+def test_the_capture_comes_back_and_nothing_of_the_inside_shows(
     name: str,
     legs: Callable[..., Any],
+    frames: Frames,
     tmp_path: Path,
     inline_topo: Callable[..., Any],
 ) -> None:
-    outside, _ = legs(name)
+    outside, inside = legs(name)
+    assert frames(outside) != frames(CAPTURES / name)
+    assert frames(inside) == frames(CAPTURES / name)
     ran = inline_topo("audit", "-r", outside, "-c", tmp_path / "gw.toml")
     assert ran.status == 0, ran.out
     assert inline_topo("audit", "-r", CAPTURES / name, "-c", tmp_path / "gw.toml").status == 1

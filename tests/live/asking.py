@@ -1,8 +1,9 @@
-"""`inline-topo` with a store of the tests' own: run in a namespace, with its words behind LATENCY.
+"""`inline-topo` with a store of the tests' own: run in a namespace, with its words behind LATENCY and
+PATIENCE.
 
 A message with a field `X-Gate: NAME` waits until somebody writes into the named pipe NAME of this
 folder: what is written is the answer, "fail" a failure. Any other message waits LATENCY seconds; with
-LATENCY 0 it does not.
+LATENCY 0 it does not. Nobody waits longer than PATIENCE seconds.
 """
 
 import re
@@ -22,7 +23,6 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 
-PATIENCE = 3.0  # seconds
 _GATE = re.compile(rb"\r\nX-Gate: (\w+)")
 
 
@@ -63,11 +63,11 @@ class Gates:
     """The store. It says that it was closed by a file `closed`."""
 
     outcome = "store"
-    patience = PATIENCE
     is_immediate = False
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, patience: float) -> None:
         self._latency = latency
+        self.patience = patience
 
     def perform(self, effects: Sequence[Gate]) -> list[Any]:
         if not all(effect.name for effect in effects):
@@ -82,7 +82,7 @@ class Gates:
         return EffectFailed("store", "it says so") if answer == "fail" else answer
 
 
-def run(latency: float) -> None:
+def run(latency: float, patience: float) -> None:
     """As `inline-topo`, with a gateway that asks."""
     plain = assemble.gateway
 
@@ -92,11 +92,11 @@ def run(latency: float) -> None:
         return made
 
     def performers(config: object) -> Performers:
-        return {Gate: Gates(latency)}
+        return {Gate: Gates(latency, patience)}
 
     vars(assemble).update(gateway=gateway, performers=performers)
     main()
 
 
 if __name__ == "__main__":
-    run(float(sys.argv.pop(1)))
+    run(float(sys.argv.pop(1)), float(sys.argv.pop(1)))

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 from lab import calls
@@ -80,8 +79,7 @@ class OwnHost:
 
     def new_worker(self, queue: int = 0) -> None:
         """kill -9 of a worker: the next one has no memory of the calls."""
-        before = self.gateway.status()["queues"][queue]["pid"]
-        time.sleep(1.2)  # who dies younger is taken for a victim of its packet
+        before = self.gateway.grown_worker(queue)
         os.kill(before, signal.SIGKILL)
         self.gateway.await_status(lambda state: state["queues"][queue]["pid"] not in (0, before))
 

@@ -1,4 +1,4 @@
-"""A thousand calls of a phone inside whose Call-IDs carry its address."""
+"""Hundreds of calls of a phone inside whose Call-IDs carry its address."""
 
 import pytest
 

@@ -116,9 +116,13 @@ def packets(file: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def kinds(store: str) -> Iterator[Any]:
-    """Every kind of call with this store; most of them in a long run alone."""
-    for kind in calls.CALLS:
-        marks = [] if kind in QUICK and store in ("", "sqlite") else [pytest.mark.full]
+    """Every kind of call with this store; most of them in a long run alone. With `--full` each kind is
+    made in both modes, and in mode topos with the stores by turns."""
+    for number, kind in enumerate(calls.CALLS):
+        by_turns = store in ("", STORES[number % len(STORES)])
+        marks = [] if by_turns else [pytest.mark.nightly]
+        if kind not in QUICK or store not in ("", "sqlite"):
+            marks.append(pytest.mark.full)
         if store == "redis":
             marks.append(pytest.mark.needs("redis-server"))
         yield pytest.param(kind, store, marks=marks, id=f"{kind}-{store or 'topoh'}")

@@ -21,7 +21,12 @@ from tests.live.machine import Machine, files_here, rules_here
 from tests.live.messages import HIDDEN, invite
 from tests.live.running import PATIENCE
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.sources,
+    pytest.mark.together,
+    pytest.mark.needs("ip", "iptables"),
+]
 
 PYTHON = "/usr/bin/python3"  # what scripts/install takes
 PROGRAM = "/opt/inline-topo/bin/inline-topo"

@@ -78,7 +78,7 @@ class Ends:
         self, running: Running, message: bytes, source: socket.socket, target: socket.socket
     ) -> bytes:
         before = running.status()["packets"]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 3 * PATIENCE
         while time.monotonic() < deadline:
             source.sendto(message, target.getsockname())
             try:

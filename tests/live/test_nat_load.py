@@ -14,7 +14,6 @@ from tests.live.traffic import COUNT, Calls, answering, datagrams, dump, packed,
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.alone,
     pytest.mark.full,
     pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump"),
 ]
@@ -47,6 +46,7 @@ def test_a_refresh_is_the_same_binding_whatever_the_key(tmp_path: Path) -> None:
         assert [contacts for [contacts] in answers if shown.encode() not in contacts] == []
 
 
+@pytest.mark.alone
 def test_it_calls_and_is_called_at_once(tmp_path: Path) -> None:
     with Net(tmp_path) as net:
         lab = NatLab(net)

@@ -34,6 +34,9 @@ PACKETS = 6 * COUNT
 
 EVENTS = 3
 
+A_WHILE = 0.4 * COUNT / RATE
+"""Seconds for which calls have begun, and go on to begin as long again."""
+
 Tell = Callable[[str, Losses, int], None]
 
 
@@ -83,13 +86,14 @@ def another_than(worker: int) -> Callable[[dict[str, Any]], bool]:
     return lambda state: state["queues"][0]["pid"] not in (worker, None, 0)
 
 
+@pytest.mark.nightly
 def test_a_dying_worker_costs_nothing(site: Site, tell: Tell) -> None:
     lab = RouterLab(site)
     with lab.captured():
         lab.calls.start()
         for _ in range(EVENTS):
             time.sleep(2)
-            os.kill(lab.gateway.worker(), signal.SIGKILL)
+            os.kill(lab.gateway.grown_worker(), signal.SIGKILL)
         calls = lab.calls.lost()
     packets = lost_in(site)
     tell(f"kill -9 of a worker, {EVENTS} times", packets, calls)
@@ -101,6 +105,7 @@ def test_a_dying_worker_costs_nothing(site: Site, tell: Tell) -> None:
     nothing_was_clear(site)
 
 
+@pytest.mark.nightly
 def test_a_reload_costs_nothing(site: Site, tell: Tell) -> None:
     lab = RouterLab(site)
     ring = site.folder / "mask.key"
@@ -121,19 +126,17 @@ def test_a_reload_costs_nothing(site: Site, tell: Tell) -> None:
     nothing_was_clear(site)
 
 
-@pytest.mark.parametrize("how", ["kill -9", "SIGTERM"])
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("SIGTERM", marks=pytest.mark.nightly)])
 def test_a_restart_costs_no_call(site: Site, tell: Tell, how: str) -> None:
     lab = RouterLab(site)
     with lab.captured():
         lab.calls.start_for_restarts()
-        time.sleep(4)
+        time.sleep(A_WHILE)
         outage = Outage(lab.gateway)
         if how == "SIGTERM":
             assert lab.gateway.end() == 0
         else:
-            lab.gateway.process.kill()
-            lab.gateway.process.wait()
-            time.sleep(1)  # its workers notice
+            lab.gateway.kill()
         outage.over()
         calls = lab.calls.lost()
     packets = lost_in(site)
@@ -145,6 +148,7 @@ def test_a_restart_costs_no_call(site: Site, tell: Tell, how: str) -> None:
     nothing_was_clear(site)
 
 
+@pytest.mark.nightly
 def test_dry_run_to_live_to_drain_to_gone_costs_no_call(site: Site, tell: Tell) -> None:
     lab = RouterLab(site, "--dry-run")
     outages = []

@@ -5,13 +5,11 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from inline_topo import __version__
-from inline_topo.edges.live.worker import TICK
 from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.form import form_on_disk, modules_on_disk
@@ -47,7 +45,7 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     inside.sendto(invite(), (Site.OUTSIDE, 5060))
     outside.sendto(ok_to(outside.recv(65535)), (Site.INSIDE, 5060))
     inside.recv(65535)
-    time.sleep(2 * TICK)
+    gateway.status()
     done = status(site)
     assert done.returncode == 0
     assert re.search(r"^state +ok$", done.stdout, re.MULTILINE)
@@ -70,7 +68,7 @@ def test_status_for_people_and_for_keepalived(gateway: Running) -> None:
     assert told["inline_topo_queue_full_total[0]"] == 0
 
     os.kill(gateway.worker(), signal.SIGSTOP)
-    time.sleep(2.2)
+    gateway.await_status(lambda state: state["state"] == "degraded")
     done = status(site)
     assert done.returncode == 1
     assert "NOT SERVED" in done.stdout

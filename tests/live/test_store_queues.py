@@ -11,13 +11,12 @@ from tests.live.traffic import dump
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.alone,
     pytest.mark.full,
     pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump"),
 ]
 
 QUEUES, EACH, RATE = 2, 10, 3
-LONG = 12_000
+LONG = 10_000
 """A call's milliseconds: it is there before either worker is killed, and after it."""
 
 CALLERS = tuple(f"192.168.178.{number}" for number in range(101, 113))

@@ -1,6 +1,7 @@
 """Workers that die, hang or are replaced: what is lost, and what passes in clear."""
 
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -11,14 +12,15 @@ from typing import Any
 
 import pytest
 
+from inline_topo.edges.live.worker import TICK
 from inline_topo.masking.codecs.aes_siv import AesSiv
 from inline_topo.masking.codecs.keyring import KeyRing
 from lab.ours import INLINE_TOPO
 from lab.site import Site
-from tests.live.load import Load
+from tests.live.load import RATE, Load
 from tests.live.messages import HIDDEN, invite, numbered, ok_to
 from tests.live.ordinary import NOBODY, as_nobody, prepare
-from tests.live.running import CONFIG, Running
+from tests.live.running import CONFIG, PATIENCE, Running
 from tests.live.test_status import metrics
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -28,14 +30,17 @@ def deaths(count: int) -> Any:
     return lambda state: state["state"] == "ok" and state["queues"][0]["deaths"] == count
 
 
-def test_no_packet_is_lost_when_workers_are_killed(gateway: Running) -> None:
-    with Load(gateway.site) as load:
-        time.sleep(1.2)
-        for count in range(1, 6):
-            os.kill(gateway.worker(), signal.SIGKILL)
+@pytest.mark.parametrize(
+    ("times", "rate"),
+    [(2, RATE), pytest.param(20, 3 * RATE, marks=[pytest.mark.nightly, pytest.mark.alone])],
+)
+def test_no_packet_is_lost_when_workers_are_killed(gateway: Running, times: int, rate: int) -> None:
+    with Load(gateway.site, rate) as load:
+        for count in range(1, times + 1):
+            os.kill(gateway.grown_worker(), signal.SIGKILL)
             gateway.await_status(deaths(count))
-            time.sleep(1.2)  # who dies younger is taken for a victim of its packet
-    assert load.sent > 5000
+            load.await_more(rate // 5)
+    assert load.sent > times * rate
     assert (load.lost, load.clear) == (0, 0)
     assert gateway.status()["queues"][0]["waiting"] == 0
     assert gateway.end() == 0
@@ -53,12 +58,12 @@ def test_a_reload_takes_the_new_key_and_loses_nothing(gateway: Running) -> None:
     ring = gateway.site.folder / "mask.key"
     before = gateway.worker()
     with Load(gateway.site) as load:
-        time.sleep(1)
+        load.await_more(RATE // 2)
         KeyRing.load(ring).rotate().save(ring)
         gateway.process.send_signal(signal.SIGHUP)
         gateway.await_status(lambda state: state["queues"][0]["pid"] != before)
-        time.sleep(1)
-    assert load.sent > 1500
+        load.await_more(RATE // 2)
+    assert load.sent > RATE
     assert (load.lost, load.clear) == (0, 0)
     assert gateway.status()["queues"][0]["deaths"] == 0
 
@@ -173,23 +178,30 @@ def test_a_bad_configuration_is_refused_and_the_old_one_stays(gateway: Running) 
     gateway.site.await_text("gateway.log", "reload refused")
     assert "insid: unknown key" in gateway.log()
     gateway.config.write_text(CONFIG)
-    time.sleep(0.5)
     assert gateway.worker() == before
 
 
 def test_workers_end_with_their_supervisor_and_another_can_start(gateway: Running) -> None:
     site = gateway.site
     with Load(site) as load:
-        time.sleep(1)
-        gateway.process.kill()
-        gateway.process.wait()
-        time.sleep(1)
-        (site.folder / "gateway.log").write_text("")
+        load.await_more(RATE // 2)
+        gateway.kill()
         gateway.start()
-        time.sleep(1)
+        load.await_more(RATE // 2)
     assert load.clear == 0
     assert load.arrived[-1] == load.sent
     assert gateway.end() == 0
+
+
+def await_pending(process: int, sign: signal.Signals) -> None:
+    """Wait until a signal waits for a process that is stopped."""
+    deadline = time.monotonic() + PATIENCE
+    pending = 0
+    while not pending >> (sign - 1) & 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        [mask] = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{process}/status").read_text(), re.M)
+        pending = int(mask, 16)
 
 
 def test_ends_only_when_what_waits_is_judged(gateway: Running) -> None:
@@ -200,7 +212,7 @@ def test_ends_only_when_what_waits_is_judged(gateway: Running) -> None:
     for number in range(100):
         inside.sendto(invite(number), (Site.OUTSIDE, 5060))
     gateway.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    await_pending(worker, signal.SIGTERM)
     os.kill(worker, signal.SIGCONT)
     assert gateway.process.wait(10) == 0
     assert len([outside.recv(65535) for _ in range(100)]) == 100
@@ -273,16 +285,16 @@ def test_the_watchdog_hears_of_it_only_while_workers_turn(site: Site) -> None:
     manager = Manager(site.folder / "notify")
     try:
         running = Running(
-            site, CONFIG, before=("env", f"NOTIFY_SOCKET={manager.path}", "WATCHDOG_USEC=3000000")
+            site, CONFIG, before=("env", f"NOTIFY_SOCKET={manager.path}", "WATCHDOG_USEC=900000")
         )
         assert manager.await_line("READY=1", 5)
         assert manager.await_line("WATCHDOG=1", 2)
         worker = running.worker()
         os.kill(worker, signal.SIGSTOP)
-        time.sleep(2.2)
-        while manager.await_line("WATCHDOG=1", 0.01):
+        running.await_status(lambda state: state["state"] == "degraded")
+        while manager.await_line("WATCHDOG=1", 2 * TICK):
             pass  # those of before
-        assert not manager.await_line("WATCHDOG=1", 1.5)
+        assert not manager.await_line("WATCHDOG=1", 1)
         os.kill(worker, signal.SIGCONT)
         assert manager.await_line("WATCHDOG=1", 2)
         running.process.send_signal(signal.SIGTERM)

@@ -36,7 +36,7 @@ def entering(folder: Path, merged: Path) -> None:
             writer.write_packet(frame, sec=seconds, usec=micros)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=pytest.mark.nightly)])
 def test_live_equals_replay(site: Site, kind: str) -> None:
     """The same key and an empty store: what entered, replayed, is what left, byte for byte."""
     url = Redis(site, "gw").url if kind == "redis" else f"sqlite:///{site.folder}/dialogs.db"

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 PHONE = "203.0.113.27"
-RATE, COUNT = 1000, 9000
+RATE, COUNT = 1000, 9 * CALLS
 
 
 @pytest.fixture

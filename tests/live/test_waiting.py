@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from lab.ours import PYTHON
 from lab.site import Site
-from tests.live.load import Load
+from tests.live.load import RATE, Load
 from tests.live.messages import HIDDEN, invite, numbered
 from tests.live.running import CONFIG, Running
 from tests.live.test_status import metrics, status
@@ -32,10 +31,11 @@ class Asking(Running):
         site: Site,
         *options: str,
         latency: float = 0.0,
+        patience: float = 10.0,
         config: str = "",
         base: str = CONFIG,
     ) -> None:
-        self.program = (*PYTHON, str(ASKING), str(latency))
+        self.program = (*PYTHON, str(ASKING), str(latency), str(patience))
         for number in (1, 2):
             os.mkfifo(site.folder / f"gate{number}")
         super().__init__(site, base + config, *options)
@@ -91,7 +91,7 @@ def test_only_those_of_its_call_wait_with_a_packet_and_they_keep_their_order(
 
 @pytest.mark.parametrize("policy", ["drop", "accept"])
 def test_who_waits_too_long_is_dropped_whatever_on_error_says(site: Site, policy: str) -> None:
-    asking = Asking(site, config=f'[queue]\non_error = "{policy}"\n')
+    asking = Asking(site, config=f'[queue]\non_error = "{policy}"\n', patience=1.0)
     inside, outside = asking.open_ends()
     for message in (gated(1), compact(2, 1)):
         inside.sendto(message, (Site.OUTSIDE, 5060))
@@ -156,11 +156,11 @@ def test_behind_a_translating_router_a_new_flow_outlasts_the_wait(site: Site) ->
 
 def test_a_killed_workers_packets_that_wait_are_judged_by_the_next(asking: Asking) -> None:
     inside, outside = asking.open_ends()
-    time.sleep(1.2)  # who dies younger is taken for a victim of its packet
+    worker = asking.grown_worker()
     for message in (gated(1), compact(2, 1)):
         inside.sendto(message, (Site.OUTSIDE, 5060))
     asking.await_held(2)
-    os.kill(asking.worker(), signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
     asking.await_status(deaths(1))
     inside.sendto(invite(3), (Site.OUTSIDE, 5060))  # by its number the next knows what was left
     assert numbered(outside.recv(65535)) == 3
@@ -200,15 +200,14 @@ def test_who_has_no_answer_when_the_worker_ends_is_refused(asking: Asking) -> No
 def test_no_packet_is_lost_in_deaths_and_reloads_while_every_packet_waits(site: Site) -> None:
     asking = Asking(site, latency=0.02)
     with Load(site) as load:
-        time.sleep(1.2)
         for count in (1, 2):
-            os.kill(asking.worker(), signal.SIGKILL)
+            os.kill(asking.grown_worker(), signal.SIGKILL)
             asking.await_status(deaths(count))
-            time.sleep(1.2)
         before = asking.worker()
         asking.process.send_signal(signal.SIGHUP)
         asking.await_status(lambda state: state["queues"][0]["pid"] != before)
-    assert load.sent > 3000
+        load.await_more(RATE // 5)
+    assert load.sent > 2 * RATE
     assert (load.lost, load.clear) == (0, 0)
     state: dict[str, Any] = asking.status()
     assert (state["queues"][0]["held"], state["queues"][0]["waiting"]) == (0, 0)

@@ -15,7 +15,7 @@ from tests.conftest import Ran
 from tests.live.messages import HIDDEN, invite, ok_to
 from tests.live.running import CONFIG, Running
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
+pytestmark = [pytest.mark.both, pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
 _ETH_P_IP = 0x0800
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2  # ip(7); Python has no names for them

@@ -1,8 +1,8 @@
 """Many calls at a steady rate, and what a capture shows of them."""
 
 import math
+import os
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,15 @@ from scapy.utils import RawPcapReader
 from lab import calls
 from lab.live import Lab
 from lab.live import Running as Sipp
-from lab.net import Net, stop
+from lab.net import Net, end_dump
 from lab.ours import INLINE_TOPO
 from lab.sipp import SDP, Party
 from lab.site import Site
 from tests.live.running import Running
 
-RATE, COUNT = 100, 1000
+RATE = 100
+COUNT = int(os.environ.get("LIVE_CALLS", "300"))
+"""Calls of a test under load; scripts/nightly makes more."""
 
 ALICE = "192.168.178.27"
 """The caller in shape router, on the proxy's own machine."""
@@ -240,8 +242,7 @@ def dump(net: Net, host: str, interface: str) -> Iterator[None]:
               "-B", "65536", "-i", interface, "-w", f"{interface}.pcap", "udp")  # fmt: skip
     net.await_text(f"{interface}.log", "listening on")
     yield
-    time.sleep(0.5)
-    stop(program)
+    end_dump(program, net.folder / f"{interface}.log", 2 if interface == "lo" else 1)
     said = (net.folder / f"{interface}.log").read_text()
     assert "\n0 packets dropped by kernel" in said, said
 

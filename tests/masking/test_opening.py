@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from inline_topo.assemble import Leg
+from inline_topo.bounds import MOST_VALUES
 from inline_topo.gateway import Gateway
 from inline_topo.masking.opening import OPENINGS, ROUTES
-from inline_topo.masking.table import MOST_VALUES
 from tests.masking.network import (
     CODECS,
     PEER,

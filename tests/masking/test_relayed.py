@@ -14,6 +14,7 @@ from inline_topo.config import load
 from inline_topo.gateway import Ask, Verdict
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
+from inline_topo.masking.relayed import MOST_UNANSWERED, UNANSWERED
 from tests.masking.network import PEER, PROXY, RING, THIRD, datagram, payload_of
 
 PHONE, RELAY = "10.0.0.5", "192.0.2.99"
@@ -419,3 +420,62 @@ def test_the_audit_takes_media_for_a_leak_only_where_a_relay_should_have_it() ->
             assert verdict.shown
             leaks[relay, relayed] = any(f.cause == "leak" for f in verdict.shown)
     assert [pair for pair, leak in leaks.items() if leak] == [("rtpengine", True)]
+
+
+def unanswered(net: Net, count: int) -> None:
+    """So many INVITEs from outside, which nobody inside answers."""
+    for number in range(count):
+        net.enter(
+            message(
+                "INVITE",
+                sdp(PEER),
+                cseq="1 INVITE",
+                tags=("x", ""),
+                via=PEER,
+                call=f"call-{number}",
+            )
+        )
+
+
+def test_an_offer_that_no_response_follows_is_ended_when_its_transaction_has_failed() -> None:
+    net = Net()
+    unanswered(net, 1)
+    net.now = UNANSWERED - 0.1
+    net.enter(message("OPTIONS", cseq="1 OPTIONS", via=PEER, call="other"))
+    assert net.kinds() == ["MediaOffer"]
+    net.now = UNANSWERED
+    for _ in range(2):
+        verdict = net.enter(message("OPTIONS", cseq="1 OPTIONS", via=PEER, call="other"))
+        assert verdict.outcome == "unchanged"  # it carries the end of another call's media
+    branch = f"{PEER} z9hG4bK1".encode()
+    assert net.asked[1:] == [MediaDelete(b"call-0", branch, b"o-x", b"")]
+
+
+@pytest.mark.parametrize("status", ["100 Trying", "180 Ringing", "200 OK"])
+def test_an_offer_that_a_response_followed_is_not_ended(status: str) -> None:
+    net = Net()
+    unanswered(net, 1)
+    net.leave(
+        message(f"SIP/2.0 {status}", cseq="1 INVITE", tags=("x", "y"), via=PEER, call="call-0")
+    )
+    net.now = 10 * UNANSWERED
+    net.enter(message("OPTIONS", cseq="1 OPTIONS", via=PEER, call="other"))
+    assert net.kinds() == ["MediaOffer"]
+
+
+def test_a_repeated_invite_of_an_answered_call_is_not_ended_either() -> None:
+    net = Net()
+    unanswered(net, 1)
+    net.leave(message(RINGING, cseq="1 INVITE", tags=("x", "y"), via=PEER, call="call-0"))
+    net.now = 1.0
+    unanswered(net, 1)
+    net.now = 10 * UNANSWERED
+    net.enter(message("OPTIONS", cseq="1 OPTIONS", via=PEER, call="other"))
+    assert net.kinds() == ["MediaOffer"]
+
+
+def test_no_more_than_so_many_offers_wait_for_a_response() -> None:
+    net = Net()
+    unanswered(net, MOST_UNANSWERED + 10)
+    ended = [effect.call_id for effect in net.asked if isinstance(effect, MediaDelete)]
+    assert ended == [b"call-%d" % number for number in range(9)]

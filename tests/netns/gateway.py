@@ -21,19 +21,20 @@ def until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 @contextmanager
 def running(net: Row, file: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    log = file.with_suffix(".log").open("wb")
+    said = file.with_suffix(".log")
+    log = said.open("wb")
     with net.gateway.enter():
         program = subprocess.Popen(
             [sys.executable, "-m", "inline_topo", "run", "-c", file], stderr=log
         )
     try:
-        until(lambda: program.poll() is not None or ours(net, "status", "-c", file).returncode == 0)
-        assert program.poll() is None, file.with_suffix(".log").read_text()
+        until(lambda: program.poll() is not None or "event=ready" in said.read_text())
+        assert program.poll() is None, said.read_text()
         yield program
     finally:
         program.terminate()

@@ -1,6 +1,5 @@
 """The SIP messages of a capture: tshark counts them, scapy makes the odd ones."""
 
-import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from scapy.layers.l2 import Ether
 
 from inline_topo.report.messages import Tally, load
 from inline_topo.sip.names import field_name
+from tests import tshark
 
 OPTIONS = """\
 OPTIONS sip:b@203.0.113.9 SIP/2.0
@@ -28,16 +28,13 @@ Content-Length: 0
 @pytest.mark.needs("tshark")
 def test_all_that_tshark_sees(captures: Path) -> None:
     index = tomllib.loads((captures / "INDEX.toml").read_text())
-    for name, row in index.items():
+    fields = ["frame.number", "sip.CSeq"]
+    seen = tshark.read([captures / name for name in index], fields)
+    for (name, row), packets in zip(index.items(), seen, strict=True):
         tally = Tally()
         messages = load(str(captures / name), tally)
-        out = subprocess.run(
-            ["tshark", "-r", captures / name, "-Y", "sip", "-T", "fields", "-e", "frame.number"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        assert [str(message.number) for message in messages] == out.split(), name
+        numbers = [number for number, packet in enumerate(packets, 1) if packet["sip.CSeq"]]
+        assert [message.number for message in messages] == numbers, name
         assert len(messages) == row["messages"], name
         assert tally == Tally(packets=row.get("packets", row["messages"])), name
 

@@ -74,7 +74,8 @@ _PROGRAMS = pytest.mark.needs("redis-server", "redis-sentinel")
 SHARED = [
     "sqlite",
     pytest.param("redis", marks=_PROGRAMS),
-    pytest.param("sentinel", marks=_PROGRAMS),
+    # by default in test_redis.py: once it has told where Redis is, the store is the same
+    pytest.param("sentinel", marks=[_PROGRAMS, pytest.mark.full]),
     pytest.param("cluster", marks=_PROGRAMS),
 ]
 

@@ -63,7 +63,7 @@ def in_place(store: SqliteStore, most: int = 10_000) -> int:
     return most
 
 
-def test_both_ways_lead_to_one_file(make: Callable[..., SqliteStore]) -> None:
+def test_both_ways_lead_to_one_file(clock: Clock, make: Callable[..., SqliteStore]) -> None:
     store = make()
     assert store.attempt([load(b"first")]) == [{b"first": b"v" * 100}]
     assert store.attempt([save(b"second")]) == [{b"second": b"v" * 100}]
@@ -71,7 +71,7 @@ def test_both_ways_lead_to_one_file(make: Callable[..., SqliteStore]) -> None:
 
 
 def test_after_some_the_thread_brings_the_log_to_the_disk(
-    tmp_path: Path, make: Callable[..., SqliteStore]
+    tmp_path: Path, clock: Clock, make: Callable[..., SqliteStore]
 ) -> None:
     store = make()
     done = in_place(store)
@@ -85,7 +85,9 @@ def test_after_some_the_thread_brings_the_log_to_the_disk(
     assert in_place(store) == done
 
 
-def test_the_log_stays_short(tmp_path: Path, make: Callable[..., SqliteStore]) -> None:
+def test_the_log_stays_short(
+    tmp_path: Path, clock: Clock, make: Callable[..., SqliteStore]
+) -> None:
     store = make()
     for _ in range(12):
         in_place(store)
@@ -132,7 +134,7 @@ def test_what_fails_is_the_threads_until_it_works_again(
 
 
 def test_with_synchronous_full_every_write_waits_for_the_disk(
-    make: Callable[..., SqliteStore],
+    clock: Clock, make: Callable[..., SqliteStore]
 ) -> None:
     store = make("?synchronous=full")
     assert store.attempt([save(b"one")]) is None

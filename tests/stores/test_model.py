@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -86,6 +87,19 @@ class _Machine(RuleBasedStateMachine):
         return {key: kept for key, kept in self.kept.items() if kept[1] > self.bench.now}
 
 
+_PROGRAMS = pytest.mark.needs("redis-server", "redis-sentinel")
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [
+        "memory",
+        "sqlite",
+        pytest.param("redis", marks=_PROGRAMS),
+        *(pytest.param(k, marks=[_PROGRAMS, pytest.mark.full]) for k in ("sentinel", "cluster")),
+    ],
+    indirect=True,
+)
 def test_a_store_is_a_dict_with_ends(bench: Bench) -> None:
     class Machine(_Machine):
         pass

@@ -362,6 +362,7 @@ def test_no_record_is_without_an_end(
         assert 0 < left <= 3600
 
 
+@pytest.mark.full  # waits for the Sentinel's own times
 def test_the_master_dies_and_its_replica_takes_over(
     tmp_path: Path, make: Callable[..., RedisStore]
 ) -> None:
@@ -428,6 +429,7 @@ def test_a_cluster_that_comes_later(make: Callable[..., RedisStore]) -> None:
         list(store.records(1.0))
 
 
+@pytest.mark.full  # waits for the cluster's own times
 def test_a_node_of_a_cluster_dies_and_comes_back(
     tmp_path: Path, make: Callable[..., RedisStore]
 ) -> None:

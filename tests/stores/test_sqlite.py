@@ -459,6 +459,10 @@ class Lost(NamedTuple):
     first: int
     sizes: list[int]
 
+    def __repr__(self) -> str:
+        """Say no bytes: hypothesis refuses to show a failure that would be that long."""
+        return f"Lost(from record {self.first} on)"
+
 
 LOST = 40
 
@@ -524,6 +528,7 @@ def left_of(lost: Lost, log: bytes) -> int:
 @given(share=st.floats(0, 1), tail=st.sampled_from(["none", "zeros", "noise"]), seed=st.binary())
 @example(share=0.0, tail="none", seed=b"")
 @example(share=1.0, tail="none", seed=b"")
+@example(share=0.2077412927620404, tail="zeros", seed=b"")
 def test_a_power_loss_takes_the_last_records_and_half_of_none(
     lost: Lost, share: float, tail: str, seed: bytes
 ) -> None:
@@ -531,5 +536,7 @@ def test_a_power_loss_takes_the_last_records_and_half_of_none(
     end = round(share * len(lost.log))
     rest = len(lost.log) - end
     noise = b"" if tail == "none" else bytes(rest) if tail == "zeros" else (seed or b"x") * rest
-    whole = sum(size <= end for size in lost.sizes)
-    assert left_of(lost, lost.log[:end] + noise[:rest]) == lost.first + whole
+    left = lost.log[:end] + noise[:rest]
+    # What stands there may be what was lost: a page ends in zeros.
+    whole = sum(left[:size] == lost.log[:size] for size in lost.sizes if size <= len(left))
+    assert left_of(lost, left) == lost.first + whole

@@ -130,8 +130,9 @@ def test_scapy_puts_ours_together(make: Make, split: Split, grown: int) -> None:
 
 
 @pytest.mark.needs("tshark")
-@pytest.mark.parametrize("grown", [1600, 5000])
-@pytest.mark.parametrize(("make", "split"), [(datagram4, cut4), (datagram6, cut6)])
+@pytest.mark.parametrize(
+    ("make", "split", "grown"), [(datagram4, cut4, 5000), (datagram6, cut6, 1600)]
+)
 def test_tshark_puts_ours_together(tmp_path: Path, make: Make, split: Split, grown: int) -> None:
     masked = cut(put_together(split(make(1475))), make(grown))
     file = tmp_path / "fragments.pcap"

@@ -2,7 +2,13 @@
 
 import json
 import os
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -39,33 +45,74 @@ from .tally import (
 )
 
 LOOPBACK = "127.0.0.1"
-_PATIENCE = 2.0  # seconds for one question
+PATIENCE = 2.0
+"""Seconds for one question, from the connection to the end of the answer, however slowly it comes."""
+
+MOST_CONNECTIONS = 16
+"""Questions at a time; one more ends the oldest."""
+
+_TICK = 0.1  # seconds between two looks at what has taken too long
 
 
-def monitor(source: Source, port: int) -> Callable[[], None]:
+def monitor(source: Source, port: int, patience: float = PATIENCE) -> Callable[[], None]:
     """The work of the process that answers. The port is taken here and now, so that a taken one is
     an error at start-up: InlineTopoError."""
     try:
-        server = _Server((LOOPBACK, port), _Handler)
+        server = _Server((LOOPBACK, port), patience)
     except OSError as error:
         raise InlineTopoError(f"metrics.listen_port: {port}: {error.strerror}") from None
     server.set_app(_app(source))
-    return server.serve_forever
+    return partial(server.serve_forever, _TICK)
 
 
-class _Server(WSGIServer):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each question, so that none waits for another. `patience` as PATIENCE."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], patience: float) -> None:
+        super().__init__(address, _Handler)
         self._supervisor = os.getpid()
+        self._patience = patience
+        self._open: dict[Any, float] = {}  # connections, the oldest first: when they came
+        self._lock = threading.Lock()
 
     def service_actions(self) -> None:
-        """Called twice a second: without its supervisor there is nothing to tell of."""
+        """Called at each tick: without its supervisor there is nothing to tell of."""
         if os.getppid() != self._supervisor:
             os._exit(1)
+        self._end_those_before(time.monotonic() - self._patience)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            is_full = len(self._open) >= MOST_CONNECTIONS
+            oldest = next(iter(self._open.values()), 0.0)
+            self._open[request] = time.monotonic()
+        if is_full:
+            self._end_those_before(oldest)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asks may go away: that is no event."""
+
+    def _end_those_before(self, moment: float) -> None:
+        """Whoever reads from or writes to such a connection gets an end of file, or an error."""
+        with self._lock:
+            for connection, came in self._open.items():
+                if came <= moment:
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _PATIENCE
+    timeout = PATIENCE
 
     def log_message(self, format: str, *args: Any) -> None:
         """A question is no event."""

@@ -5,7 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from inline_topo.errors import InlineTopoError
 
@@ -25,6 +27,7 @@ HUNG = 5.0
 """Seconds without a turn after which a worker is killed."""
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+_OOM_SCORE = "500"  # of 1000
 _SOON = 1.0  # seconds: what dies younger is started again only after them
 _END = DRAIN + SETTLE + CLOSE + 2 * TICK + 1.0  # seconds that children have to end
 
@@ -109,6 +112,7 @@ class Supervisor:
             status = 1
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                _die_before_others()
                 child.main(child.orphans)
                 status = 0
             except Exception:
@@ -184,6 +188,13 @@ class Supervisor:
                 log.error("%s does not end and is killed", child.name)
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
+
+
+def _die_before_others() -> None:
+    """Where memory is short, it is this process that the kernel ends and not its supervisor, which has
+    another started. Anyone may make himself the more likely choice (proc(5))."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
 def _turn(child: _Child) -> float:

@@ -29,6 +29,10 @@ _CALL_ID: Final = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
 _NEVER: Final = 3600.0  # seconds
 _FEW: Final = 8  # Call-IDs, for which a packet is searched quicker than for its own
 
+MOST_BYTES: Final = 16 << 20
+"""Bytes of the packets that wait: 8,192 of 2,048 bytes. What is made of them may take twice as much
+again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -72,11 +76,12 @@ class _Stay:
 
 
 class WaitingRoom:
-    """Holds `most` packets at most. `count` of them are here; only while there are any, the methods
-    beside `ask` need be called."""
+    """Holds `most` packets at most, and begins to hold none at MOST_BYTES. `count` of them are here; only
+    while there are any, the methods beside `ask` need be called."""
 
     def __init__(self, host: Host, performers: Performers, most: int) -> None:
         self.count = 0
+        self._bytes = 0
         self._host = host
         self._performers = performers
         self._most = most
@@ -91,7 +96,7 @@ class WaitingRoom:
 
     def is_full(self) -> bool:
         """Whether no packet finds room."""
-        return self.count >= self._most
+        return self.count >= self._most or self._bytes >= MOST_BYTES
 
     def call_id_in_line(self, packet: bytes) -> bytes | None:
         """The Call-ID of a packet that must line up, because one of the same waits."""
@@ -110,7 +115,7 @@ class WaitingRoom:
         """Keep a packet behind the one that waits."""
         guest = _Guest(packet, call_id)
         self._lines[call_id].append(guest)
-        self.count += 1
+        self._come(packet)
         return guest.later
 
     def ask(self, packet: bytes, ask: Ask, started: int) -> Verdict | Later:
@@ -178,7 +183,7 @@ class WaitingRoom:
             if performer.is_immediate:
                 [result] = perform_all(performer, [answer.effect])
                 self._note(performer, result, time.monotonic() - began)
-            elif self.count < self._most:
+            elif not self.is_full():
                 guest = guest or _Guest(packet, _call_id(packet))
                 self._stay(guest, answer, performer, began, started)
                 return guest.later
@@ -196,7 +201,7 @@ class WaitingRoom:
         self._stays[number] = _Stay(guest, ask, performer, began, spent)
         if guest.call_id is not None:
             self._lines.setdefault(guest.call_id, deque())
-        self.count += 1
+        self._come(guest.packet)
         self._asked.append(number)
 
     def _begin(self, number: int) -> None:
@@ -214,11 +219,19 @@ class WaitingRoom:
         stay = self._stays.pop(number, None)
         if stay is None:  # it came too late
             return
-        self.count -= 1
+        self._go(stay.guest.packet)
         self._note(stay.performer, result, time.monotonic() - stay.began, ending)
         started = time.monotonic_ns() - stay.spent
         if self._settle(stay.guest, partial(stay.ask.resume, result), started):
             self._let_in(stay.guest.call_id)
+
+    def _come(self, packet: bytes) -> None:
+        self.count += 1
+        self._bytes += len(packet)
+
+    def _go(self, packet: bytes) -> None:
+        self.count -= 1
+        self._bytes -= len(packet)
 
     def _let_in(self, call_id: bytes | None) -> None:
         """The next ones of the line, until one has to wait itself."""
@@ -227,7 +240,7 @@ class WaitingRoom:
         line = self._lines[call_id]
         while line:
             guest = line.popleft()
-            self.count -= 1
+            self._go(guest.packet)
             if not self._settle(guest, partial(self._host.handle, guest.packet)):
                 return
         del self._lines[call_id]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from inline_topo.bounds import MOST_IN_BODY, TooMuch
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.topos.ids import UNKNOWN_ID
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
@@ -50,6 +51,13 @@ class Pass:
     strangers: bool = False
     opens: bool = True
     notes: list[str] = field(default_factory=list)
+    left: int = MOST_IN_BODY
+
+    def spend(self, count: int = 1) -> None:
+        """Something is looked at; TooMuch where that is more than a packet may ask for."""
+        self.left -= count
+        if self.left < 0:
+            raise TooMuch("values in the body")
 
     @property
     def action(self) -> str:

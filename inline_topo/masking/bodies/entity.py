@@ -1,18 +1,18 @@
 """What carries a body: a SIP message, one within another, a part of a multipart body (RFC 2045, 2046)."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import LONGEST_NAME, MOST_PARTS, TooMuch
 from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
 from inline_topo.sip import names, values
 from inline_topo.sip.message import Malformed, Message, Span, find_fields
 from inline_topo.sip.names import FieldNames
-
-MOST_PARTS: Final = 32
-"""Parts of one body that are looked into."""
 
 _NUMBER: Final = re.compile(rb"[0-9]{1,9}")
 _TYPE: Final = re.compile(rb"\s*([A-Za-z0-9!#$&.+^_-]+\s*/\s*[A-Za-z0-9!#$&.+^_-]+)")
@@ -22,6 +22,7 @@ _PLAIN: Final = frozenset((b"", b"identity", b"7bit", b"8bit", b"binary"))
 _BODY_FIELD: Final = re.compile(rb"\n((?:[cCeElL][ \t]*:|[cC][oO][nN][tT][eE][nN][tT]-)[^\n]*)")
 _SDP_TYPE: Final = b"Content-Type: application/sdp\r"
 EMPTY_LINE: Final = re.compile(rb"(?<=\n)\r?\n")
+_media_types: Final[Cache[bytes, bytes]] = Cache(1 << 10, LONGEST_NAME)
 
 
 class Entity(NamedTuple):
@@ -87,10 +88,13 @@ def _is_coded(data: bytes, spans: list[Span]) -> bool:
     return any(data[span[0] : span[1]].lower() not in _PLAIN for span in spans)
 
 
-@lru_cache(1 << 10)
 def _media_type(value: bytes) -> bytes:
-    found = _TYPE.match(value)
-    return b"".join(found[1].split()).lower() if found else b""
+    known = _media_types.get(value)
+    if known is None:
+        found = _TYPE.match(value)
+        known = b"".join(found[1].split()).lower() if found else b""
+        _media_types.remember(value, known, len(value))
+    return known
 
 
 def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str) -> list[Edit]:
@@ -99,13 +103,13 @@ def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str
     A number that was wrong stays wrong by as much; leading zeros stay.
     """
     mended = []
+    grown = sorted((last, len(new) - last + first) for first, last, new, _, _ in edits)
+    ends = [last for last, _ in grown]
+    sums = [0, *accumulate(by for _, by in grown)]
     for start, end in entity.lengths:
         text = data[start:end]
-        new = old = int(text)
-        counted = entity.start + old
-        for first, last, text_put, _, _ in edits:
-            if last <= counted:
-                new += len(text_put) - last + first
+        old = int(text)
+        new = old + sums[bisect_right(ends, entity.start + old)]
         if new != old:
             number = b"%d" % new
             if text[:1] == b"0":
@@ -115,7 +119,8 @@ def mend_lengths(data: bytes, entity: Entity, edits: Sequence[Edit], action: str
 
 
 def parts(data: bytes, entity: Entity) -> list[Entity]:
-    """The parts of a multipart entity: MOST_PARTS at most; none where there is no boundary."""
+    """The parts of a multipart entity; none where there is no boundary. TooMuch where there are more
+    than MOST_PARTS."""
     boundary = _boundary(data, entity.content_type)
     if not boundary:
         return []
@@ -123,18 +128,22 @@ def parts(data: bytes, entity: Entity) -> list[Entity]:
     found: list[Entity] = []
     first = -1
     position = data.find(delimiter, entity.start, entity.end)
-    while position >= 0 and len(found) < MOST_PARTS:
+    while position >= 0:
         stop = position + len(delimiter)
         starts_line = position == entity.start or data[position - 1] == 10
         if starts_line and data[stop : stop + 1] in (b"\r", b"\n", b" ", b"\t", b"-", b""):
             if first >= 0:
+                if len(found) == MOST_PARTS:
+                    raise TooMuch("parts of a body")
                 found.append(_part(data, first, _before_line_break(data, first, position)))
             line_end = data.find(b"\n", stop, entity.end)
             first = line_end + 1
             if data.startswith(b"--", stop) or line_end < 0:
                 return found
         position = data.find(delimiter, stop, entity.end)
-    if first >= 0 and len(found) < MOST_PARTS:  # the last delimiter is missing
+    if len(found) == MOST_PARTS:
+        raise TooMuch("parts of a body")
+    if first >= 0:  # the last delimiter is missing
         found.append(_part(data, first, entity.end))
     return found
 

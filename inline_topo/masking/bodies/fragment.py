@@ -20,7 +20,6 @@ from inline_topo.masking.carriers import IDENTITIES, PATHS, REFERENCES
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
-from inline_topo.masking.table import MOST_VALUES
 from inline_topo.masking.uris import MASKED, OPENED, Uris, replace_uri
 from inline_topo.sip import address, message, names, values
 from inline_topo.sip.message import Malformed, Message, Span
@@ -104,7 +103,7 @@ class Fragments:
         data = fragment.data
         edits: list[Edit] = []
         for name, spans in fragment.fields.items():
-            for span in values.split(data, spans)[:MOST_VALUES]:
+            for span in values.split(data, spans):
                 if name in ADDRESSES:
                     edits += self._uris.open(data, span, BODY_URI)
                 elif name == names.VIA:

@@ -9,14 +9,13 @@ in its usual spelling.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking import callid
 from inline_topo.masking.bodies.base import BODY_CALL_ID, BODY_TEXT, BODY_URI, Pass
 from inline_topo.masking.bodies.texts import Texts, touches
-from inline_topo.masking.codecs.base import MOST_TEXTS, Codec
+from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.uris import MASKED, OPENED, Uris
@@ -59,6 +58,7 @@ class Markup:
         edits: list[Edit] = []
         left: list[Span] = []
         for where, clear, offsets, escape in _uris(data, span, spared, entities=entities):
+            how.spend()
             known = self._uris.find(clear)
             if not known:
                 continue
@@ -74,7 +74,9 @@ class Markup:
             edits += _map_call_ids(data, call_ids, how)
         if how.seal:
             spared = sorted(spared + left)
-            edits += self._texts.mask(data, span, how.flow, BODY_TEXT, is_named, spared)
+            words = self._texts.mask(data, span, how.flow, BODY_TEXT, is_named, spared)
+            how.spend(len(words))
+            edits += words
         return edits
 
     def open(self, data: bytes, span: Span, how: Pass, *, entities: bool) -> list[Edit]:
@@ -82,8 +84,8 @@ class Markup:
         call_ids = list(_call_ids(data, span)) if entities else []
         spared = [where for where, _ in call_ids]
         edits: list[Edit] = []
-        found = _uris(data, span, spared, entities=entities)
-        for where, clear, offsets, escape in islice(found, MOST_TEXTS):
+        for where, clear, offsets, escape in _uris(data, span, spared, entities=entities):
+            how.spend()
             known = self._uris.find(clear)
             length = known.length if known else len(clear)
             opened = self._codec.open_uri(clear[:length]) if how.opens else None
@@ -146,6 +148,7 @@ def _call_ids(data: bytes, span: Span) -> Iterator[tuple[Span, Escape]]:
 
 def _map_call_ids(data: bytes, call_ids: list[tuple[Span, Escape]], how: Pass) -> list[Edit]:
     edits = []
+    how.spend(len(call_ids))
     for span, escape in call_ids:
         clear, _ = _unescape(data[span[0] : span[1]])
         mapped = how.map(clear)

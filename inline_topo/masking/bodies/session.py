@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from inline_topo.bounds import TooMuch
 from inline_topo.edits import Edit
-from inline_topo.masking.bodies.base import SDP
+from inline_topo.masking.bodies.base import SDP, Pass
 from inline_topo.masking.bodies.origin import Origins
 from inline_topo.masking.bodies.texts import Texts, touches
 from inline_topo.masking.cache import Cache
@@ -41,35 +42,43 @@ class Sessions:
         self._masked: Cache[tuple[bytes, bytes, bytes], _Seen] = Cache(*bounds)
         self._opened: Cache[bytes, tuple[Edit, ...]] = Cache(*bounds)
 
-    def mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
-        """The edits for data[start:end], and whether it shows something hidden as a place of media.
+    def mask(
+        self, data: bytes, start: int, end: int, flow: Flow, left: int
+    ) -> tuple[list[Edit], bool, int]:
+        """The edits for data[start:end], whether it shows something hidden as a place of media, and what
+        is left of `left`: the lines and words that may be looked at. TooMuch where they are more.
 
         Most descriptions name hosts in their first lines alone, and differ from call to call in the
         numbers of the session only: what becomes of the rest of those lines is remembered.
         """
         usual = sdp.USUAL.match(data, start, end)
         if not usual or sdp.has_lines(data, usual.end(), end):
-            return self._mask(data, start, end, flow)
+            return self._mask(data, start, end, flow, left)
         username, numbers, address, rest = usual.groups()
         key = (username, address, rest, flow.mask_address, flow.outside)
         known = self._usual.get(key)
         if known is None:
-            edits, media = self._mask(data, start, end, flow)
+            edits, media, left = self._mask(data, start, end, flow, left)
             if all(edit.start == usual.start(1) for edit in edits):
                 words = edits[0].new.split(b" ", 4) if edits else (username, address)
                 self._usual.remember(key, (words[0], words[-1], media), usual.end() - start)
-            return edits, media
+            return edits, media, left
         masked, instead, media = known
         if masked == username and instead == address:
-            return [], media
+            return [], media, left
         new = b" ".join((masked, numbers, instead))
-        return [Edit(usual.start(1), usual.end(3), new, SDP, MASKED)], media
+        return [Edit(usual.start(1), usual.end(3), new, SDP, MASKED)], media, left
 
-    def _mask(self, data: bytes, start: int, end: int, flow: Flow) -> tuple[list[Edit], bool]:
+    def _mask(
+        self, data: bytes, start: int, end: int, flow: Flow, left: int
+    ) -> tuple[list[Edit], bool, int]:
         edits: list[Edit] = []
         media = False
         mask_address, outside = flow.mask_address, flow.outside
         for line in sdp.lines(data, start, end):
+            left -= 1
+            if left < len(edits):
+                raise TooMuch("lines of a session description")
             text = line[0]
             if text.startswith(b"\no="):
                 new = self._origins.mask(text[3:], flow)
@@ -85,12 +94,13 @@ class Sessions:
                 media = True
             if seen.edits:
                 edits += _moved(seen.edits, line.start(3))
-        return edits, media
+        return edits, media, left - len(edits)
 
-    def open(self, data: bytes, start: int, end: int) -> list[Edit]:
+    def open(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
         """The edits that put back what tokens in origin and texts stand for."""
         edits: list[Edit] = []
         for line in sdp.lines(data, start, end):
+            how.spend()
             letter, attribute, value = line.groups()
             if letter == sdp.ORIGIN:
                 new = self._origins.open(value)

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from inline_topo.bounds import MOST_IN_BODY, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
@@ -13,6 +14,9 @@ from inline_topo.masking.uris import MASKED, OPENED
 from inline_topo.sip.message import Span
 
 _WORD: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]+")
+_WITH_DOT: Final = re.compile(  # or colon: what names an address or a name with a dot
+    rb"(?<![A-Za-z0-9._:\[\]-])[A-Za-z0-9_\[\]-]*[.:][A-Za-z0-9._:\[\]-]*"
+)
 
 
 class Texts:
@@ -21,6 +25,8 @@ class Texts:
     def __init__(self, codec: Codec, hosts: Hosts) -> None:
         self._codec = codec
         self._hosts = hosts
+        has_dots = all(b"." in name for name in hosts.protected_names)
+        self._word = _WITH_DOT if has_dots else _WORD
 
     def mask(
         self,
@@ -31,14 +37,17 @@ class Texts:
         decide: Callable[[Host, Flow], bool],
         spared: Sequence[Span] = (),
     ) -> list[Edit]:
-        """The words of data[start:end] that name a host that `decide` wants hidden."""
+        """The words of data[start:end] that name a host that `decide` wants hidden. TooMuch where they are
+        more than MOST_IN_BODY."""
         if not self._names(data[span[0] : span[1]], flow, decide):
             return []
         edits = []
-        for match in _words(data, span, spared):
+        for match in _words(data, span, spared, self._word):
             if self._names(match[0], flow, decide):
                 sealed = self._codec.seal_text(match[0])
                 edits.append(Edit(*match.span(), sealed, field, MASKED))
+                if len(edits) > MOST_IN_BODY:
+                    raise TooMuch("words of a text")
         return edits
 
     def _names(self, text: bytes, flow: Flow, decide: Callable[[Host, Flow], bool]) -> bool:
@@ -59,9 +68,12 @@ def touches(spans: Sequence[Span], span: Span) -> bool:
     return before > 0 and spans[before - 1][1] > span[0]
 
 
-def _words(data: bytes, span: Span, spared: Sequence[Span]) -> Iterator[re.Match[bytes]]:
+def _words(
+    data: bytes, span: Span, spared: Sequence[Span], word: re.Pattern[bytes]
+) -> Iterator[re.Match[bytes]]:
     """The words of a span that do not touch what is spared."""
     position, end = span
     for start, stop in (*spared, (end, end)):
-        yield from _WORD.finditer(data, position, max(start, position))
+        is_within = position > 0 and _WORD.match(data, position - 1) is not None
+        yield from (_WORD if is_within else word).finditer(data, position, max(start, position))
         position = max(stop, position)

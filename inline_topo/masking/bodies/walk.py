@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from inline_topo.bounds import MOST_IN_BODY
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.bodies import entity, fragment, markup
 from inline_topo.masking.bodies.base import BODY_TEXT, MEDIA, SDP, UNSEEN, Pass, Sealer
@@ -11,6 +12,7 @@ from inline_topo.masking.bodies.session import Sessions
 from inline_topo.masking.bodies.texts import touches
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
+from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
@@ -144,7 +146,7 @@ class Bodies:
     def _sdp_alone(self, message: Message, length: Span, flow: Flow) -> list[Edit]:
         """The same for the body that most calls have, without what others need."""
         data, body = message.data, message.body
-        edits, media = self._sessions.mask(data, body, len(data), flow)
+        edits, media, _ = self._sessions.mask(data, body, len(data), flow, MOST_IN_BODY)
         if media:
             message.notes = (MEDIA,)
         if edits:
@@ -214,20 +216,21 @@ class Bodies:
         if not how.descriptions:
             return []
         if not how.masking:
-            edits = self._sessions.open(data, start, end)
+            edits = self._sessions.open(data, start, end, how)
             if how.strangers and self._descriptions:
                 edits += self._sessions.swap(data, start, end, how.flow, edits)
             return edits
-        edits, media = self._sessions.mask(data, start, end, how.flow)
+        edits, media, how.left = self._sessions.mask(data, start, end, how.flow, how.left)
         if media:
             how.note(MEDIA)
         return edits
 
     def _parts(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
         parts = entity.parts(data, whole)
-        if not parts or len(parts) == entity.MOST_PARTS:
+        if not parts:
             how.note(UNSEEN)
         edits: list[Edit] = []
+        how.spend(len(parts))
         for part in parts:
             edits += self._entity(data, part, how, depth + 1)
         return edits
@@ -239,6 +242,7 @@ class Bodies:
         except Malformed:
             how.note(UNSEEN)
             return []
+        how.spend(check(inner))
         whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
         edits = self._fragments.edits(inner, how)

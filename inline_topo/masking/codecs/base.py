@@ -5,8 +5,8 @@ from typing import Final, NamedTuple, Protocol
 
 from inline_topo.sip.message import Span
 
-MOST_TEXTS: Final = 512
-"""Tokens in a text that are tried: what an attacker can make us do."""
+MOST_TEXTS: Final = 4096
+"""Tokens in a text that are tried: more than a datagram has of ours."""
 
 
 class SealError(Exception):

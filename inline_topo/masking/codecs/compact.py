@@ -81,6 +81,7 @@ _PLAIN_VIA: Final = re.compile(
 _SCHEMES: Final = (b"sip", b"sips")
 _TRANSPORTS: Final = (b"UDP", b"TCP", b"TLS")
 _TEXT: Final = 3
+_LONGEST_LITERAL: Final = 64  # bytes
 _WORDS_BIT: Final = 1 << 2  # of a Via that stands as text: with words as single bytes
 
 
@@ -107,8 +108,13 @@ _URI_WORDS: Final = _Words(URI_WORDS)
 _VIA_WORDS: Final = _Words(VIA_WORDS)
 
 
-@lru_cache(maxsize=4096)  # a host is in many Vias
 def _pack_host(host: bytes) -> tuple[int, bytes]:
+    """A host is in many Vias; one that is longer than any literal is none."""
+    return _pack_literal(host) if len(host) <= _LONGEST_LITERAL else (0, b"")
+
+
+@lru_cache(maxsize=4096)
+def _pack_literal(host: bytes) -> tuple[int, bytes]:
     """The two bits and the bytes of an IP literal in its canonical spelling; (0, b"") for others."""
     try:
         if host[:1] == b"[":

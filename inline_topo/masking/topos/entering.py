@@ -38,14 +38,18 @@ class Entering:
         """A message that enters."""
         restored: list[Edit] = []
         targets: dict[bytes, Target] = {}
+        saves: list[Entry] = []
         keys = keys_in(message.data)
         if keys:
             targets = yield from self._targets(now, keys)
         if not message.is_request:
-            restored = yield from self._restore(message, flow, now)
+            restored = yield from self._restore(message, flow, now, saves)
         elif keys:
-            restored = yield from self._route(message, flow, now, targets)
-        return self._open(message, flow, now, targets) + restored
+            restored = yield from self._route(message, flow, now, targets, saves)
+        edits = self._open(message, flow, now, targets) + restored
+        if saves:
+            yield from self._save_if_possible(now, saves, edits)
+        return edits
 
     def undo(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that has left, as the inside had it; but for the lines that a response lost."""
@@ -84,9 +88,15 @@ class Entering:
         return {key: Target.unpack(content) for key, content in found.items()}
 
     def _route(
-        self, message: Message, flow: Flow, now: float, targets: dict[bytes, Target]
+        self,
+        message: Message,
+        flow: Flow,
+        now: float,
+        targets: dict[bytes, Target],
+        saves: list[Entry],
     ) -> Steps[list[Edit]]:
-        """The Routes of a request within the dialog whose Contact its Request-URI names."""
+        """The Routes of a request within the dialog whose Contact its Request-URI names. What is to be
+        kept longer is added to `saves`."""
         key = key_in(message.data[message.request_uri[0] : message.request_uri[1]])
         target = targets.get(key) if key else None
         if key and not target:
@@ -98,14 +108,15 @@ class Entering:
             return []
         routes = target.routes
         life = self._lives.of_dialog(message, dialog)
-        saves = [Entry(key, target.pack(), life)]
+        lasts = dialog.method not in _EARLY
+        if lasts:
+            saves.append(Entry(key, target.pack(), life))
         nested = b"1" if key_in(target.uri) else b""
         if routes:
             dialog_key, content = self._keys.dialog(dialog, nested), pack(routes)
             self._shelf.note(dialog_key, content)
-            saves.append(Entry(dialog_key, content, life))
-        if dialog.method not in _EARLY:
-            yield from self._save_if_possible(now, saves)
+            if lasts:
+                saves.append(Entry(dialog_key, content, life))
         for _ in range(_DEEPEST):
             inner = key_in(target.uri)
             if not inner or not self._ends_here(target.routes):
@@ -120,10 +131,10 @@ class Entering:
         targets[key] = target
         return self._add_routes(message, routes)
 
-    def _save_if_possible(self, now: float, saves: list[Entry]) -> Steps[None]:
+    def _save_if_possible(self, now: float, saves: list[Entry], edits: list[Edit]) -> Steps[None]:
         """Prolong what is kept for a while yet: where that fails, the next message tries again."""
         try:
-            yield from self._shelf.save(now, saves)
+            yield from self._shelf.save(now, saves, edits)
         except EffectFailed:
             return
 
@@ -168,8 +179,10 @@ class Entering:
         parts = uris.parse(route[where.start : where.end]) if where else None
         return parts.host.lower() + b":" + (parts.port or b"5060") if parts else route
 
-    def _restore(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
-        """What the request of a response lost."""
+    def _restore(
+        self, message: Message, flow: Flow, now: float, saves: list[Entry]
+    ) -> Steps[list[Edit]]:
+        """What the request of a response lost. What is to be kept longer is added to `saves`."""
         vias = vias_of(message)
         if len(vias) != 1:
             return []
@@ -187,9 +200,8 @@ class Entering:
             edits += lost.routes_back(message)
         if lost.contact and message.status < 300:
             dialog = dialog_of(message, Direction.INGRESS, call_id)
-            saves = self._confirmed(message, dialog, Target.unpack(lost.contact), lost.nested)
+            saves += self._confirmed(message, dialog, lost.target(), lost.nested)
             saves.append(Entry(key, found[key], self._lives.branch_expire))
-            yield from self._save_if_possible(now, saves)
         return edits
 
     def _confirmed(

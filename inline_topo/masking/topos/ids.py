@@ -9,15 +9,13 @@ import re
 from binascii import a2b_hex, b2a_hex
 from typing import Final
 
+from inline_topo.bounds import MOST_VALUES, TooMuch
 from inline_topo.masking.codecs.base import Codec, OpenedUri
 from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
 from inline_topo.sip import uri as uris
 
 CONTACT: Final = b"c"
 """The kind of a Contact's record."""
-
-MOST_IDS: Final = 64
-"""Ids in one message that are looked up."""
 
 UNKNOWN_ID: Final = "unknown_id"
 """The note on a request that names a Contact which no record has."""
@@ -106,16 +104,16 @@ def keys_in(text: bytes) -> list[bytes]:
     """The keys of the records that a text names."""
     if _WORD not in text:
         return []
-    keys: list[bytes] = []
+    keys: dict[bytes, None] = {}
     position = text.find(_WORD)
-    while position >= 0 and len(keys) < MOST_IDS:
+    while position >= 0:
         match = _ID.match(text, max(position - 1, 0))
         if match:
-            key = _key(match[1])
-            if key not in keys:
-                keys.append(key)
+            keys[_key(match[1])] = None
+            if len(keys) > MOST_VALUES:
+                raise TooMuch("ids")
         position = text.find(_WORD, position + 1)
-    return keys
+    return list(keys)
 
 
 def _key(text: bytes) -> bytes:

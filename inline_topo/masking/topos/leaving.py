@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from inline_topo.bounds import MOST_CONTENT, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.codecs.records import pack, unpack
@@ -68,7 +69,7 @@ class Leaving:
             edits = [edit for edit in edits if edit.field != names.CONTACT]
         try:
             if strips:
-                return edits + (yield from self._strip(message, flow, now, dialog))
+                return (yield from self._strip(message, flow, now, dialog, edits))
             return (yield from self._keep_ids(message, flow, now, dialog, edits))
         except EffectFailed:
             if not strips:
@@ -84,10 +85,13 @@ class Leaving:
         uri = self._ids.back(message.data[start:end], flow.mask) if message.is_request else None
         return [Edit(start, end, uri, names.REQUEST_URI, MASKED)] if uri else []
 
-    def _strip(self, message: Message, flow: Flow, now: float, dialog: Dialog) -> Steps[list[Edit]]:
+    def _strip(
+        self, message: Message, flow: Flow, now: float, dialog: Dialog, edits: list[Edit]
+    ) -> Steps[list[Edit]]:
+        """`edits`, and those that take out what is kept."""
         routes = self._routes(message, flow)
         lower = vias_of(message)[1:] if message.is_request else []
-        edits = cut(message, names.VIA, lower)
+        edits = edits + cut(message, names.VIA, lower)
         edits += cut(message, names.RECORD_ROUTE, routes)
         texts = tuple(message.data[span[0] : span[1]] for span in routes)
         if not message.is_request:
@@ -108,7 +112,9 @@ class Leaving:
             target = next(iter(targets.values())) if len(targets) == 1 else None
         if message.is_request and message.method != b"ACK":
             saves += self._transaction(message, dialog, lower, routes, target)
-        yield from self._shelf.save(now, saves)
+        if sum([entry.size for entry in saves]) > MOST_CONTENT * len(message.data):
+            raise TooMuch("what is to be kept of it")
+        yield from self._shelf.save(now, saves, edits)
         return edits
 
     def _keep_ids(
@@ -125,9 +131,9 @@ class Leaving:
             return edits
         known = tuple(unpack(next(iter(found.values()))))
         replaced, targets = self._replace(message, flow, dialog, known, has_routes=True)
-        yield from self._shelf.save(now, self._entries(message, dialog, targets))
-        kept = [e for e in edits if e.field != names.CONTACT or e.action in IRREVERSIBLE]
-        return kept + replaced
+        kept = [e for e in edits if e.field != names.CONTACT or e.action in IRREVERSIBLE] + replaced
+        yield from self._shelf.save(now, self._entries(message, dialog, targets), kept)
+        return kept
 
     def _note_that_nothing_is_lost(self, message: Message, dialog: Dialog) -> None:
         """So that nobody asks the store when the response comes. What was kept of the request when it

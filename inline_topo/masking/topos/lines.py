@@ -29,25 +29,27 @@ def cuts(message: Message, spans: list[Span], gone: Collection[Span]) -> list[Sp
     """The spans to take out of a message, so that the values `gone` go from the fields `spans`, and
     lines that hold nothing else."""
     found: list[Span] = []
+    gone = frozenset(gone)
     for span in spans:
-        if span in gone:
+        if is_whole(message.data, span, gone):
             found.append(line(message, span))
             continue
         entries = values.split(message.data, [span])
-        if all(entry in gone for entry in entries):
-            found.append(line(message, span))
-            continue
-        kept = [entry for entry in entries if entry not in gone]
-        if entries[0] in gone:
-            found.append((entries[0][0], kept[0][0]))
-        found += [
-            (one[1], two[0] - _separator(message.data, two[0]))
-            for one, two in pairwise(kept)
-            if _between(entries, one, two)
-        ]
-        if entries[-1] in gone:
-            found.append((kept[-1][1], entries[-1][1]))
+        kept = [at for at, entry in enumerate(entries) if entry not in gone]
+        if kept[0] > 0:
+            found.append((entries[0][0], entries[kept[0]][0]))
+        for one, two in pairwise(kept):
+            if two > one + 1:
+                start = entries[two][0]
+                found.append((entries[one][1], start - _separator(message.data, start)))
+        if kept[-1] < len(entries) - 1:
+            found.append((entries[kept[-1]][1], entries[-1][1]))
     return merged(found)
+
+
+def is_whole(data: bytes, span: Span, gone: frozenset[Span]) -> bool:
+    """Whether a line's value is among those that are taken out, or all of its single values are."""
+    return span in gone or all(entry in gone for entry in values.split(data, [span]))
 
 
 def cut(message: Message, name: str, gone: list[Span]) -> list[Edit]:
@@ -56,10 +58,6 @@ def cut(message: Message, name: str, gone: list[Span]) -> list[Edit]:
         return []
     spans = cuts(message, message.fields[name], gone)
     return [Edit(start, end, b"", name, REMOVED) for start, end in spans]
-
-
-def _between(entries: list[Span], one: Span, two: Span) -> bool:
-    return entries.index(two) > entries.index(one) + 1
 
 
 def _separator(data: bytes, start: int) -> int:

@@ -1,22 +1,27 @@
 """Mode topos: what a request lost when it left, and how its responses get it back."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.topos.ids import Target
-from inline_topo.masking.topos.lines import as_lines, line
+from inline_topo.masking.topos.lines import as_lines, is_whole, line
 from inline_topo.masking.uris import RESTORED
 from inline_topo.sip import names, values
+from inline_topo.sip.fields import find
 from inline_topo.sip.message import Message, Span
+from inline_topo.sip.names import FieldNames
+
+_ROUTES: Final = FieldNames([names.RECORD_ROUTE])
 
 
 class Lost:
     """The content of a transaction's record, as it stood in the message.
 
     `beside`: lower Vias in the topmost one's line, from its end; `via_lines`, `route_lines`: whole
-    header lines. `contact`: the record of the Contact, where the request may form a dialog, and
-    `nested` of which pass (keys.Keys.dialog).
+    header lines. `contact`: the URI of the Contact, where the request may form a dialog (its Routes are the
+    Record-Routes of these lines), and `nested` of which pass (keys.Keys.dialog).
     """
 
     __slots__ = ("beside", "contact", "nested", "route_lines", "via_lines")
@@ -39,7 +44,7 @@ class Lost:
         nested: bytes,
     ) -> "Lost":
         """What `message` loses with these Vias and Record-Routes."""
-        contact = target.pack() if target else b""
+        contact = target.uri if target else b""
         via_lines = _lines(message, names.VIA, lower)
         route_lines = _lines(message, names.RECORD_ROUTE, routes)
         return Lost(_beside(message, lower), via_lines, route_lines, contact, nested)
@@ -53,6 +58,13 @@ class Lost:
         """What `pack` gave."""
         beside, via_lines, route_lines, contact, nested = unpack(content)
         return Lost(beside, via_lines, route_lines, contact, nested)
+
+    def target(self) -> Target:
+        """Where the Contact's record leads."""
+        lines = self.route_lines
+        spans = find(lines, 0, len(lines), _ROUTES).get(names.RECORD_ROUTE, [])
+        routes = [lines[start:end] for start, end in values.split(lines, spans)]
+        return Target(self.contact, tuple(routes))
 
     def vias_back(self, message: Message, topmost: Span) -> list[Edit]:
         """The edits that put the Vias below the topmost one of a message."""
@@ -91,8 +103,9 @@ def _lines(message: Message, name: str, gone: Sequence[Span]) -> bytes:
     if not gone:
         return b""
     lines = []
+    taken = frozenset(gone)
     for span in message.fields[name]:
-        if span in gone or all(entry in gone for entry in values.split(message.data, [span])):
+        if is_whole(message.data, span, taken):
             start, end = line(message, span)
             lines.append(message.data[start:end])
     return b"".join(lines)

@@ -2,23 +2,34 @@
 
 Records are immutable: a key is a MAC over what its record says. So what was once read or written stays
 true, on every gateway, and the memory needs no care. A rule that must wait is a generator (Steps): it
-yields an Exchange, gets the result, and returns its edits.
+yields an Exchange (a Draft where it writes), gets the result, and returns its edits.
 """
 
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
+from inline_topo.bounds import RECORD_BYTES
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.records import Seal
+from inline_topo.masking.codecs.siv import TAG_SIZE
 from inline_topo.masking.effects import EffectFailed, Exchange, Need, Record
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.topos.spoilt import Spoilt
 from inline_topo.sip.message import Message
 
 _Result = TypeVar("_Result")
-Steps = Generator[Exchange, Any, _Result]
+
+
+class Draft(NamedTuple):
+    """Records to keep, if the message goes on with `edits` (effects.Need)."""
+
+    exchange: Exchange
+    edits: list[Edit]
+
+
+Steps = Generator[Exchange | Draft, Any, _Result]
 
 _REMEMBERED: Final = 1 << 15
 _LONGEST_REMEMBERED: Final = 2048
@@ -40,6 +51,11 @@ class Entry:
         self.content = content
         self.lifetime = lifetime
 
+    @property
+    def size(self) -> int:
+        """Bytes of the record, key and value (which is sealed together with the key)."""
+        return 2 * len(self.key) + TAG_SIZE + len(self.content)
+
 
 class _Known:
     """`content` is None where there is nothing. `until`: the end of the life that we asked for; of
@@ -59,7 +75,7 @@ class Shelf:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
         self._keys: Cache[tuple[bytes, ...], bytes] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._known: Cache[bytes, _Known] = Cache(_REMEMBERED, _LONGEST_REMEMBERED, RECORD_BYTES)
         self._spoilt = Spoilt()
 
     def key(self, kind: bytes, *parts: bytes) -> bytes:
@@ -90,8 +106,9 @@ class Shelf:
         if self.get(key) != content:
             self._known.remember(key, _Known(content, 0), len(content))
 
-    def save(self, now: float, entries: list[Entry]) -> Steps[None]:
-        """Keep `entries`, but for those that are known to be kept for half of their life yet."""
+    def save(self, now: float, entries: list[Entry], edits: list[Edit]) -> Steps[None]:
+        """Keep `entries`, but for those that are known to be kept for half of their life yet, if the
+        message goes on with `edits`."""
         due: list[Record] = []
         learnt: list[_Known] = []
         for entry in entries:
@@ -106,7 +123,7 @@ class Shelf:
             due.append(Record(entry.key, value, entry.lifetime))
             learnt.append(_Known(entry.content, now + entry.lifetime, value))
         if due:
-            yield Exchange(now, tuple(due))
+            yield Draft(Exchange(now, tuple(due)), edits)
             for record, known in zip(due, learnt, strict=True):
                 self._known.remember(record.key, known, len(record.value))
 
@@ -142,4 +159,6 @@ def _resume(steps: Steps[list[Edit]], result: Any) -> list[Edit] | Need:
     except StopIteration as end:
         edits: list[Edit] = end.value
         return edits
+    if isinstance(effect, Draft):
+        return Need(effect.exchange, partial(_resume, steps), effect.edits)
     return Need(effect, partial(_resume, steps))

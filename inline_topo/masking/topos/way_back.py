@@ -31,7 +31,7 @@ def keeping(rules: Rules, shelf: Shelf) -> Rules:
         edits = yield from rules(message, flow, now)
         key = _key(shelf, splice(message.data, edits), now)
         content = pack(_pack_edit(edit) for edit in inverse(message.data, edits))
-        yield from shelf.save(now, [Entry(key, content, FOR_GOOD.dialog_expire)])
+        yield from shelf.save(now, [Entry(key, content, FOR_GOOD.dialog_expire)], edits)
         return edits
 
     return steps

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inline_topo.edges.live import waiting
 from inline_topo.edges.live.port import Later
 from inline_topo.edges.live.waiting import WaitingRoom
 from inline_topo.gateway import Action, Ask, Verdict
@@ -325,6 +326,22 @@ def test_a_full_room_fails_what_asks() -> None:
     assert worker.effects == [("store", "crowded", "too many packets wait")]
     worker.store.answer()
     worker.attend()
+    assert not worker.room.is_full()
+
+
+@pytest.mark.interpreted
+def test_a_room_is_full_of_few_packets_that_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST_BYTES", 100)
+    worker = Worker(Store())
+    long = packet(1, "slow-a").replace(b"INVITE", b"INVITE" * 20)
+    worker.come(long)
+    assert worker.room.is_full()
+    assert worker.come(packet(2, "slow-b")).fate == "drop"
+    worker.store.answer()
+    worker.attend()
+    assert not worker.room.is_full()
+    worker.come(packet(3, "slow-c"))
+    worker.come(packet(4, "", call=3))  # lines up
     assert not worker.room.is_full()
 
 
