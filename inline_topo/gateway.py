@@ -199,7 +199,10 @@ class Gateway:
                 message = sip.parse(datagram.payload, *self._names[direction])
                 if message is None:
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
-                check(message)
+                try:
+                    check(message)
+                except TooMuch:
+                    return self._too_much(packet, message, direction)
                 edits = self._strategy.edits(message, flow, now)
             except sip.Malformed:
                 return self._refuse(packet, direction, "malformed_sip")
@@ -318,6 +321,12 @@ class Gateway:
         if direction is Direction.INGRESS:
             return Verdict(Action.ACCEPT, packet, direction, reason)
         return self._drop(packet, direction, reason)
+
+    def _too_much(self, packet: bytes, message: Message, direction: Direction) -> Verdict:
+        """A response beyond the bounds does not enter either: nobody has looked at its Vias."""
+        if not message.method and direction is Direction.INGRESS:
+            return Verdict(Action.DROP, packet, direction, "refused_too_much")
+        return self._refuse(packet, direction, "too_much")
 
     def _drop(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
         """Whatever the direction: a message that must be masked and cannot be (in the outside leg

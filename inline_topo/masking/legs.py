@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
-from inline_topo.bounds import MOST_VALUES
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.base import BODY_URI, FIELDS, Sealer
 from inline_topo.masking.callid import CALL_IDS
@@ -398,7 +397,7 @@ class InsideLeg(Topoh):
         others above the one that it left with."""
         if not self.options.as_topoh:
             entries = values.split(message.data, spans)
-            for first in range(min(len(entries) - 1, MOST_VALUES)):
+            for first in range(len(entries) - 1):
                 edits = self.open_below(message, flow, entries[first:])
                 if edits:
                     return edits

@@ -35,7 +35,7 @@ def _in_stack(text: bytes, codec: Codec, call_ids: CallIds | None) -> list[Revea
     except Malformed:
         return []
     data = message.data
-    entries = values.split(data, message.fields.get(names.VIA, []))[: 2 * MOST_VALUES]
+    entries = values.split(data, message.fields.get(names.VIA, []))[:MOST_VALUES]
     for first in range(len(entries) - 1):
         lower = [data[start:end] for start, end in entries[first + 1 :]]
         for context in _contexts(message, entries[first], codec, call_ids):

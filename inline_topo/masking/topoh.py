@@ -4,12 +4,13 @@ A table maps a field to the rule for it; there is one table for each direction a
 A message is parsed for the fields of its table alone, so what has no rule costs nothing.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from inline_topo.bounds import MOST_EDITS, MOST_VALUES, TooMuch
+from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, rest, vias
@@ -38,6 +39,7 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
+_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _VIA_ONLY: Final = FieldNames([names.VIA])
 _REDIRECTION: Final = range(300, 400)
 _SUCCESS: Final = range(200, 300)
@@ -370,8 +372,6 @@ class Topoh:
                 raise SealError("Via: two receivers may read two branches in the topmost one")
             context = b""
         sealed = self.codec.seal_vias(data, entries[1:], flow.mask, cookie, context)
-        if len(sealed) >= MOST_VALUES:  # what would not open again
-            raise SealError(f"Via: more than {MOST_VALUES} values")
         return [Edit(start, end, new, names.VIA, MASKED) for start, end, new in sealed]
 
     def mask_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -509,6 +509,8 @@ class Topoh:
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """The bindings that a registrar lists, and the targets of a redirection."""
+        if message.status in _REDIRECTION:  # a registrar alone writes where it saw a phone
+            return self.uris.open_all(message.data, spans, name)
         return self.open_contacts(message, flow, name, spans) if lists_contacts(message) else []
 
     def open_contacts(
@@ -532,7 +534,7 @@ class Topoh:
         if len(entries) < 2:
             return []
         if self.options.as_topoh:
-            return self._open_one_by_one(message.data, entries[1:MOST_VALUES], name)
+            return self._open_one_by_one(message.data, entries[1:], name)
         edits = self.open_below(message, flow, entries)
         if edits is None:
             if self.guards_responses(flow):
@@ -548,14 +550,13 @@ class Topoh:
 
     def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
         for start, end in entries:
-            if any(is_named(host, flow) for host in self.hosts.named_in(data[start:end])):
+            value = _ZEROS.sub(b"", data[start:end])  # a proxy reads 010.0.0.5 as 10.0.0.5
+            if any(is_named(host, flow) for host in self.hosts.named_in(value)):
                 raise ClaimError(names.VIA)
 
     def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
         """The edits that open all but the first of `entries`; None where one does not open."""
         data = message.data
-        if len(entries) > MOST_VALUES:
-            return None
         topmost = self.clear_via1(data[entries[0][0] : entries[0][1]])
         context = vias.context(message, topmost, self._clear_call_ids(flow))
         if context is None:
@@ -583,7 +584,7 @@ class Topoh:
         return edits
 
     def _tell_unopened(self, data: bytes, entries: list[Span]) -> None:
-        for start, end in entries[:MOST_VALUES]:
+        for start, end in entries:
             self.unopened.via(data[start:end], names.VIA)
 
     def open_via1(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:

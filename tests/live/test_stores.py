@@ -307,4 +307,4 @@ def test_a_store_of_another_version_is_refused_at_the_start(site: Site) -> None:
         text=True,
     )
     assert done.returncode == 78
-    assert "its schema is version 7, this program's is 1" in done.stderr.splitlines()[-1]
+    assert "its schema is version 7, this program's is 2" in done.stderr.splitlines()[-1]

@@ -200,14 +200,13 @@ def test_every_field_with_a_rule_has_a_carrier_here() -> None:
 def test_topoh_touches_what_topoh_touches() -> None:
     """And where tokens open always; with codec kamailio not even that."""
     for carrier in (*REFERENCES, *IDENTITIES, *LISTED):
-        line = carrier.line
-        text = wire(INVITE.rstrip() + "\n    " + line)
-        assert leave(gateway("kamailio", profile="topoh"), text) == text, line
+        text = wire(INVITE.rstrip() + "\n    " + carrier.line)
+        assert leave(gateway("kamailio", profile="topoh"), text) == text, carrier.line
         left = leave(gateway(profile="topoh"), text)
-        if line.partition(":")[0] in OPEN_ALWAYS:
+        if carrier.line.partition(":")[0] in OPEN_ALWAYS:
             assert not SHOWN.search(left)
         else:
-            assert left == text, line
+            assert left == text, carrier.line
 
 
 SWAPPED = {

@@ -39,6 +39,7 @@ ANSWER = """
 CLAIMS = (
     "SIP/2.0/UDP 10.0.0.77:22",
     "SIP/2.0/UDP pbx.corp.example",
+    "SIP/2.0/UDP 010.00.0.077",
     "SIP/2.0/UDP 198.51.100.20;received=10.0.0.77",
     "SIP/2.0/UDP 198.51.100.20;maddr=10.0.0.77",
     "SIP/2.0/TCP [fd00::5]:5061;branch=1",
@@ -104,6 +105,14 @@ def test_shape_nat() -> None:
     network = gateway(shape="nat", inside=["10.0.0.0/8"], public=PROXY)
     packet = datagram(answer(CLAIMS[0]), PEER, "10.0.0.5")
     assert judge(network, packet).outcome == "refused_claim"
+
+
+@pytest.mark.parametrize("lines", [b"X: y\r\n" * 1100, b"Via: SIP/2.0/UDP 203.0.113.30\r\n" * 300])
+def test_what_is_beyond_the_bounds_does_not_pass_by_it(lines: bytes) -> None:
+    """Nobody looks at its Vias."""
+    text = answer(CLAIMS[0]).rstrip() + b"\r\n" + lines + b"\r\n"
+    verdict = judge(gateway(), datagram(text, PEER, PROXY))
+    assert (verdict.outcome, verdict.action) == ("refused_too_much", Action.DROP)
 
 
 def test_requests_are_not_judged_by_it() -> None:

@@ -217,7 +217,7 @@ def test_a_schema_of_another_version_is_refused(
 ) -> None:
     make(redis_of_its_own.url).check()
     redis_client.set("inline-topo schema", "7")
-    with pytest.raises(ConfigError, match="schema is version 7, this program's is 1"):
+    with pytest.raises(ConfigError, match="schema is version 7, this program's is 2"):
         make(redis_of_its_own.url).check()
     store = make(redis_of_its_own.url)
     assert "version 7" in reason(save(store, b"key"))

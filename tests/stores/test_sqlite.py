@@ -142,7 +142,7 @@ def test_a_schema_of_another_version_is_refused(
 ) -> None:
     make().check()
     file_of_another_program(path, "PRAGMA user_version = 7")
-    with pytest.raises(ConfigError, match="schema is version 7, this program's is 1"):
+    with pytest.raises(ConfigError, match="schema is version 7, this program's is 2"):
         make().check()
     assert "version 7" in reason(save(make(), b"key"))
     assert "version 7" in reason(load(make(), b"key"))

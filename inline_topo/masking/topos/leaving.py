@@ -287,7 +287,7 @@ class Leaving:
     ) -> list[Entry]:
         """What to keep of a request that leaves, for its responses."""
         topmost = topmost_of(message)
-        if (lower or routes) and branch_of(topmost) is None:
+        if topmost and (lower or routes) and branch_of(topmost) is None:
             raise SealError("Via: two receivers may read two branches in the topmost one")
         key = self._keys.branch(dialog.call_id, dialog.cseq, topmost)
         forms = target is not None and not dialog.remote
