@@ -33,6 +33,7 @@ class Mentions:
         for size, first, last in (*hosts.inside.ranges, *hosts.protected.ranges):
             self._add(size, first, last)
         self._thorough = self._thorough or len(self._beginnings) > _MOST_BEGINNINGS
+        self._ipv4 = _beginning(self._beginnings, hosts.own_addresses)
         self._names = hosts.protected_names
         self._folds = bool(self._hextets or self._names)
 
@@ -60,17 +61,14 @@ class Mentions:
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:
             return any(is_named(host, flow) for host in self._hosts.named_in(data))
-        find = self._hosts.find
-        mask = flow.mask_address
-        for beginning in self._beginnings:
-            at = data.find(beginning)
-            while at >= 0:
+        if self._ipv4:
+            begins = self._ipv4.search(data)
+            while begins:
+                at = begins.start()
                 match = _IPV4.match(data, at)
-                if match:
-                    host = find(match[0])
-                    if host.named and not host.own and host.address != mask:
-                        return True
-                at = data.find(beginning, at + len(beginning))
+                if match and is_named(self._hosts.find(match[0]), flow):
+                    return True
+                begins = self._ipv4.search(data, at + 1)
         return self._folds and self._find_folded(data.lower(), flow)
 
     def _find_folded(self, data: bytes, flow: Flow) -> bool:
@@ -90,6 +88,21 @@ class Mentions:
                     return True
                 at = data.find(name, end)
         return False
+
+
+def _beginning(octets: list[bytes], own: list[bytes]) -> re.Pattern[bytes] | None:
+    """What finds how an address of the inside begins, but for those that are own."""
+    if not octets:
+        return None
+    shown = [
+        b".".join([b"%d" % number for number in address]) for address in own if len(address) == 4
+    ]
+    patterns = []
+    for octet in octets:
+        rests = [re.escape(text[len(octet) :]) for text in shown if text.startswith(octet)]
+        but = b"(?!(?:%b)(?![0-9]))" % b"|".join(rests) if rests else b""
+        patterns.append(re.escape(octet) + but)
+    return re.compile(b"|".join(patterns))
 
 
 def _nibbles(number: int) -> list[int]:

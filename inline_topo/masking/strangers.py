@@ -107,7 +107,7 @@ class Strangers:
 
     def are_in(self, data: bytes, flow: Flow) -> bool:
         """Whether a message that enters names anything of the inside, or has a mark: a quick search."""
-        return IN_URI in data or self._mentions.found(data, flow)
+        return data.rfind(IN_URI) >= 0 or self._mentions.found(data, flow)  # from its end: quicker
 
     def enter(self, message: Message, flow: Flow, opened: Sequence[Edit]) -> list[Edit]:
         """The edits in the start line and the header fields; none in what was `opened`."""
