@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from attacks import holes
 from attacks.message import Message, bare
 from attacks.proxy import answer_to
 from attacks.search import Secrets
@@ -20,7 +21,15 @@ from lab.live import Lab
 from lab.site import Site
 from tests.live.running import Running
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "ss", "iptables", "kamailio")]
+HOLE = holes.Hole(
+    "matrix", "default/aes-siv/topoh/router", "answered 200 / Record-Route below / own"
+)
+"""While this is open, so is what is tried here."""
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.needs("ip", "ss", "iptables", "kamailio"),
+    *([pytest.mark.xfail(reason="tests/attacks/open_holes.toml")] if HOLE in holes.read() else []),
+]
 
 PROXY = Site.INSIDE
 ALICE, A, B = ("10.0.37.201", 5062), (Site.OUTSIDE, 5060), ("203.0.113.10", 5070)
