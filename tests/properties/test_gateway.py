@@ -94,7 +94,7 @@ def test_unmask_undoes_mask(codec: str, profile: str, data: st.DataObject) -> No
 
 
 @pytest.mark.full
-@settings(max_examples=2_000)
+@settings(max_examples=1_000)
 @with_profiles
 def test_unmask_undoes_mask_at_length(codec: str, profile: str, data: st.DataObject) -> None:
     round_trip(codec, profile, data)
@@ -284,7 +284,7 @@ def test_words_in_any_order_give_a_verdict(text: bytes, each: Gateway) -> None:
 
 
 @pytest.mark.full
-@settings(max_examples=8_000)
+@settings(max_examples=4_000)
 @given(TEXT, st.sampled_from(ALL))
 def test_words_in_any_order_give_a_verdict_at_length(text: bytes, each: Gateway) -> None:
     words(text, each)

@@ -78,7 +78,7 @@ def test_the_inside_leg_undoes_the_outside_leg(message: bytes) -> None:
 
 
 @pytest.mark.full
-@settings(max_examples=5_000)
+@settings(max_examples=2_500)
 @given(MESSAGE)
 def test_the_inside_leg_undoes_the_outside_leg_at_length(message: bytes) -> None:
     undone(message)
