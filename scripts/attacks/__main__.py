@@ -34,6 +34,8 @@ def main() -> int:
         failed |= _cost(console, full=arguments.full)
     if GROWTH in chosen and not arguments.write_holes:
         command = [sys.executable, "-m", "pytest", "-q", *BOUNDS]
+        if is_compiled():
+            command += ["--compiled", "-o", "pythonpath=.compiled . scripts"]
         console.print(f"memory and store growth: {' '.join(BOUNDS)}")
         failed |= subprocess.run(command, cwd=ROOT, check=False).returncode != 0
     return 1 if failed else 0
@@ -64,10 +66,13 @@ def _attack(console: Console, arguments: argparse.Namespace, names: list[str]) -
     return bool(problems) or any(not hole.is_documented for hole in report.holes)
 
 
+def is_compiled() -> bool:
+    return not gateway.__file__.endswith(".py")
+
+
 def _cost(console: Console, *, full: bool) -> bool:
     """Try the grid of costs, and show its worst ten; whether one costs too much."""
-    is_compiled = not gateway.__file__.endswith(".py")
-    most = cost.MOST_MS if is_compiled else cost.MOST_RATIO * cost.call_packet()
+    most = cost.MOST_MS if is_compiled() else cost.MOST_RATIO * cost.call_packet()
     rows = list(cost.grid(every=1 if full else _SHARE))
     rows.sort(key=lambda row: row.most, reverse=True)
     table = Table("pattern", "direction", "configuration", "ms at 64 kB", "exponent")

@@ -22,7 +22,7 @@ PROTECTED = "corp.example"
 
 class Setting(NamedTuple):
     """What a gateway is configured to. `audit`: None leaves it to the profile; `branch`: how the proxy
-    behind it makes its branches (proxy.Habits)."""
+    behind it makes its branches (proxy.Habits); `spelling`: how attackers write (spelling.SPELLINGS)."""
 
     profile: str
     codec: str = "aes-siv"
@@ -31,6 +31,7 @@ class Setting(NamedTuple):
     store: str = "memory"
     audit: str | None = None
     branch: str = "unique"
+    spelling: str = "plain"
 
     @property
     def name(self) -> str:
@@ -42,6 +43,8 @@ class Setting(NamedTuple):
             parts.append(f"audit={self.audit}")
         if self.branch != "unique":
             parts.append(f"branch={self.branch}")
+        if self.spelling != "plain":
+            parts.append(f"spelling={self.spelling}")
         return "/".join(parts)
 
     @property

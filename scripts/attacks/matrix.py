@@ -16,6 +16,7 @@ from attacks.message import Message, bare, tag_of
 from attacks.places import PLACES, REQUEST, RESPONSE, Where, items
 from attacks.proxy import Place, answer_to
 from attacks.scene import ALICE, INNER, A, B, Scene
+from attacks.spelling import SPELLINGS
 
 OWN, ALICES = "own", "alice's"
 """Whose Call-ID, CSeq and tags a message has."""
@@ -85,6 +86,7 @@ class Attack:
     def __init__(self, setting: Setting, folder: Path) -> None:
         self.scene = Scene(setting, folder)
         self.seen = harvest(self.scene)
+        self.scene.spell = SPELLINGS[setting.spelling]
         self._count = 0
 
     def cell(self, way: Way, where: Where, whose: str, depth: Depth) -> Iterator[Opened]:

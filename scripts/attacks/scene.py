@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from attacks.gateways import PROTECTED, PROXY, Border, Refused, Setting
 from attacks.message import Message
 from attacks.proxy import Habits, Place, Proxy, Sent, answer_to
+from attacks.spelling import SPELLINGS
 
 A: Place = ("198.51.100.21", 5060)
 B: Place = ("198.51.100.22", 5070)
@@ -38,7 +39,8 @@ class Reached(NamedTuple):
 
 
 class Scene:
-    """`left`, `reached` and `refused` are all since `forget`. With `answers` the phones answer."""
+    """`left`, `reached` and `refused` are all since `forget`. With `answers` the phones answer;
+    `spell` is how outsiders write."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Scene:
             "bob": (f"sip:bob@{B[0]}:{B[1]}", []),
         }
         self.answers = False
+        self.spell = SPELLINGS["plain"]
         self.forget()
 
     def close(self) -> None:
@@ -71,11 +74,12 @@ class Scene:
         """An outsider sends; what leaves because of it, in order."""
         before = len(self.left)
         self.border.now += 0.05
-        entered = self.border.enter(message.wire(), source)
+        entered = self.border.enter(self.spell(message.wire()), source)
         if isinstance(entered, Refused):
             self.refused.append(entered.outcome)
             return []
-        self._deliver(self.proxy.receive(entered, source))
+        with suppress(ValueError):  # a host that the proxy cannot read
+            self._deliver(self.proxy.receive(entered, source))
         return self.left[before:]
 
     def raw(self, data: bytes, source: Place) -> None:

@@ -9,6 +9,7 @@ from attacks import claims, flows, guesses, matrix
 from attacks.gateways import Setting
 from attacks.holes import Hole
 from attacks.matrix import Depth
+from attacks.spelling import SPELLINGS
 
 PROFILES = ("default", "strict", "topoh")
 
@@ -26,6 +27,12 @@ def settings() -> list[Setting]:
     every += [Setting("default", mode=mode, branch=branch)
               for mode in ("topoh", "topos") for branch in ("constant", "short")]  # fmt: skip
     every += [Setting("strict", mode=mode, shape="nat", audit="0") for mode in ("topoh", "topos")]
+    every += [
+        Setting(profile, mode=mode, audit="0", spelling=spelling)
+        for profile, mode in (("strict", "topoh"), ("default", "topos"))
+        for spelling in SPELLINGS
+        if spelling != "plain"
+    ]
     stores = [
         Setting("default", codec, "topos", store="sqlite") for codec in ("aes-siv", "kamailio")
     ]
