@@ -186,6 +186,7 @@ class Gateway:
         `now` is the packet's time in seconds.
         """
         direction = Direction.NONE
+        message: Message | None = None
         try:
             datagram = ip.decode(packet)
             if isinstance(datagram, str):
@@ -200,15 +201,12 @@ class Gateway:
                 message = sip.parse(datagram.payload, *self._names[direction])
                 if message is None:
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
-                try:
-                    check(message)
-                except TooMuch:
-                    return self._too_much(packet, message, direction)
+                check(message)
                 edits = self._strategy.edits(message, flow, now)
             except sip.Malformed:
                 return self._refuse(packet, direction, "malformed_sip")
             except TooMuch:
-                return self._refuse(packet, direction, "too_much")
+                return self._too_much(packet, message, direction)
             except SealError:
                 return self._drop(packet, direction, "unmaskable")
             except ClaimError:
@@ -272,7 +270,7 @@ class Gateway:
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
             except TooMuch:
-                return self._refuse(datagram.packet, flow.direction, "too_much")
+                return self._too_much(datagram.packet, message, flow.direction)
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
             except ClaimError:
@@ -323,9 +321,9 @@ class Gateway:
             return Verdict(Action.ACCEPT, packet, direction, reason)
         return self._drop(packet, direction, reason)
 
-    def _too_much(self, packet: bytes, message: Message, direction: Direction) -> Verdict:
+    def _too_much(self, packet: bytes, message: Message | None, direction: Direction) -> Verdict:
         """A response beyond the bounds does not enter either: nobody has looked at its Vias."""
-        if not message.method and direction is Direction.INGRESS:
+        if message and not message.method and direction is Direction.INGRESS:
             return Verdict(Action.DROP, packet, direction, "refused_too_much")
         return self._refuse(packet, direction, "too_much")
 

@@ -11,7 +11,7 @@ import pytest
 from inline_topo import assemble
 from inline_topo.assemble import Leg
 from inline_topo.config import load
-from inline_topo.gateway import Action
+from inline_topo.gateway import Action, Ask
 from tests.masking.network import (
     CODECS,
     PEER,
@@ -107,12 +107,24 @@ def test_shape_nat() -> None:
     assert judge(network, packet).outcome == "refused_claim"
 
 
-@pytest.mark.parametrize("lines", [b"X: y\r\n" * 1100, b"Via: SIP/2.0/UDP 203.0.113.30\r\n" * 300])
+BEYOND = (
+    b"X: y\r\n" * 1100,
+    b"Via: SIP/2.0/UDP 203.0.113.30\r\n" * 300,
+    b"Alert-Info: <sip:a@%b.example>\r\n" % (b"a" * 600),  # found when the field is opened
+)
+
+
+@pytest.mark.parametrize("lines", BEYOND)
 def test_what_is_beyond_the_bounds_does_not_pass_by_it(lines: bytes) -> None:
     """Nobody looks at its Vias."""
-    text = answer(CLAIMS[0]).rstrip() + b"\r\n" + lines + b"\r\n"
-    verdict = judge(gateway(), datagram(text, PEER, PROXY))
+    first, _, rest = answer(CLAIMS[0]).partition(b"\r\n")
+    packet = datagram(first + b"\r\n" + lines + rest, PEER, PROXY)
+    verdict = judge(gateway(), packet)
     assert (verdict.outcome, verdict.action) == ("refused_too_much", Action.DROP)
+    asked = Node().gateway.handle(packet, 0.0)  # mode topos: before the store is asked, or after
+    while isinstance(asked, Ask):
+        asked = asked.resume({})
+    assert (asked.outcome, asked.action) == ("refused_too_much", Action.DROP)
 
 
 def test_requests_are_not_judged_by_it() -> None:
