@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any
 
 from inline_topo.audit import hosts as audit_hosts
 from inline_topo.audit.judge import Judge
@@ -349,8 +348,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         own.append(values.host(shown))
     known = audit_hosts.Hosts(config.inside, own, config.protected)
     escape = b"!" + config.topoh.callid_prefix.encode() if call_ids else b""
-    marks: Any = codec if hasattr(codec, "open_mark") else None
-    return Scanner(known, judge, codec, marks, escape)
+    return Scanner(known, judge, codec, escape=escape)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:
