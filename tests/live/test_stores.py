@@ -43,6 +43,10 @@ CALLS = max(500, COUNT)
 LONG = 8 * CALLS
 """A call's milliseconds: it is there before the trouble, and after it."""
 
+OUTLASTING = max(8000, LONG)
+"""The same where something is killed. A gateway is away for two seconds, and what was lost is sent again
+at ever longer intervals (RFC 3261 section 13.3.1.4): sipp gives up a call whose BYE overtakes an ACK."""
+
 A_WHILE = 0.4 * CALLS / RATE
 """Seconds for which calls have begun when the trouble comes, and before it comes again."""
 
@@ -97,10 +101,10 @@ def goes_on(site: Site, trouble: float) -> None:
     assert established - hung_up(site.folder / "in0.pcap") == set()
 
 
-def start(lab: RouterLab, by: str) -> None:
+def start(lab: RouterLab, by: str, pause: int = OUTLASTING) -> None:
     """Calls that last: alice hangs up, or bob does, who says something in between too."""
-    alice, bob = held_by_bob(LONG // 2) if by == "bob" else (None, None)
-    lab.calls.start(pause=LONG, caller=alice, callee=bob, count=CALLS)
+    alice, bob = held_by_bob(pause // 2) if by == "bob" else (None, None)
+    lab.calls.start(pause=pause, caller=alice, callee=bob, count=CALLS)
 
 
 def kill(lab: RouterLab, *, worker: bool = False) -> None:
@@ -195,7 +199,7 @@ def test_a_change_of_mode_and_back_strands_no_dialog(site: Site, first: str, kin
     begin, other = (masking, stripping) if first == "topoh" else (stripping, masking)
     lab = RouterLab(site, config=begin)
     with dump(site, "gw", "out0"), dump(site, "gw", "in0"):
-        start(lab, "bob")
+        start(lab, "bob", LONG)
         changes = []
         for config in (other, begin):
             time.sleep(A_WHILE)
@@ -224,7 +228,7 @@ def test_two_gateways_share_one_redis(site: Site, dies: str) -> None:
     config = topos(redis.url)
     lab = RouterLab(site, config=config)
     other = Running(site, config, host="gw2", name="gateway2")
-    alice, bob = held_by_bob(LONG // 2 if dies else 100)
+    alice, bob = held_by_bob(OUTLASTING // 2 if dies else 100)
     with dump(site, "gw", "out0"):
         lab.calls.start(caller=alice, callee=bob, count=CALLS)
         if dies:
