@@ -516,7 +516,7 @@ def calling_alice(compact: bool = False, body: str = SDP, talk: int = 200, most:
     return alice
 
 
-def _ringing_bob(ring: int = 0) -> Party:
+def _ringing_bob(ring: int = 0, *, is_patient: bool = False) -> Party:
     bob = Party("bob")
     bob.contact = "<sip:bob@[local_ip]:[local_port];line=mu3z2i1j>;reg-id=1"
     bob.asked("INVITE")
@@ -524,13 +524,14 @@ def _ringing_bob(ring: int = 0) -> Party:
     if ring:
         bob.pause(ring)
     bob.reply("200 OK", body=SDP)
-    bob.asked("ACK")
+    bob.asked("ACK", optional=is_patient)
     return bob
 
 
-def answering_bob(ring: int = 0) -> Party:
-    """bob rings for `ring` milliseconds, answers, and is hung up on."""
-    bob = _ringing_bob(ring)
+def answering_bob(ring: int = 0, *, is_patient: bool = False) -> Party:
+    """bob rings for `ring` milliseconds, answers, and is hung up on. `is_patient`: also by a BYE that
+    comes though the ACK was lost, as RFC 3261 section 15.1.2 has it."""
+    bob = _ringing_bob(ring, is_patient=is_patient)
     bob.asked("BYE")
     bob.reply("200 OK", tag=False)
     return bob

@@ -138,8 +138,8 @@ class Party:
         self._step(f'<recv response="{last}"{mark}>{_action(self._keep(keep) + tags)}</recv>')
         self._in_dialog = self._in_dialog or dialog
 
-    def asked(self, method: str, keep: str = "") -> None:
-        """Expect a request."""
+    def asked(self, method: str, keep: str = "", *, optional: bool = False) -> None:
+        """Expect a request; `optional`: what comes after it may come without it."""
         mark = own = ""
         if not self._peer and not self._asked:
             self._asked = True
@@ -147,6 +147,7 @@ class Party:
             own = _KEEP_FIRST
         elif self._echo:
             own = _STACK
+        mark += ' optional="true"' if optional else ""
         self._step(f'<recv request="{method}"{mark}>{_action(own + self._keep(keep))}</recv>')
 
     def pause(self, milliseconds: int, most: int = 0) -> None:

@@ -108,7 +108,7 @@ class Calls:
         as RFC 3261 17 wants it."""
         bob = callee
         if bob is None:
-            bob = calls.answering_bob()
+            bob = calls.answering_bob(is_patient=True)
             bob.linger(LINGER)
         low, high = TALK
         alice = caller or calls.calling_alice(talk=low, most=high)
