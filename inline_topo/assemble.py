@@ -27,8 +27,11 @@ from inline_topo.masking.hosts import Address, Hosts, Networks
 from inline_topo.masking.legs import InsideLeg, OutsideLeg
 from inline_topo.masking.marks import CallMarks
 from inline_topo.masking.media import MediaAnswer, MediaDelete, MediaOffer
+from inline_topo.masking.out import Outs
 from inline_topo.masking.policy import Policy, Rule
 from inline_topo.masking.relayed import Relayed
+from inline_topo.masking.rest import FILL, SEAL
+from inline_topo.masking.strangers import LEAVE, MARK, RESTORE, SWAP
 from inline_topo.masking.topoh import Options, Topoh
 from inline_topo.masking.topos.entering import Entering
 from inline_topo.masking.topos.ids import Ids
@@ -66,11 +69,13 @@ def gateway(
     relayed: bool = False,
     refuses_unread: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
     relay that is configured; `refuses_unread`: what leaves and no audit can read is refused;
-    `dry_run`: what it judges goes on as it came, and comes back in clear.
+    `dry_run`: what it judges goes on as it came, so it marks nothing; `fill`: one registration period
+    after the start, in which strangers are known without marks yet.
     KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
@@ -91,6 +96,7 @@ def gateway(
             drain=drain,
             relayed=relayed,
             dry_run=dry_run,
+            fill=fill,
         ),
         accept_refused=queue.on_error == "accept",
         on_flaw={FRAGMENT: Action(queue.on_fragment), CUT: Action(queue.on_cut)},
@@ -171,6 +177,16 @@ def hosts(config: Config, *more: Address | str) -> Hosts:
     return Hosts(config.inside, own, config.protected, own_is_inside=config.shape == "nat")
 
 
+def shown_hosts(config: Config) -> Hosts:
+    """The same; what Contacts are given in place of their own (`topos.contact_host`) is own too, in either
+    mode, where there are ids."""
+    if config.topos.store is None or not config.topos.contact_host:
+        return hosts(config)
+    shown = config.topos.contact_host
+    shown = shown[1 : shown.index("]")] if shown[0] == "[" else shown.partition(":")[0]
+    return hosts(config, values.host(shown))
+
+
 def policy(config: Config) -> Policy:
     """The policy rules."""
     return Policy([_rule(rule) for rule in config.rule])
@@ -224,13 +240,16 @@ def strategy(
     drain: bool = False,
     relayed: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Strategy:
     """The strategy for a leg. `seal` makes and opens the records of the store, where there is one."""
     ids = _ids(config)
     has_records = seal is not None and (leg is not Leg.OUTSIDE or config.mode == "topos")
     known = ids.opening(codec) if has_records else codec
     made: Topoh | Topos
-    made = by_tokens = tokens(config, leg, known, hosts, policy, drain=drain, dry_run=dry_run)
+    made = by_tokens = tokens(
+        config, leg, known, hosts, policy, drain=drain, dry_run=dry_run, fill=fill
+    )
     if seal is not None and has_records:
         made = _topos(config, leg, by_tokens, Shelf(seal), ids)
     if relayed and config.media.relay != "none":
@@ -247,6 +266,7 @@ def tokens(
     *,
     drain: bool = False,
     dry_run: bool = False,
+    fill: bool = False,
 ) -> Topoh:
     """What masks by tokens and opens them: all in mode topoh, in mode topos what is not taken out."""
     options = Options(
@@ -257,8 +277,13 @@ def tokens(
         hide=switches(config),
         sdp=config.hide.sdp,
         bodies=config.hide.bodies,
-        as_topoh=config.topoh.codec == "kamailio" and config.profile == "topoh",
-        guards=not dry_run,
+        strangers=_strangers(config, leg, marks=not drain and not dry_run),
+        shown=shown_hosts(config),
+        rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
+        as_topoh=is_topoh(config),
+        guards=not dry_run and not fill,
+        nowhere=config.hide.claims == "refuse",
+        refuses=_refuses(config, leg, steady=not drain and not dry_run and not fill),
     )
     strips = config.mode == "topos"
     if drain:
@@ -272,6 +297,34 @@ def tokens(
         sole = [network.network_address.packed for network in inside if len(config.inside) == 1]
         return InsideLeg(codec, hosts, policy, options, translate=options.nat, sole=sole)
     return (Stripped if strips else Topoh)(codec, hosts, policy, options)
+
+
+def is_topoh(config: Config) -> bool:
+    """Whether everything is as topoh has it, its bytes and its holes."""
+    return config.topoh.codec == "kamailio" and config.profile == "topoh"
+
+
+def _strangers(config: Config, leg: Leg, *, marks: bool) -> str:
+    """What becomes of strangers' words. topoh knows nothing of them, and the legs have none that the
+    other side would not have seen."""
+    if is_topoh(config) or leg is Leg.INSIDE:
+        return LEAVE
+    if leg is Leg.OUTSIDE or not marks:
+        return RESTORE
+    return MARK if config.hide.strangers else SWAP
+
+
+def _refuses(config: Config, leg: Leg, *, steady: bool) -> bool:
+    """Whether a message that enters must not name the inside where proxies route."""
+    refuses = config.hide.claims == "refuse" and not is_topoh(config)
+    return refuses and steady and leg is Leg.GATEWAY
+
+
+def _rest(config: Config, leg: Leg, *, fills: bool, drain: bool) -> str:
+    """What becomes of what still names the inside in a message that leaves."""
+    if is_topoh(config) or leg is Leg.INSIDE or drain:
+        return LEAVE
+    return FILL if fills else SEAL
 
 
 def _topos(config: Config, leg: Leg, tokens: Topoh, shelf: Shelf, ids: Ids) -> Topos:
@@ -348,7 +401,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         own.append(values.host(shown))
     known = audit_hosts.Hosts(config.inside, own, config.protected)
     escape = b"!" + config.topoh.callid_prefix.encode() if call_ids else b""
-    return Scanner(known, judge, codec, escape=escape)
+    return Scanner(known, judge, codec, Outs(codec, hosts(config)), escape)
 
 
 def _rule(rule: ConfiguredRule) -> Rule:

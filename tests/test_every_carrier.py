@@ -21,8 +21,6 @@ CLEAR: dict[str, Any] = {"rule": [{"action": "skip"}]}
 # What leaves the carriers of a group clear, or one of them.
 RULES: dict[str, dict[str, Any]] = {
     "routing": CLEAR,
-    "Request-URI, back to us": {"hide.spirals": False},
-    "Route, back to us": {"hide.spirals": False},
     "Path": CLEAR,  # what opens always, no switch leaves clear
     "Service-Route": CLEAR,
     "Refer-To": CLEAR,

@@ -92,8 +92,8 @@ LONG = CLEAR + b"x" * (65507 - len(CLEAR))  # with it the packet has 65,535 byte
 
 REACHED: dict[str, list[bytes]] = {
     "masked": [out(CLEAR)],
-    "unmasked": [into(token())],
-    "unchanged": [out(PLAIN), into(PLAIN), into(CLEAR)],
+    "unmasked": [into(token()), into(CLEAR)],  # a stranger's words are marked
+    "unchanged": [out(PLAIN), into(PLAIN)],
     "inside": [datagram(CLEAR, PROXY, "10.0.0.5")],
     "transit": [datagram(CLEAR, PEER, THIRD)],
     "not_sip": [out(RTP), into(RTP), out(b""), piece(PROXY, PEER, RTP), out(RTP)[:-1]],

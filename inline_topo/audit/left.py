@@ -113,10 +113,10 @@ NEEDS_MARK: Final = "needs_mark"
 """What names the inside there is a leak unless it was restored from a mark that opens."""
 
 RECEIVERS_OWN_WORDS: Final = {
-    "Request-URI": SAID,
-    "Route": SAID,
-    "Record-Route": SAID,
-    "Contact": SAID,
+    "Request-URI": NEEDS_MARK,
+    "Route": NEEDS_MARK,
+    "Record-Route": NEEDS_MARK,
+    "Contact": NEEDS_MARK,
 }
 """The Request-URI and Routes on their way to where they point, the Record-Routes that came with the
 request, and the requester's bindings in the answer to a REGISTER. All of them become NEEDS_MARK once

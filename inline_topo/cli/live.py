@@ -26,27 +26,35 @@ if TYPE_CHECKING:
     help="With --dry-run: keep SIP there, before-N.pcapng and after-N.pcapng, 64 MiB a queue at most.",
 )
 @click.option("--drain", is_flag=True, help="Open tokens, and mask no more.")
-def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool) -> None:
+@click.option(
+    "--fill",
+    is_flag=True,
+    help="The first step of a start, for one registration period: mask, and let clear Request-URIs "
+    "and Routes leave.",
+)
+def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool, fill: bool) -> None:
     """Serve the kernel's queues: the live gateway. It stays in the foreground.
 
     Needs CAP_NET_ADMIN, and rules that send SIP to the queues (`inline-topo rules`). SIGHUP reads
     configuration and keys anew (bad ones are refused, and the old ones stay); SIGTERM ends it when
-    what waits is judged. A dry run audits every message, unless `audit` is configured;
-    `inline-topo diff DIR/before-0.pcapng DIR/after-0.pcapng` shows what it would change.
+    what waits is judged. Where phones outside may have addresses of the inside's range, start it with
+    --fill, until each has registered anew, and then without. A dry run audits every message, unless
+    `audit` is configured; `inline-topo diff DIR/before-0.pcapng DIR/after-0.pcapng` shows what it
+    would change.
     """
     from inline_topo.edges.live import log, service
     from inline_topo.edges.live.worker import Mode
     from inline_topo.rules import preflight
 
-    if dry_run and drain:
-        raise click.UsageError("--dry-run and --drain do not go together")
+    if dry_run + drain + fill > 1:
+        raise click.UsageError("--dry-run, --drain and --fill do not go together")
     if diff_folder and not dry_run:
         raise click.UsageError("--diff-folder goes with --dry-run")
-    mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.LIVE
+    mode = Mode.DRY_RUN if dry_run else Mode.DRAIN if drain else Mode.FILL if fill else Mode.LIVE
 
     def load() -> "Config":
         config = given.load()
-        if mode is Mode.LIVE:
+        if mode in (Mode.LIVE, Mode.FILL):
             config.check_live()
         return config
 

@@ -174,6 +174,8 @@ class Config(Table):
             _check_rules(self.rule)
         if self.mode == "topos" and self.topos.store is None:
             raise _Misfit("topos.store", 'needed with mode "topos": where what is removed is kept')
+        if not self.hide.strangers and self.hide.claims != "refuse":
+            raise _Misfit("hide.strangers", 'false needs hide.claims = "refuse"')
         context = info.context or {}
         _check_codec(self.topoh, key_ring_given=context.get("key_ring_given", False))
         return self

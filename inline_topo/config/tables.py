@@ -155,6 +155,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": (),
             "user_agent": "keep",
             "from_to": False,
+            "claims": "accept",
             "sdp": True,
             "bodies": True,
         },
@@ -171,6 +172,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": NOT_FOR_PEERS,
             "user_agent": "strip",
             "from_to": True,
+            "claims": "refuse",
             "sdp": True,
             "bodies": True,
         },
@@ -189,6 +191,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "strip": (),
             "user_agent": "keep",
             "from_to": False,
+            "claims": "accept",
             "sdp": False,
             "bodies": False,
         },
@@ -219,6 +222,16 @@ class Hide(Table):
     )
     registers: StrictBool = Field(
         description="mask REGISTER and PUBLISH, too", json_schema_extra=_ON
+    )
+    claims: Literal["accept", "refuse"] = Field(
+        description="what enters and names the inside in clear where proxies route (Request-URI, Route, "
+        "Refer-To, the Contacts of a 3xx, `maddr`); refuse: it does not enter",
+        json_schema_extra=_by_profile('"accept"', '"refuse"', '"accept"'),
+    )
+    strangers: StrictBool = Field(
+        default=True,
+        description="mark what outsiders say that names the inside (`;out=`), and give it back to them; "
+        "false: their own address takes the place of such a host, for good",
     )
     identities: StrictBool = Field(
         description="P-Asserted-Identity and its kin, Remote-Party-ID: the mask address for a hidden "

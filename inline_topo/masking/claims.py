@@ -1,5 +1,102 @@
 """What a message that enters says of the inside in clear, where proxies route by it: it does not enter."""
 
+import re
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
+from inline_topo.masking.flow import Flow
+from inline_topo.masking.hidden import is_named
+from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.out import IN_URI, Outs
+from inline_topo.sip import names, values
+from inline_topo.sip import uri as uris
+from inline_topo.sip.message import Message, Span, find_fields
+from inline_topo.sip.names import FieldNames
+
+_VIA_ONLY: Final = FieldNames([names.VIA])
+_IN_REQUESTS: Final = (names.ROUTE, names.REFER_TO)
+_REDIRECTION: Final = range(300, 400)
+_NUMBERS: Final = re.compile(
+    rb"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}"
+)
+_HOST: Final = re.compile(rb"(?:@|sips?:|=|//)([0-9][0-9A-Za-z.]*)", re.IGNORECASE)
+_REMEMBERED: Final = 1 << 12
+_LONGEST_REMEMBERED: Final = 256
+
 
 class ClaimError(Exception):
     """A message that enters names a host inside that nobody outside can have been told."""
+
+
+class Claims:
+    """Looks at what proxies route by: Request-URI, Route, Refer-To, the Contacts of a redirection, and
+    `maddr` in the topmost Via of a request (RFC 3261 section 18.2.2)."""
+
+    def __init__(self, hosts: Hosts, outs: Outs) -> None:
+        self._hosts = hosts
+        self._outs = outs
+        self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+
+    def check(self, message: Message, flow: Flow, opened: Sequence[Edit]) -> None:
+        """Raise ClaimError where the message names the inside in clear; what was `opened` is no claim,
+        nor is the packet's own destination."""
+        data = message.data
+        if message.is_request:
+            self._check(data, message.request_uri, flow, names.REQUEST_URI, opened)
+            for name in _IN_REQUESTS:
+                for entry in values.split(data, message.fields.get(name, [])):
+                    self._check(data, entry, flow, name, opened)
+            if b"maddr" in data.lower():
+                vias = values.split(data, find_fields(message, _VIA_ONLY).get(names.VIA, []))
+                for start, end in vias[:1]:
+                    maddr = values.parameter(data, start, end, b"maddr")
+                    if maddr:
+                        self._check(data, maddr, flow, names.VIA, opened)
+        elif message.status in _REDIRECTION:
+            for entry in values.split(data, message.fields.get(names.CONTACT, [])):
+                self._check(data, entry, flow, names.CONTACT, opened)
+
+    def _check(
+        self, data: bytes, span: Span, flow: Flow, name: str, opened: Sequence[Edit]
+    ) -> None:
+        text = data[span[0] : span[1]]
+        hosts = self._named.get(text)
+        if hosts is None:
+            hosts = tuple(self._find(text))
+            self._named.remember(text, hosts, len(text))
+        is_marked = IN_URI in text and self._has_mark(text)
+        if not hosts and not is_marked:
+            return
+        for edit in opened:
+            if span[0] <= edit.start and edit.end <= span[1]:
+                return
+        claimed = any(is_named(host, flow) and host.address != flow.inside for host in hosts)
+        if claimed or is_marked:
+            raise ClaimError(name)
+
+    def _has_mark(self, text: bytes) -> bool:
+        uri = text[text.find(b"<") + 1 :].partition(b">")[0].partition(b"?")[0]
+        return self._outs.find(uri) is not None
+
+    def _find(self, text: bytes) -> list[Host]:
+        """The hosts that a value names, an address as one number, hexadecimal or octal too: resolvers
+        read such a name as inet_aton does."""
+        found = [host for host in self._hosts.named_in(text) if host.named and not host.own]
+        spelled = [match[1] for match in _HOST.finditer(text)]
+        host = uris.host(text)
+        for number in {*spelled, *([host] if host else [])}:
+            if _NUMBERS.fullmatch(number):
+                try:
+                    known = self._hosts.literal(socket.inet_aton(number.decode()))
+                except OSError:
+                    continue
+                if known.named and not known.own:
+                    found.append(known)
+            else:  # sub.corp.example
+                known = self._hosts.find(number)
+                if known.named and not known.own:
+                    found.append(known)
+        return found

@@ -18,7 +18,8 @@ And but for bindings: a registrar outside knows a phone by the token that its RE
 (RFC 3261 section 10.3: another URI is another binding). A REGISTER that leaves with the clear Contact
 would make a second one, or take back what the registrar does not know while the token stays. So it says
 beside its own Contacts that those tokens are taken back (`<token>;expires=0`, nothing where there was no
-such binding): a refresh moves the binding out of its mask, and what is taken back is gone.
+such binding): a refresh moves the binding out of its mask, and what is taken back is gone. So does a
+REGISTER of a stranger that enters: a registrar inside knows its Contact with a mark (masking.strangers).
 """
 
 from typing import Final
@@ -60,8 +61,10 @@ class Draining(Topoh):
 
     def looked_at(self, direction: Direction, is_request: bool, table: Table) -> set[str]:
         wanted = {names.TO}
-        if direction is Direction.EGRESS and is_request:
-            wanted |= self.policy.fields | {names.CONTACT}
+        if is_request:
+            wanted.add(names.CONTACT)
+            if direction is Direction.EGRESS:
+                wanted |= self.policy.fields
         return wanted
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
@@ -90,18 +93,37 @@ class Draining(Topoh):
         ):
             self._begun.begin(message)
         edits = super().edits(message, flow, now)
-        if flow.direction is Direction.EGRESS and message.method == b"REGISTER":
-            edits += self._withdrawals(message, flow)
+        if message.method == b"REGISTER":
+            if flow.direction is Direction.EGRESS:
+                edits += self._withdrawals(message, flow)
+            elif self.strangers.restores and flow.masks_identifiers:
+                edits += self._withdrawn(message, self._marked(message, flow))
         return edits
 
     def _withdrawals(self, message: Message, flow: Flow) -> list[Edit]:
-        """The tokens that the Contacts of a REGISTER had, taken back behind the last of them."""
+        """The tokens that the Contacts of a REGISTER had, taken back behind the last of them: those of
+        Contacts that strangers sent through us had a mark in them."""
         spans = message.fields.get(names.CONTACT)
         if not spans or self._leaves_registers or not self.applies(message, flow):
             return []
         entries = values.split(message.data, spans)
         tokens = [self._binding(message.data[start:end], flow) for start, end in entries]
-        taken = b"".join(b", <%s>;expires=0" % token for token in tokens if token)
+        if self.strangers.restores:
+            for start, end in entries:
+                marked = self.strangers.marked(message.data, (start, end), flow)
+                tokens.append(self._binding(b"<%b>" % marked, flow) if marked else b"")
+        return self._withdrawn(message, tokens)
+
+    def _marked(self, message: Message, flow: Flow) -> list[bytes]:
+        """The marked URIs by which a registrar inside knows the Contacts of a REGISTER that enters."""
+        spans = message.fields.get(names.CONTACT, [])
+        entries = values.split(message.data, spans)
+        return [self.strangers.marked(message.data, entry, flow) for entry in entries]
+
+    @staticmethod
+    def _withdrawn(message: Message, uris: list[bytes]) -> list[Edit]:
+        entries = values.split(message.data, message.fields.get(names.CONTACT, []))
+        taken = b"".join(b", <%s>;expires=0" % uri for uri in uris if uri)
         if not taken:
             return []
         end = entries[-1][1]
@@ -118,7 +140,9 @@ class Draining(Topoh):
         where = address.locate(masked, 0, len(masked)) if edits else None
         return masked[where.start : where.end] if where else b""
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
         if flow.direction is Direction.INGRESS and not self.options.as_topoh:
             return self.bodies.open(message, flow, fields=False, session=message.session)
         return super().body_edits(message, flow, applies=False)

@@ -27,7 +27,8 @@ class Flow(NamedTuple):
 
     `mask` is the mask address as it stands in a message, `mask_address` its bytes; `inside` and
     `outside` are the packed addresses of the two ends. `rules` are those of the policy that its
-    messages can meet, `masks_identifiers` what they say about Call-ID and topmost Via.
+    messages can meet, `masks_identifiers` what they say about Call-ID and topmost Via. `place` is the
+    outside end with its port, as it may stand in a URI.
     """
 
     direction: Direction
@@ -38,6 +39,7 @@ class Flow(NamedTuple):
     port: int
     rules: tuple[Rule, ...]
     masks_identifiers: bool
+    place: bytes = b""
 
 
 class Flows:
@@ -72,10 +74,11 @@ class Flows:
             direction = Direction.INSIDE if leaves else Direction.TRANSIT
             return Flow(direction, b"", b"", source, destination, 0, (), True)
         if leaves:
-            direction, inside, outside, port = Direction.EGRESS, source, destination, -4
+            direction, inside, outside = Direction.EGRESS, source, destination
         else:
-            direction, inside, outside, port = Direction.INGRESS, destination, source, -2
-        number = int.from_bytes(endpoints[port : port + 2 or None], "big")
+            direction, inside, outside = Direction.INGRESS, destination, source
+        ports = int.from_bytes(endpoints[-4:-2], "big"), int.from_bytes(endpoints[-2:], "big")
+        number, outer = ports if leaves else ports[::-1]
         # Rules speak of packets that leave; what a peer echoes follows the same rules.
         rules = self._policy.between(inside, outside)
         mask_address, with_port = self._mask_address(inside)
@@ -83,7 +86,10 @@ class Flows:
         if with_port and number != _DEFAULT_PORT:
             mask += b":%d" % number
         identifiers = decides_identifiers(rules)
-        return Flow(direction, mask, mask_address, inside, outside, number, rules, identifiers)
+        place = b"%b:%d" % (address_text(outside), outer)
+        return Flow(
+            direction, mask, mask_address, inside, outside, number, rules, identifiers, place
+        )
 
     def _mask_address(self, inside: bytes) -> tuple[bytes, bool]:
         """The mask address for a packet of this inside address, and whether its port goes along."""

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from inline_topo.bounds import LONGEST_HOST
 from inline_topo.masking.cache import Cache
@@ -15,6 +16,7 @@ Address = IPv4Address | IPv6Address
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
 _IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
+_PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
@@ -32,6 +34,8 @@ class Host(NamedTuple):
     name: bytes = b""
 
 
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # ::ffff:10.0.0.5 (RFC 4291 section 2.5.5.2)
+
 NO_HOST: Final = Host(b"", True, False)
 """What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
 
@@ -43,7 +47,9 @@ def pack_address(host: bytes) -> bytes:
             return socket.inet_pton(socket.AF_INET6, host.strip(b"[]").decode())
         return socket.inet_pton(socket.AF_INET, host.decode())
     except (OSError, ValueError):
-        return b""
+        padded = _PADDED.fullmatch(host)  # 010.0.0.5, which proxies read as 10.0.0.5
+        numbers = [int(number) for number in padded.groups()] if padded else [256]
+        return bytes(numbers) if max(numbers) < 256 else b""
 
 
 def address_text(address: bytes) -> bytes:
@@ -63,6 +69,11 @@ class Networks:
 
     def __bool__(self) -> bool:
         return bool(self._masks)
+
+    @property
+    def ranges(self) -> list[tuple[int, int, int]]:
+        """The bytes of an address (4 or 16), the first one and the last one of each network."""
+        return [(size, net, net | ~mask & ((1 << 8 * size) - 1)) for size, net, mask in self._masks]
 
     def __contains__(self, address: bytes) -> bool:
         number = int.from_bytes(address, "big")
@@ -92,7 +103,7 @@ class Hosts:
         self.inside = Networks(inside)
         self.own_addresses = [a.packed for a in own if not isinstance(a, str)]
         self._own_names = {name.lower().encode() for name in own if isinstance(name, str)}
-        self._protected = Networks(n for n in protected if not isinstance(n, str))
+        self.protected = Networks(n for n in protected if not isinstance(n, str))
         self.protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
         self._own_is_inside = own_is_inside
         self._known: Cache[bytes, Host] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
@@ -122,11 +133,16 @@ class Hosts:
 
     def literal(self, address: bytes) -> Host:
         """What is known of a packed address."""
-        named = address in self.inside or address in self._protected
+        if len(address) == 16 and address.startswith(_MAPPED):
+            inner = self.literal(address[12:])
+            return Host(address, inner.own, inner.named)
+        named = address in self.inside or address in self.protected
         return Host(address, address in self.own_addresses, named)
 
     def named_in(self, text: bytes) -> list[Host]:
-        """The IP literals anywhere in a text, and the protected names."""
+        """The IP literals anywhere in a text, and the protected names; escaped ones (%2E) too."""
+        if b"%" in text:
+            text = b"\n".join((text, unquote_to_bytes(text)))
         literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
         if text.count(b":") > 1:
             literals += [found for found in _IPV6_TEXT.findall(text) if len(found) <= LONGEST_HOST]

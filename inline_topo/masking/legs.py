@@ -19,6 +19,7 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.rest import FIELDS as FIELDS_AT_REST
 from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import (
     DEFAULTS,
@@ -32,7 +33,7 @@ from inline_topo.masking.topoh import (
 )
 from inline_topo.masking.uris import MASKED, KnownUri
 from inline_topo.sip import address, names, uri, values, via
-from inline_topo.sip.message import Message, Span
+from inline_topo.sip.message import Message, Span, header_fields
 from inline_topo.sip.method import is_register
 
 _REMEMBERED = 1 << 16
@@ -79,6 +80,7 @@ class OutsideLeg(Topoh):
         self._minted: Memory[tuple[bytes, bytes], _Minted] = Memory()
         self._minted_vias: Memory[tuple[bytes, bytes], bool] = Memory()
         self._cookies: Memory[bytes, bytes] = Memory()
+        self._said: Memory[tuple[bytes, bytes], bool] = Memory()
 
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         edits = super().edits(message, flow, now)
@@ -88,7 +90,30 @@ class OutsideLeg(Topoh):
             is_left = self._leaves_registers and is_registration(message)
             if is_left or (flow.rules and not decides(flow.rules, message)):
                 self._remember_left(message, flow.outside)
+        elif self._seals_rest and self.strangers.are_in(message.data, flow):
+            self._hear(message, flow)
         return edits
+
+    def _hear(self, message: Message, flow: Flow) -> None:
+        """Remember what an outside address says itself of the inside's range: its phone may lie there."""
+        data = message.data
+        if message.is_request:
+            self._said[flow.outside, data[message.request_uri[0] : message.request_uri[1]]] = True
+        for spelled, span in header_fields(message):
+            if names.field_name(spelled) in FIELDS_AT_REST:
+                for entry in values.split(data, [span]):
+                    where = address.locate(data, *entry)
+                    if where:
+                        self._said[flow.outside, data[where.start : where.end]] = True
+
+    def seal_rest(
+        self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
+    ) -> list[Edit]:
+        """But for what the same outside address said earlier in the file."""
+        sealed = super().seal_rest(message, flow, edits, fields)
+        data, peer = message.data, flow.outside
+        rest = sealed[len(edits) :]
+        return edits + [e for e in rest if (peer, data[e.start : e.end]) not in self._said]
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
         return self._rules[flow.direction, message.is_request]
@@ -128,7 +153,9 @@ class OutsideLeg(Topoh):
             wanted.add(names.PATH)
         return wanted
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
         if flow.direction is Direction.EGRESS:
             return super().body_edits(message, flow, applies=applies)
         return self.bodies.mask(message, flow, seal=self._echo(flow))
@@ -330,7 +357,9 @@ class InsideLeg(Topoh):
     def guards_responses(self, flow: Flow) -> bool:
         return False  # it is no gateway
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
         return self.bodies.open(message, flow)
 
     def applies(self, message: Message, flow: Flow) -> bool:

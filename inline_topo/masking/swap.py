@@ -1,4 +1,5 @@
-"""Hosts in any text: the mask address in place of those that must not be seen.
+"""Hosts in any text: the mask address in place of those that must not be seen; in what enters the
+sender's own in place of those that name the inside.
 
 What is swapped does not come back. So this is for text that no program reads back: who says it is
 asserted, warned, charged.
@@ -13,8 +14,8 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
-from inline_topo.masking.hosts import Host, Hosts
-from inline_topo.masking.uris import SWAPPED
+from inline_topo.masking.hosts import Host, Hosts, address_text
+from inline_topo.masking.uris import SWAPPED, Decision
 from inline_topo.sip.message import Span
 
 _REMEMBERED: Final = 1 << 13
@@ -47,21 +48,38 @@ class Swap:
     def edits(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
         """One edit for each hidden host in data[start:end], its port included. TooMuch where it names more
         than MOST_HOSTS."""
+        return [
+            Edit(start, end, flow.mask, field, SWAPPED)
+            for start, end in self._spans(data, span, flow, is_hidden)
+        ]
+
+    def strangers(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
+        """One edit for each host in data[start:end] that names the inside: the outside source of the
+        packet takes its place, with a port where there was one."""
+        source = address_text(flow.outside)
+        edits = []
+        for start, end in self._spans(data, span, flow, is_named):
+            host = data[start:end]
+            has_port = b"]:" in host or host.count(b":") == 1
+            edits.append(Edit(start, end, flow.place if has_port else source, field, SWAPPED))
+        return edits
+
+    def _spans(self, data: bytes, span: Span, flow: Flow, decide: Decision) -> list[Span]:
+        """The hosts in data[start:end] that `decide` wants."""
         start, end = span
         text = data[start:end]
         found = self._known.get(text)
         if found is None:
             found = tuple(self._find(text))
             self._known.remember(text, found, len(text))
-        edits: list[Edit] = []
+        spans: list[Span] = []
         last = 0
         for one in found:
-            decide = is_named if one.is_part else is_hidden
-            if one.start >= last and decide(one.host, flow):
-                where = start + one.start, start + one.end
-                edits.append(Edit(*where, flow.mask, field, SWAPPED))
+            wanted = is_named if one.is_part else decide
+            if one.start >= last and wanted(one.host, flow):
+                spans.append((start + one.start, start + one.end))
                 last = one.end
-        return edits
+        return spans
 
     def _find(self, text: bytes) -> list[_Found]:
         found = [

@@ -13,17 +13,20 @@ from typing import Final, NamedTuple
 from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid, vias
+from inline_topo.masking import callid, rest, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
-from inline_topo.masking.claims import ClaimError
+from inline_topo.masking.claims import ClaimError, Claims
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.out import IN_URI
 from inline_topo.masking.policy import Policy, decides
+from inline_topo.masking.rest import FILL, Rest
+from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
@@ -49,7 +52,11 @@ class Options:
     what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
     it, and nothing else that topoh does not (codec kamailio in profile topoh). `guards`: a response
     whose lower Vias name the inside in clear does not enter; off while answers to what left before
-    the gateway was there come in."""
+    the gateway was there come in. `strangers`: what becomes of their words (masking.strangers), for
+    whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
+    the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
+    `refuses`: a message that enters and names the inside where proxies route does not (masking.claims);
+    `nowhere`: nor has a registered Contact a host of the inside."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -58,6 +65,11 @@ class Options:
     hide: Switches = field(default_factory=Switches)
     sdp: bool = False
     bodies: bool = False
+    strangers: str = LEAVE
+    shown: Hosts | None = None
+    rest: str = LEAVE
+    refuses: bool = False
+    nowhere: bool = False
     as_topoh: bool = False
     guards: bool = True
 
@@ -97,6 +109,16 @@ class Topoh:
         self.uris = Uris(codec, hosts)
         self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
+        self.strangers = Strangers(
+            codec,
+            options.shown or hosts,
+            options.strangers,
+            ends=options.hide.from_to,
+            nowhere=options.nowhere,
+        )
+        self._claims = Claims(options.shown or hosts, self.uris.outs) if options.refuses else None
+        self._seals_rest = options.rest != LEAVE
+        self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
         )
@@ -139,6 +161,8 @@ class Topoh:
         wanted: set[str] = set()
         if direction is Direction.EGRESS:
             wanted |= self.policy.fields | self.carriers.looked_at()
+            if self._seals_rest:
+                wanted |= set(rest.FIELDS)
         else:
             wanted |= self.carriers.looked_at_entering()
         if self.codec.wants_cookie and names.VIA in table and is_request:
@@ -155,12 +179,42 @@ class Topoh:
         `now` is the packet's time in seconds (this strategy keeps no time).
         """
         del now
-        direction = flow.direction
-        fields, identifiers, start_line = self.rules_for(message, flow)
-        edits: list[Edit] = []
+        enters = flow.direction is Direction.INGRESS
         unopened = self.unopened
         if unopened.seen:
             unopened.forget()
+        strangers = self.strangers
+        swaps = enters and strangers.swaps and flow.masks_identifiers
+        if swaps:
+            swaps = strangers.are_in(message.data, flow)
+        edits = self._edits(message, flow, strangers=swaps)
+        if unopened.seen and enters:
+            message.unopened = unopened.fields(flow)
+        if not enters and strangers.restores and IN_URI in message.data:
+            edits = strangers.leave(message, flow, edits)
+        if not enters and self._seals_rest:
+            return self.seal_rest(message, flow, edits, self.fields_at_rest())
+        return edits
+
+    def fields_at_rest(self) -> tuple[str, ...]:
+        """The header fields that are looked at last, for what still names the inside."""
+        return rest.FIELDS
+
+    def seal_rest(
+        self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
+    ) -> list[Edit]:
+        """`edits`, and those for what they leave of the inside in these fields, unless policy leaves it."""
+        if not self._seals_rest or (flow.rules and not self.applies(message, flow)):
+            return edits
+        if self._leaves_registers and self.leaves_alone(message, flow):
+            return edits
+        return self._rest.seal(message, flow, edits, fields)
+
+    def _edits(self, message: Message, flow: Flow, *, strangers: bool) -> list[Edit]:
+        """The same, but for marks that are restored. `strangers`: a message that enters names the inside."""
+        direction = flow.direction
+        fields, identifiers, start_line = self.rules_for(message, flow)
+        edits: list[Edit] = []
         if self._leaves_registers and self.leaves_alone(message, flow):
             return []
         applies = not flow.rules or self.applies(message, flow)
@@ -177,10 +231,12 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
+        if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
+            self._claims.check(message, flow, edits)
+        if strangers:
+            edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):
-            edits += self.body_edits(message, flow, applies=applies)
-        if unopened.seen and direction is Direction.INGRESS:
-            message.unopened = unopened.fields(flow)
+            edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
         return edits
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
@@ -193,11 +249,16 @@ class Topoh:
                 return self._registers[is_request]
         return self._rules[flow.direction, is_request]
 
-    def body_edits(self, message: Message, flow: Flow, *, applies: bool) -> list[Edit]:
-        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs."""
+    def body_edits(
+        self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
+    ) -> list[Edit]:
+        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs;
+        `strangers`: what names the inside is swapped on its way in."""
         if flow.direction is Direction.INGRESS:
             fields = flow.masks_identifiers or self.options.as_topoh
-            return self.bodies.open(message, flow, fields=fields, session=message.session)
+            return self.bodies.open(
+                message, flow, fields=fields, session=message.session, strangers=strangers
+            )
         return self.bodies.mask(message, flow, fields=applies, session=message.session)
 
     def applies(self, message: Message, flow: Flow) -> bool:

@@ -9,8 +9,9 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hidden import is_hidden
+from inline_topo.masking.hidden import is_hidden, is_named
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
+from inline_topo.masking.out import IN_URI, Outs
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -24,6 +25,8 @@ WITHDRAWN: Final = "withdrawn"  # a drain: a token's binding, from a registrar
 SWAPPED: Final = "swapped"
 STRIPPED: Final = "stripped"
 REPLACED: Final = "replaced"
+MARKED: Final = "marked"  # a stranger's URI that names the inside, on its way in
+UNMARKED: Final = "unmarked"  # it is as the stranger wrote it again
 IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 """Actions of edits that nothing undoes on the way in."""
 
@@ -39,18 +42,27 @@ Decision = Callable[[Host, Flow], bool]
 
 
 class KnownUri(NamedTuple):
-    """The host of a URI, its length without the headers part, and the hosts that its userinfo and
-    parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own)."""
+    """The host of a URI, its length without the headers part, the hosts that its userinfo and
+    parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own), and
+    whether it has a stranger's mark that opens (`out`)."""
 
     host: Host
     length: int
     elsewhere: tuple[Host, ...] = ()
+    marked: bool = False
 
     def shows(self, flow: Flow, decide: Decision) -> bool:
-        """Whether the URI is to be masked: by its host, or by a hidden one elsewhere in it."""
-        if decide(self.host, flow):
+        """Whether the URI is to be masked: by its host, by a hidden one elsewhere in it, or because
+        a stranger said something of the inside in it."""
+        if self.marked or decide(self.host, flow):
             return True
         return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
+
+    def names_inside(self, flow: Flow) -> bool:
+        """Whether anything in the URI names the inside; a stranger's mark does."""
+        if self.marked or is_named(self.host, flow):
+            return True
+        return bool(self.elsewhere) and any(is_named(host, flow) for host in self.elsewhere)
 
 
 class Uris:
@@ -60,6 +72,7 @@ class Uris:
     def __init__(self, codec: Codec, hosts: Hosts) -> None:
         self._codec = codec
         self._hosts = hosts
+        self.outs = Outs(codec, hosts)
         self.unopened = Unopened(codec, hosts)
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
@@ -79,7 +92,9 @@ class Uris:
                 raise TooMuch("bytes of a host")
             beside = (parts.userinfo or b"") + parts.parameters
             elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
-            return KnownUri(self._hosts.find(parts.host), len(uri) - len(parts.headers), elsewhere)
+            length = len(uri) - len(parts.headers)
+            marked = IN_URI in uri and self.outs.find(uri[:length]) is not None
+            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked)
         host = uris.host(uri)
         if host is None:
             return None
@@ -121,7 +136,7 @@ class Uris:
         """
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and not decide(self._hosts.find(simple[1]), flow):
+        if simple and IN_URI not in simple[0] and not decide(self._hosts.find(simple[1]), flow):
             return ()
         where = address.locate(data, start, end)
         if not where:

@@ -21,7 +21,11 @@ _SHOWN = {
 
 def lines(state: dict[str, Any]) -> Iterator[str]:
     """A snapshot of `edges.live.snapshot.take`, a line each."""
-    modes = {"dry_run": " (dry run: originals are sent)", "drain": " (drain: opens, masks no more)"}
+    modes = {
+        "fill": " (fill: clear Request-URIs and Routes leave)",
+        "dry_run": " (dry run: originals are sent)",
+        "drain": " (drain: opens, masks no more)",
+    }
     yield _line("state", state["state"] + modes.get(state["mode"], ""))
     yield _line("program", build_info.text(state["build"]))
     for queue in state["queues"]:

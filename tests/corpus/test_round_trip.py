@@ -201,12 +201,13 @@ class RoundTrip:
         replay(legs.before, masked, legs.config, "gateway")
         replay(legs.outside, opened, legs.config, "gateway")
         cookies = row.cookies if self.codec == "kamailio" else 0
+        of_strangers, marked = row.strangers
         left = Counter(of_side(legs.outside, leaving=True))
-        assert (left - Counter(payloads(masked))).total() == cookies
+        assert (left - Counter(payloads(masked))).total() == cookies + of_strangers
         entered = zip(
             of_side(legs.inside, leaving=False), of_side(opened, leaving=False), strict=True
         )
-        assert sum(one != other for one, other in entered) == row.spirals
+        assert sum(one != other for one, other in entered) == row.spirals + marked
 
     def audit(self, row: Row, legs: Legs, inline_topo: Callable[..., Any]) -> None:
         before = inline_topo("audit", "-r", legs.before, "-c", legs.config, "--json")

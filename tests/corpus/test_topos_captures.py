@@ -18,13 +18,14 @@ from inline_topo.config import load
 from inline_topo.gateway import Ask, Gateway, Verdict
 from inline_topo.masking import effects
 from inline_topo.masking.flow import Direction
-from tests.masking.network import RING
+from tests.masking.network import RING, unmarked
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 INDEX = tomllib.loads((CAPTURES / "INDEX.toml").read_text())
 CLEAR = sorted(name for name in INDEX if INDEX[name]["view"] == "clear")
 FRAGMENTS = {"fragments.pcap", "fragments6.pcap"}  # a gateway sees whole datagrams
 NAT = "nat.pcap"  # taken before the translation, so not what a gateway would see outside
+STRANGER = "remote-phone.pcap"  # an address of the inside's range outside: the gateway marks it
 SPIRAL = "spiral.pcap"  # what one pass takes out the other never has: not so in a clear capture
 SETTINGS = ("inside", "own", "shape", "public", "protected")
 
@@ -99,12 +100,14 @@ def test_the_capture_comes_back_and_nothing_of_the_inside_shows(
 
 
 @pytest.mark.parametrize("profile", ["default", "topoh"])
-@pytest.mark.parametrize("name", sorted({*CLEAR} - FRAGMENTS - {NAT, SPIRAL}))
+@pytest.mark.parametrize("name", sorted({*CLEAR} - FRAGMENTS - {NAT, SPIRAL, STRANGER}))
 def test_a_gateway_makes_of_the_outside_what_the_inside_had(
     name: str, profile: str, legs: Callable[..., Any]
 ) -> None:
     """The gateway sees what leaves as it left, and what enters as the outside leg has it: it must
     bring back every value, by its store alone, and what leaves must be the outside leg's bytes."""
+    if (name, profile) == ("register-outside.pcap", "topoh"):
+        pytest.skip("its REGISTER leaves in clear, and comes back as a stranger's words do")
     outside, _ = legs(name, profile)
     judge = live(name, profile)
     directions = set()
@@ -118,7 +121,8 @@ def test_a_gateway_makes_of_the_outside_what_the_inside_had(
             assert payload(verdict.packet) == payload(after)
         elif verdict.direction is Direction.INGRESS:
             verdict = judge(after, float(clear.time))
-            assert values(payload(verdict.packet)) == values(payload(before))
+            # What left in clear (a REGISTER in profile topoh) comes back with a stranger's mark.
+            assert values(unmarked(payload(verdict.packet))) == values(payload(before))
         directions.add(verdict.direction)
     assert {Direction.EGRESS, Direction.INGRESS} <= directions
 

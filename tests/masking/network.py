@@ -45,6 +45,8 @@ def gateway(
     *,
     ring: KeyRing = RING,
     drain: bool = False,
+    fill: bool = False,
+    dry_run: bool = False,
     **settings: Any,
 ) -> Gateway:
     """The gateway of the small network. `settings`: keys of the configuration, `__` for a dot."""
@@ -58,7 +60,7 @@ def gateway(
         values["topoh.mask_key"] = "my secret here"
     values |= {key.replace("__", "."): value for key, value in settings.items()}
     config = load(None, env={}, overrides=values, key_ring_given=True)
-    return assemble.gateway(config, leg, ring=ring, drain=drain)
+    return assemble.gateway(config, leg, ring=ring, drain=drain, fill=fill, dry_run=dry_run)
 
 
 def datagram(
@@ -152,6 +154,11 @@ def outside_pattern(text: str, mask: str = PROXY) -> re.Pattern[bytes]:
         last = match.end()
     pieces.append(re.escape(source[last:]))
     return re.compile("".join(pieces).encode())
+
+
+def unmarked(message: bytes) -> bytes:
+    """A message without the marks of strangers' URIs."""
+    return re.sub(rb";out=[^;>\s]+", b"", message)
 
 
 def _plain(content: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from inline_topo.config.tables import NOT_FOR_PEERS, PROFILES
 from inline_topo.masking import carriers
-from tests.masking.network import PROXY, enter, gateway, leave, wire
+from tests.masking.network import PROXY, enter, gateway, leave, unmarked, wire
 from tests.masking.topos_network import Node
 
 INVITE = """
@@ -159,7 +159,7 @@ ALL = [
 ]
 
 
-OPEN_ALWAYS = {"Refer-To", "r", "Path", "Service-Route"}
+OPEN_ALWAYS = {"Refer-To", "r", "Path", "Service-Route", "Route"}
 
 
 def without(carrier: Carrier) -> dict[str, Any]:
@@ -313,9 +313,13 @@ def test_a_policy_rule_leaves_the_carriers_too() -> None:
 
 
 def test_what_enters_keeps_its_headers() -> None:
+    """But for hosts of the inside's range, which are swapped for the sender's own (trust.md, rule 3)."""
     lines = "X-Real-IP: 10.0.0.5\n    User-Agent: x\n    P-Asserted-Identity: <sip:b@10.0.0.5>"
     text = wire(INVITE.rstrip() + "\n    " + lines)
-    assert enter(gateway(profile="strict", audit=0), text) == text
+    swapped = text.replace(b"X-Real-IP: 10.0.0.5", b"X-Real-IP: 198.51.100.20")
+    swapped = swapped.replace(b"<sip:b@10.0.0.5>", b"<sip:b@198.51.100.20>")
+    entered = enter(gateway(profile="strict", audit=0), text)
+    assert unmarked(entered) == swapped
 
 
 def test_the_documented_list_is_what_does_not_come_back() -> None:

@@ -65,7 +65,7 @@ def test_a_literal_is_packed_as_the_standard_library_says(
     assert pack_address(address_text(address.packed)) == address.packed
 
 
-@pytest.mark.parametrize("host", [b"", b"10.1", b"010.0.0.5", b"256.1.1.1", b"[::1", b"h", b"\xff"])
+@pytest.mark.parametrize("host", [b"", b"10.1", b"256.1.1.1", b"[::1", b"h", b"\xff"])
 def test_what_is_no_literal(host: bytes) -> None:
     expected = socket.inet_pton(socket.AF_INET6, "::1") if host == b"[::1" else b""
     assert pack_address(host) == expected

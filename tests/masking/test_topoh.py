@@ -30,8 +30,16 @@ class Case(NamedTuple):
 
 EGRESS: dict[str, Case] = {
     # --- requests -----------------------------------------------------------------------------
-    "Request-URI: left, be it hidden": Case("""
-        INVITE sip:bob@10.0.0.9 SIP/2.0
+    "Request-URI: what names the inside": Case("""
+        INVITE «sip:bob@10.0.0.9» SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+    """),
+    "Request-URI: a third party's is left": Case("""
+        INVITE sip:bob@203.0.113.30;x=203.0.113.31 SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+    """),
+    "Request-URI: what names the inside elsewhere in it": Case("""
+        INVITE «sip:bob@192.0.2.10;maddr=10.0.0.9» SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
     """),
     "Via[1]: left, be it hidden": Case("""
@@ -84,15 +92,15 @@ EGRESS: dict[str, Case] = {
         Record-Route: <«sip:10.0.0.1;lr»>, <sip:edge.carrier.example;lr>, <sip:198.51.100.20;lr>
         Record-Route: <«sip:203.0.113.30;lr»>, <«sip:sbc.corp.example;lr»>
     """),
-    "Route: left": Case("""
-        INVITE sip:bob@10.0.0.9 SIP/2.0
+    "Route: what names the inside": Case("""
+        INVITE «sip:bob@10.0.0.9» SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
-        Route: <sip:198.51.100.20;lr>, <sip:10.0.0.1;lr>
+        Route: <sip:198.51.100.20;lr>, <«sip:10.0.0.1;lr»>, <sip:203.0.113.30;lr>
     """),
     "Route: behind an own entry what is hidden, and a hidden Request-URI (spiral)": Case("""
         INVITE «sip:bob@10.0.0.9:5062» SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
-        Route: <sip:10.0.0.3;lr>, <sip:198.51.100.20;lr>, <sip:192.0.2.10;lr>
+        Route: <«sip:10.0.0.3;lr»>, <sip:198.51.100.20;lr>, <sip:192.0.2.10;lr>
         Route: <«sip:10.0.0.1;lr»>, <sip:edge.carrier.example;lr>, <«sip:203.0.113.30;lr»>
     """),
     "Route: a spiral whose Request-URI is not hidden": Case("""
@@ -218,7 +226,7 @@ EGRESS: dict[str, Case] = {
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
         Record-Route: <«sip:10.0.0.1;lr»>, <sip:example.com;lr>, <«sip:edge.carrier.example;lr»>
         Record-Route: <«sip:203.0.113.30;lr»>, <sip:192.0.2.10;lr>
-        Record-Route: <sip:10.0.0.3;lr>, <sip:203.0.113.31;lr>
+        Record-Route: <«sip:10.0.0.3;lr»>, <sip:203.0.113.31;lr>
         CSeq: 1 INVITE
     """),
     "response: Record-Route without an own entry: what lies inside or is protected": Case("""
@@ -265,11 +273,11 @@ EGRESS: dict[str, Case] = {
         """,
         {"topoh__mask_mode": 1},
     ),
-    "REGISTER 2xx: bindings but the requester's: sent-by, received, destination": Case("""
+    "REGISTER 2xx: bindings but the requester's (received, destination), and what names the inside": Case("""
         SIP/2.0 200 OK
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
         Via: SIP/2.0/UDP 10.0.0.77:5062;received=203.0.113.30;branch=z9hG4bK2
-        Contact: <sip:bob@10.0.0.77:5062>;expires=60, <sip:bob@203.0.113.30:1024>;expires=60
+        Contact: <«sip:bob@10.0.0.77:5062»>;expires=60, <sip:bob@203.0.113.30:1024>;expires=60
         Contact: <sip:bob@198.51.100.20>;expires=60, <«sip:bob@10.0.0.5»>;expires=60
         Contact: <sip:bob@carrier.example>;expires=60, <«sip:bob@203.0.113.31»>;expires=60
         CSeq: 1 REGISTER
@@ -277,7 +285,7 @@ EGRESS: dict[str, Case] = {
     "REGISTER 2xx: a requester by name, and another one's name": Case("""
         SIP/2.0 200 OK
         Via: SIP/2.0/UDP phone.corp.example;branch=z9hG4bK1
-        Contact: <sip:bob@phone.corp.example>;expires=60, <«sip:bob@other.corp.example»>;expires=60
+        Contact: <«sip:bob@phone.corp.example»>;expires=60, <«sip:bob@other.corp.example»>;expires=60
         CSeq: 1 REGISTER
     """),
     "REGISTER 2xx: the addresses of other Vias are not the requester's": Case("""
@@ -360,7 +368,7 @@ INGRESS: dict[str, Case] = {
         To: <sip:bob@example.com>
     """),
     "Request-URI: what is no token stays": Case("""
-        INVITE sip:bob@10.0.0.5 SIP/2.0
+        INVITE sip:bob@203.0.113.31 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
     """),
     "request: Vias stay, tokens too": Case("""
@@ -371,7 +379,7 @@ INGRESS: dict[str, Case] = {
     "request: Record-Route stays": Case("""
         INVITE sip:bob@192.0.2.10 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
-        Record-Route: <⟪sip:10.0.0.1;lr⟫>, <sip:10.0.0.2;lr>
+        Record-Route: <⟪sip:10.0.0.1;lr⟫>, <sip:203.0.113.31;lr>
     """),
     "request: a token in Route opens at any index": Case("""
         BYE sip:bob@192.0.2.10 SIP/2.0
@@ -382,7 +390,7 @@ INGRESS: dict[str, Case] = {
     "request: Contact stays": Case("""
         INVITE sip:bob@192.0.2.10 SIP/2.0
         Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1
-        Contact: <⟪sip:bob@10.0.0.5⟫>, <sip:bob@10.0.0.6>
+        Contact: <⟪sip:bob@10.0.0.5⟫>, <sip:bob@203.0.113.31>
         Contact: *
     """),
     "request: Path and Service-Route open": Case("""

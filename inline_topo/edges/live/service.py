@@ -82,6 +82,7 @@ def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job
         drain=mode is Mode.DRAIN,
         relayed=is_relayed,
         dry_run=mode is Mode.DRY_RUN,
+        fill=mode is Mode.FILL,
     )
     queue = config.queue
     return Job(

@@ -14,7 +14,16 @@ from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import IDENTITIES, REFERENCES, TEXTS
 from inline_topo.masking.effects import KINDS
 from inline_topo.masking.flow import Direction
-from inline_topo.masking.uris import IRREVERSIBLE, MASKED, OPENED, REMOVED, RESTORED, WITHDRAWN
+from inline_topo.masking.uris import (
+    IRREVERSIBLE,
+    MARKED,
+    MASKED,
+    OPENED,
+    REMOVED,
+    RESTORED,
+    UNMARKED,
+    WITHDRAWN,
+)
 from inline_topo.sip import names
 
 from .board import Board, Row
@@ -43,7 +52,7 @@ PLACES: Final = ("SDP", "body")
 OTHER: Final = "other"
 """What a field is called that has no counter of its own."""
 _EDITED: Final = (*FIELDS, *bodies.FIELDS, OTHER)
-ACTIONS: Final = (MASKED, OPENED, REMOVED, RESTORED, WITHDRAWN, *IRREVERSIBLE)
+ACTIONS: Final = (MASKED, OPENED, REMOVED, RESTORED, WITHDRAWN, MARKED, UNMARKED, *IRREVERSIBLE)
 DIRECTIONS: Final = tuple(direction.value for direction in Direction)
 TCP: Final = "tcp"
 """The outcome of SIP over TCP, which only the live gateway knows by its port."""

@@ -56,6 +56,7 @@ class Mode(Enum):
     """What a live gateway does with its verdicts."""
 
     LIVE = "live"
+    FILL = "fill"
     DRY_RUN = "dry_run"
     DRAIN = "drain"
 

@@ -39,7 +39,7 @@ class Pass:
 
     `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `opens`: so do tokens for
     URIs, hosts and Vias where `masking` is off. `descriptions`: SDP is looked at. `session` takes the
-    place of the first description.
+    place of the first description. `strangers`: in what enters, hosts that name the inside are swapped.
     """
 
     masking: bool
@@ -48,6 +48,7 @@ class Pass:
     call_id: Mapping | None
     descriptions: bool = True
     session: bytes | None = None
+    strangers: bool = False
     opens: bool = True
     notes: list[str] = field(default_factory=list)
     left: int = MOST_IN_BODY

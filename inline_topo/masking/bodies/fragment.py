@@ -135,6 +135,19 @@ def parse(data: bytes) -> Message:
     return fragment
 
 
+def swappable(fragment: Message) -> list[Span]:
+    """What of a fragment that enters may be swapped: the start line and the fields that would be masked,
+    but for what stands behind the URIs of From and To (a tag)."""
+    spans = [fragment.request_uri] if fragment.is_request else []
+    for name, found in fragment.fields.items():
+        if name == names.VIA or name in ADDRESSES:
+            for start, end in found:
+                where = address.locate(fragment.data, start, end)
+                is_end = name in (names.FROM, names.TO) and where
+                spans.append((start, where.end if is_end and where else end))
+    return sorted(spans)
+
+
 def _map_call_ids(fragment: Message, how: Pass) -> list[Edit]:
     """The Call-IDs in fields, and in the headers parts of URIs."""
     data = fragment.data

@@ -34,6 +34,11 @@ _ENCODING: Final = re.compile(
 )
 _READABLE: Final = re.compile(rb"utf-?8|us-ascii|iso-8859-[0-9]+|windows-125[0-9]", re.IGNORECASE)
 
+_TAG: Final = re.compile(
+    rb"\s(?:local|remote)-tag\s{0,9}=\s{0,9}(?:\"([^\"<]*)\"|'([^'<]*)')"
+    rb"|<(?:[A-Za-z0-9_-]+:)?(?:from|to)-tag>([^<]*)</"
+)
+
 Escape = Callable[[bytes], bytes]
 Offsets = Sequence[int] | None
 
@@ -95,6 +100,12 @@ class Markup:
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
         return edits + (self._texts.open(data, span, BODY_TEXT, spared) if how.opens else [])
+
+
+def dialog_ids(data: bytes, span: Span) -> list[Span]:
+    """Where the Call-IDs and tags stand that a document names."""
+    found = [where for where, _ in _call_ids(data, span)]
+    return found + [match.span(match.lastindex or 0) for match in _TAG.finditer(data, *span)]
 
 
 def is_readable(data: bytes, start: int, end: int) -> bool:

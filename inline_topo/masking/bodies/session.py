@@ -1,18 +1,20 @@
 """SDP (RFC 8866): its origin and its texts are masked; where media goes is looked at, and stays."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from inline_topo.bounds import TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.base import SDP, Pass
 from inline_topo.masking.bodies.origin import Origins
-from inline_topo.masking.bodies.texts import Texts
+from inline_topo.masking.bodies.texts import Texts, touches
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
 from inline_topo.masking.hosts import Host, Hosts
-from inline_topo.masking.uris import MASKED, OPENED
+from inline_topo.masking.swap import Swap
+from inline_topo.masking.uris import MASKED, OPENED, SWAPPED
 from inline_topo.sip import sdp
 
 _REMEMBERED: Final = 1 << 14
@@ -33,6 +35,7 @@ class Sessions:
     def __init__(self, codec: Codec, hosts: Hosts) -> None:
         self._hosts = hosts
         self._texts = Texts(codec, hosts)
+        self._swap = Swap(hosts)
         self._origins = Origins(codec, hosts, self._texts)
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
         self._usual: Cache[tuple[bytes, ...], tuple[bytes, bytes, bool]] = Cache(*bounds)
@@ -111,6 +114,27 @@ class Sessions:
                 if seen:
                     edits += _moved(seen, line.start(3))
         return edits
+
+    def swap(
+        self, data: bytes, start: int, end: int, flow: Flow, opened: Sequence[Edit]
+    ) -> list[Edit]:
+        """The edits that swap what a stranger's description says of the inside in its origin (0.0.0.0, as
+        RFC 8829 section 5.2.1 has it) and its texts, but for what was opened. Where media goes stays."""
+        edits: list[Edit] = []
+        for line in sdp.lines(data, start, end):
+            letter, attribute, _ = line.groups()
+            if letter == sdp.ORIGIN and (words := sdp.origin(line[3])):
+                if is_named(self._hosts.find(words[5]), flow):
+                    words[4:] = [b"IP4", b"0.0.0.0"]
+                if any(is_named(host, flow) for host in self._hosts.named_in(words[0])):
+                    words[0] = b"-"
+                new = b" ".join(words)
+                if new != line[3]:
+                    edits.append(Edit(*line.span(3), new, SDP, SWAPPED))
+            elif (letter or attribute) not in sdp.MEDIA:
+                edits += self._swap.strangers(data, line.span(3), flow, SDP)
+        taken = sorted([(edit.start, edit.end) for edit in opened])
+        return [edit for edit in edits if not touches(taken, (edit.start, edit.end))]
 
     def _judge(self, kind: bytes, value: bytes, flow: Flow) -> _Seen:
         if kind in sdp.MEDIA:

@@ -6,15 +6,17 @@ from typing import Final
 from inline_topo.bounds import MOST_IN_BODY
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.bodies import entity, fragment, markup
-from inline_topo.masking.bodies.base import MEDIA, SDP, UNSEEN, Pass, Sealer
+from inline_topo.masking.bodies.base import BODY_TEXT, MEDIA, SDP, UNSEEN, Pass, Sealer
 from inline_topo.masking.bodies.entity import Entity
 from inline_topo.masking.bodies.session import Sessions
+from inline_topo.masking.bodies.texts import touches
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.swap import Swap
 from inline_topo.masking.uris import MASKED, REPLACED, KnownUri, Uris
 from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Malformed, Message, Span
@@ -50,8 +52,10 @@ class Bodies:
     ) -> None:
         self.call_ids = call_ids
         self._codec = codec
+        self._hosts = hosts
         self._descriptions = descriptions
         self._others = others
+        self._swap = Swap(hosts)
         self._sessions = Sessions(codec, hosts)
         self._fragments = fragment.Fragments(codec, hosts, uris)
         self._markup = markup.Markup(codec, hosts, uris)
@@ -100,15 +104,26 @@ class Bodies:
         *,
         fields: bool = True,
         session: bytes | None = None,
+        strangers: bool = False,
     ) -> list[Edit]:
         """The edits that put back what the tokens in the body of `message` stand for: in what is masked
-        as it leaves. `fields`: more than Call-IDs."""
+        as it leaves. `fields`: more than Call-IDs.
+
+        `strangers`: the message names the inside; where its body does, the sender's own address takes
+        the place of the host, but for where media goes.
+        """
         data, body = message.data, message.body
         if body >= len(data) or (self._is_idle and session is None):
             return []
         call_ids = self.call_ids
         none_escaped = not call_ids or data.startswith(b"v=0", body)
-        if none_escaped and session is None and not self._codec.may_open(data, body, len(data)):
+        swaps = strangers and self._hosts.mentions(data[body:])
+        if (
+            none_escaped
+            and session is None
+            and not swaps
+            and not self._codec.may_open(data, body, len(data))
+        ):
             return []
         unmask = partial(call_ids.unmask, escape=flow.masks_identifiers) if call_ids else None
         whole = entity.of(message)
@@ -120,6 +135,7 @@ class Bodies:
             fields and self._descriptions,
             session,
             opens=fields and self._others,
+            strangers=strangers,
         )
         return self._message(data, whole, how)
 
@@ -179,8 +195,13 @@ class Bodies:
                 return self._fragment(data, start, end, how, depth)
             is_xml = kind.endswith(b"+xml") or kind in _XML
             if kind in _TEXTS or (is_xml and markup.is_readable(data, start, end)):
-                rule = self._markup.mask if how.masking else self._markup.open
-                return rule(data, (start, end), how, entities=is_xml)
+                if how.masking:
+                    return self._markup.mask(data, (start, end), how, entities=is_xml)
+                opened = self._markup.open(data, (start, end), how, entities=is_xml)
+                if not how.strangers or not self._others:
+                    return opened
+                spared = markup.dialog_ids(data, (start, end)) if is_xml else []
+                return opened + self._strangers(data, (start, end), how, opened, spared)
         how.note(UNSEEN)
         return []
 
@@ -195,7 +216,10 @@ class Bodies:
         if not how.descriptions:
             return []
         if not how.masking:
-            return self._sessions.open(data, start, end, how)
+            edits = self._sessions.open(data, start, end, how)
+            if how.strangers and self._descriptions:
+                edits += self._sessions.swap(data, start, end, how.flow, edits)
+            return edits
         edits, media, how.left = self._sessions.mask(data, start, end, how.flow, how.left)
         if media:
             how.note(MEDIA)
@@ -221,10 +245,25 @@ class Bodies:
         how.spend(check(inner))
         whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
-        edits = self._fragments.edits(inner, how) + self._entity(text, whole, how, depth + 1)
+        edits = self._fragments.edits(inner, how)
+        if how.strangers and self._others:
+            for span in fragment.swappable(inner):
+                edits += self._strangers(text, span, how, edits, [])
+        edits += self._entity(text, whole, how, depth + 1)
         how.session = session
         offset = start - 1
         return [e._replace(start=e.start + offset, end=e.end + offset) for e in edits]
+
+    def _strangers(
+        self, data: bytes, span: Span, how: Pass, opened: list[Edit], spared: list[Span]
+    ) -> list[Edit]:
+        """The edits that swap what names the inside in data[start:end], but for what is spared and what
+        was opened."""
+        found = self._swap.strangers(data, span, how.flow, BODY_TEXT)
+        if not found:
+            return []
+        taken = sorted([*spared, *[(edit.start, edit.end) for edit in opened]])
+        return [edit for edit in found if not touches(taken, (edit.start, edit.end))]
 
 
 def find_session(message: Message) -> Span | None:

@@ -28,7 +28,7 @@ from itertools import islice
 from typing import Final
 
 from inline_topo.masking.cache import Cache
-from inline_topo.masking.codecs import compact, siv, via1
+from inline_topo.masking.codecs import compact, siv, stranger, via1
 from inline_topo.masking.codecs.base import MOST_TEXTS, OpenedUri, Revealed, SealError
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.sip import uri as uris
@@ -43,6 +43,7 @@ KIND_QUOTED_VIA: Final = b"inline-topo quoted via 1"
 KIND_VIA1: Final = b"inline-topo via1 1"
 KIND_CALLID: Final = b"inline-topo callid 1"
 KIND_TEXT: Final = b"inline-topo text 1"
+KIND_STRANGER: Final = b"inline-topo stranger 1"
 
 _MIN_TOKEN: Final = 24  # characters: key id, IV and at least one byte of content
 _MAX_OPENINGS: Final = 4  # per value: what an attacker can make us try
@@ -80,6 +81,7 @@ class AesSiv:
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
         self._sealed_uris: Cache[tuple[bytes, bool, bool], tuple[bytes, bytes]] = Cache(*bounds)
         self._sealed_hosts: Cache[tuple[bytes, bool], bytes] = Cache(*bounds)
+        self._sealed_strangers: Cache[bytes, bytes] = Cache(*bounds)
         self._opened_uris: Cache[bytes, OpenedUri | None] = Cache(*bounds)
         self._opened_via1s: Cache[bytes, bytes | None] = Cache(*bounds)
         self._opened_vias: Cache[tuple[bytes, bytes], bytes | None] = Cache(*bounds)
@@ -292,6 +294,18 @@ class AesSiv:
                 found.append((*match.span(), text))
         return found
 
+    # --- strangers ----------------------------------------------------------------------------
+
+    def seal_stranger(self, content: bytes) -> bytes:
+        token = self._sealed_strangers.get(content)
+        if token is None:
+            token = self._seal(KIND_STRANGER, content, stable=True)
+            self._sealed_strangers.remember(content, token, len(content))
+        return token
+
+    def open_stranger(self, token: bytes) -> bytes | None:
+        return self._open(KIND_STRANGER, token)
+
     # --- what does not open -------------------------------------------------------------------
 
     def is_uri_token(self, uri: bytes) -> bool:
@@ -401,4 +415,5 @@ _KINDS: Final[dict[bytes, tuple[str, Callable[[bytes], bytes | None]]]] = {
     KIND_VIA1: ("via1", _clear_via1),
     KIND_CALLID: ("callid", bytes),
     KIND_TEXT: ("text", compact.unpack_text),
+    KIND_STRANGER: ("stranger", stranger.clear),
 }

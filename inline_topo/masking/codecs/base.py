@@ -107,6 +107,13 @@ class Codec(Protocol):
         """The tokens of `seal_text` in data[start:end], no more than MOST_TEXTS are tried: where each
         stands, and its text. What a text must look like in its place the caller checks."""
 
+    def seal_stranger(self, content: bytes) -> bytes:
+        """A token, fit for the value of a URI parameter, for what a stranger's URI says of the inside
+        (masking.out): the same across key rotation. It stays inside."""
+
+    def open_stranger(self, token: bytes) -> bytes | None:
+        """The content of such a token; of the codec kamailio, whatever decodes."""
+
     def is_uri_token(self, uri: bytes) -> bool:
         """Whether a URI that did not open has the form that `seal_uri` gives one, at any host. Like
         the next three, it is asked only where opening has failed."""

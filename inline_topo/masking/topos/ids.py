@@ -140,6 +140,8 @@ class _Opening:
         self.open_callid = codec.open_callid
         self.seal_text = codec.seal_text
         self.open_texts = codec.open_texts
+        self.seal_stranger = codec.seal_stranger
+        self.open_stranger = codec.open_stranger
         self.is_host_token = codec.is_host_token
         self.is_via_token = codec.is_via_token
         self.is_callid_token = codec.is_callid_token

@@ -9,6 +9,7 @@ from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
+from inline_topo.masking.strangers import keep_restored
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos.dialog import Dialog, dialog_of, topmost_of, vias_of
 from inline_topo.masking.topos.ids import Ids, Target, key_in
@@ -23,6 +24,7 @@ from inline_topo.sip.message import Message, Span
 
 _OF_DIALOGS: Final = frozenset({names.CONTACT, names.RECORD_ROUTE})
 _PROLONG_NOTHING: Final = frozenset({b"PRACK", b"CANCEL", b"BYE"})  # its confirmation and its end
+_OF_STACKS: Final = (names.RECORD_ROUTE, names.CONTACT)  # the tokens' strategy looks at the others
 _LEFT: Final = ord("<")
 
 
@@ -51,6 +53,10 @@ class Leaving:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
+        edits = keep_restored((yield from self._steps(message, flow, now)))
+        return self._tokens.seal_rest(message, flow, edits, _OF_STACKS)
+
+    def _steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         edits = self._tokens.edits(message, flow, now) + self._out_again(message, flow)
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
             return edits

@@ -24,6 +24,7 @@ from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking.effects import Need
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.rest import FIELDS as FIELDS_AT_REST
 from inline_topo.masking.table import Table
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos.dialog import FIELDS
@@ -45,6 +46,9 @@ class Stripped(Topoh):
 
     def egress_response(self) -> tuple[Table, Table]:
         return self.without(super().egress_response(), *_TAKEN_OUT)
+
+    def fields_at_rest(self) -> tuple[str, ...]:
+        return tuple(name for name in FIELDS_AT_REST if name not in _TAKEN_OUT)
 
     @staticmethod
     def without(tables: tuple[Table, Table], *fields: str) -> tuple[Table, Table]:

@@ -129,7 +129,7 @@ def test_a_place_that_is_not_hidden(place: bytes) -> None:
 
 
 def test_what_enters_is_the_peers() -> None:
-    message = described(b"o=- 1 1 IN IP4 10.9.9.9", b"s=10.9.9.9", b"c=IN IP4 10.9.9.9")
+    message = described(b"o=- 1 1 IN IP4 203.0.113.9", b"s=203.0.113.9", b"c=IN IP4 10.9.9.9")
     for leg in Leg:
         verdict = judge(gateway(leg=leg), datagram(message, PEER, PROXY))
         assert payload_of(verdict.packet).endswith(message.partition(b"\r\n\r\n")[2])
