@@ -1,7 +1,5 @@
 """What a message that enters says of the inside in clear, where proxies route by it: it does not enter."""
 
-import re
-import socket
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,10 +17,6 @@ from inline_topo.sip.names import FieldNames
 _VIA_ONLY: Final = FieldNames([names.VIA])
 _IN_REQUESTS: Final = (names.ROUTE, names.REFER_TO)
 _REDIRECTION: Final = range(300, 400)
-_NUMBERS: Final = re.compile(
-    rb"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}"
-)
-_HOST: Final = re.compile(rb"(?:@|sips?:|=|//)([0-9][0-9A-Za-z.]*)", re.IGNORECASE)
 _REMEMBERED: Final = 1 << 12
 _LONGEST_REMEMBERED: Final = 256
 
@@ -82,21 +76,8 @@ class Claims:
         return self._outs.find(uri) is not None
 
     def _find(self, text: bytes) -> list[Host]:
-        """The hosts that a value names, an address as one number, hexadecimal or octal too: resolvers
-        read such a name as inet_aton does."""
-        found = [host for host in self._hosts.named_in(text) if host.named and not host.own]
-        spelled = [match[1] for match in _HOST.finditer(text)]
-        host = uris.host(text)
-        for number in {*spelled, *([host] if host else [])}:
-            if _NUMBERS.fullmatch(number):
-                try:
-                    known = self._hosts.literal(socket.inet_aton(number.decode()))
-                except OSError:
-                    continue
-                if known.named and not known.own:
-                    found.append(known)
-            else:  # sub.corp.example
-                known = self._hosts.find(number)
-                if known.named and not known.own:
-                    found.append(known)
-        return found
+        """The hosts that a value names, in any spelling."""
+        named = self._hosts.named_in_uri(text)
+        host = uris.host(text[text.find(b"<") + 1 :].partition(b">")[0])
+        named.append(self._hosts.find(host or text))  # sub.corp.example, or a maddr
+        return [one for one in named if one.named and not one.own]
