@@ -165,7 +165,7 @@ class Strangers:
         marked = self._outs.mark(uri[: stop - start], flow, place, bare=bare)
         if marked is not None:
             edits += replace_uri(start, stop, end, marked, name, MARKED, bracket=bare)
-        elif not sip_uri.parse(uri):
+        elif not (sip_uri.parse(uri) and sip_uri.is_uri(uri)):
             return self._swap.strangers(data, entry, flow, name)
         return edits + self._headers_part(data, (stop, end), flow, name)
 

@@ -169,6 +169,8 @@ class Uris:
     ) -> Sequence[Edit]:
         """The same for a URI of which that is known."""
         start, end, bare = where
+        if bare and _is_open(data, start):
+            raise SealError(f"{field}: an open bracket, which those around a token would close")
         clear, stop = data[start : start + known.length], start + known.length
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
         return replace_uri(start, stop, end, sealed, field, MASKED, bracket=bare)
@@ -295,6 +297,12 @@ class Uris:
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
         return known.length if known else len(uri)
+
+
+def _is_open(data: bytes, position: int) -> bool:
+    """Whether a bracket is open at a position of a header line."""
+    first = data.rfind(b"\n", 0, position) + 1
+    return data.count(b"<", first, position) > data.count(b">", first, position)
 
 
 def replace_uri(
