@@ -16,8 +16,8 @@ Address = IPv4Address | IPv6Address
 
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
-_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
-_PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
+_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{0,3}){3})(?![0-9]))")
+_PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{0,3})\.([0-9]{0,3})\.([0-9]{0,3})")
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
@@ -38,7 +38,9 @@ class Host(NamedTuple):
 _NUMBER: Final = rb"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}"
 _NUMBERS: Final = re.compile(_NUMBER)
 _NUMBER_AS_HOST: Final = re.compile(
-    rb"(?:@|//|sips?:|[;?&](?:maddr|received|alias|host)=)(" + _NUMBER + rb")(?![\w.@-])",
+    rb"(?:@|//|sips?:|/[A-Za-z-]{2,8}[ \t]+|[;?&](?:maddr|received|alias|host)=)("
+    + _NUMBER
+    + rb")(?![\w.@-])",
     re.IGNORECASE,
 )
 _MOST_READINGS: Final = 3
@@ -57,8 +59,8 @@ def pack_address(host: bytes) -> bytes:
             return socket.inet_pton(socket.AF_INET6, host.strip(b"[]").decode())
         return socket.inet_pton(socket.AF_INET, host.decode())
     except (OSError, ValueError):
-        padded = _PADDED.fullmatch(host)  # 010.0.0.5, which proxies read as 10.0.0.5
-        numbers = [int(number) for number in padded.groups()] if padded else [256]
+        padded = _PADDED.fullmatch(host)  # 010.0..5, which Kamailio reads as 10.0.0.5
+        numbers = [int(number or b"0") for number in padded.groups()] if padded else [256]
         return bytes(numbers) if max(numbers) < 256 else b""
 
 

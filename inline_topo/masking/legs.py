@@ -126,6 +126,9 @@ class OutsideLeg(Topoh):
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)
 
+    def guards_responses(self, flow: Flow) -> bool:
+        return False  # what enters was taken inside
+
     def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
         stable = is_register(message)
         for start, end, new, field, action in edits:

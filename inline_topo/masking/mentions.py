@@ -13,7 +13,7 @@ from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Hosts
 
-_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
+_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253

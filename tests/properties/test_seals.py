@@ -141,6 +141,7 @@ def test_a_text_comes_back(text: bytes) -> None:
 
 @given(BYTES)
 def test_a_mark_comes_back(text: bytes) -> None:
+    text = text.replace(b"?", b"")  # what is marked has no headers part
     for codec in CODECS.values():
         outs = Outs(codec, HOSTS)
         marked = outs.mark(b"sip:a@10.0.0.5" + text, FLOW, b"203.0.113.7:1024")
