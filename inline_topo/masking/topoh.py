@@ -190,7 +190,7 @@ class Topoh:
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
-        if not enters and strangers.restores and IN_URI in message.data:
+        if not enters and strangers.restores and message.data.find(IN_URI) >= 0:
             edits = strangers.leave(message, flow, edits)
         if not enters and self._seals_rest:
             return self.seal_rest(message, flow, edits, self.fields_at_rest())

@@ -93,7 +93,7 @@ class Uris:
             beside = (parts.userinfo or b"") + parts.parameters
             elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
             length = len(uri) - len(parts.headers)
-            marked = IN_URI in uri and self.outs.find(uri[:length]) is not None
+            marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked)
         host = uris.host(uri)
         if host is None:
@@ -136,7 +136,7 @@ class Uris:
         """
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and IN_URI not in simple[0] and not decide(self._hosts.find(simple[1]), flow):
+        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
             return ()
         where = address.locate(data, start, end)
         if not where:

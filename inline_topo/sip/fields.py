@@ -2,6 +2,7 @@
 section 7.3.1).
 """
 
+import re
 from typing import Final
 
 from inline_topo.compiling import i64
@@ -15,10 +16,40 @@ _LF: Final = 10
 _CR: Final = 13
 _BLANK: Final = 32
 _COLON: Final = 58
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class Malformed(Exception):
     """Looks like SIP and does not parse; the text says what is wrong, without message content."""
+
+
+def end(data: bytes, start: int) -> int:
+    """Find the empty line behind the header lines that begin at `start`: its offset, or that of the end."""
+    return end_by_byte(data, start) if _COMPILED else end_by_search(data, start)
+
+
+def end_by_search(data: bytes, start: int) -> int:
+    """`end` as Python does it fast."""
+    if data[start : start + 1] == b"\n" or data[start : start + 2] == b"\r\n":
+        return start
+    empty = _EMPTY_LINE.search(data, start)
+    return empty.start() + 1 if empty else len(data)
+
+
+def end_by_byte(data: bytes, start: int) -> int:
+    """`end` as a machine does it fast, once compiled."""
+    position: i64 = start
+    limit: i64 = len(data)
+    begins = True
+    while position < limit:
+        byte = data[position]
+        if begins and (
+            byte == _LF or (byte == _CR and position + 1 < limit and data[position + 1] == _LF)
+        ):
+            return position
+        begins = byte == _LF
+        position += 1
+    return limit
 
 
 def find(data: bytes, start: int, end: int, names: FieldNames) -> Fields:

@@ -21,7 +21,6 @@ _START_LINE: Final = re.compile(
     re.IGNORECASE,
 )
 _STATUS_LINES: Final = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
-_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -73,7 +72,7 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     if start is None:
         return None
     message, position = start
-    end = _end_of_headers(data, position)
+    end = fields.end(data, position)
     if data[position : position + 1] in (b" ", b"\t"):
         raise Malformed("the start line is folded")
     message.headers = (position, end)
@@ -143,14 +142,6 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
         if position > version.start():
             break
     raise Malformed("start line")
-
-
-def _end_of_headers(data: bytes, position: int) -> int:
-    """The offset at which the empty line stands (or the end of the data)."""
-    if data[position : position + 1] == b"\n" or data[position : position + 2] == b"\r\n":
-        return position
-    empty = _EMPTY_LINE.search(data, position)
-    return empty.start() + 1 if empty else len(data)
 
 
 def find_fields(message: Message, names: FieldNames) -> Fields:

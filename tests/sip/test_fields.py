@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inline_topo.sip.fields import Fields, Malformed, find, find_by_byte, find_by_line
+from inline_topo.sip.fields import (
+    Fields,
+    Malformed,
+    end_by_byte,
+    end_by_search,
+    find,
+    find_by_byte,
+    find_by_line,
+)
+from inline_topo.sip.fields import end as end_of_headers
 from inline_topo.sip.names import FieldNames
 
 NAMES = ("Via", "Contact", "X-*")
@@ -71,3 +80,29 @@ def test_both_ways_agree(pieces: list[bytes], before: int, behind: int) -> None:
     end = max(len(data) - behind, 0)
     first, *others = either(data, min(before, end), end)
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b"a: b\r\n\r\nc\n\n", 6),
+        (b"a: b\n\nc\r\n\r\n", 5),
+        (b"a: b\n\r\n", 5),
+        (b"a: b\r\n\r\r\n", 9),  # a line of a lone CR is no empty line
+        (b"a: b\r\n\r", 7),
+        (b"\r\nc", 0),
+        (b"\nc", 0),
+        (b"\rc\n\n", 3),
+        (b"", 0),
+    ],
+)
+def test_the_end_of_the_headers(data: bytes, end: int) -> None:
+    # RFC 3261 section 7: an empty line, and nothing else, stands before the body
+    ways = (end_of_headers, end_by_byte, end_by_search)
+    assert [way(b"start\n" + data, 6) for way in ways] == [6 + end] * 3
+
+
+@given(st.lists(PIECES, max_size=12).map(b"".join), st.integers(0, 3))
+def test_both_ways_find_the_same_end(data: bytes, start: int) -> None:
+    if start <= len(data):
+        assert end_by_byte(data, start) == end_by_search(data, start) == end_of_headers(data, start)
