@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from inline_topo.edits import Edit
+from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.mentions import Mentions
+from inline_topo.masking.out import IN_URI
 from inline_topo.masking.uris import KnownUri, Uris
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
@@ -33,6 +36,10 @@ FIELDS: Final = (
 """The header fields that are looked at, beside the Request-URI."""
 
 _ROUTES: Final = frozenset(FIELDS[:3])
+_NOTHING: Final = -1  # in a header line that names nothing of the inside
+_SEVERAL: Final = -2  # URIs, or none
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 512
 
 
 class Rest:
@@ -43,6 +50,8 @@ class Rest:
         self._shown = shown
         self._uris = uris
         self._lets_through = lets_through
+        self._mentions = Mentions(shown)
+        self._lines: Cache[tuple[bytes, bytes], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def seal(
         self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
@@ -54,9 +63,35 @@ class Rest:
         for name in fields:
             spans = message.fields.get(name)
             if spans and not (name == names.ROUTE and self._lets_through):
-                for entry in values.split(message.data, spans):
-                    found += self._value(message.data, entry, flow, name, edits)
+                for span in spans:
+                    found += self._line(message.data, span, flow, name, edits)
         return edits + found if found else edits
+
+    def _line(
+        self, data: bytes, span: Span, flow: Flow, name: str, edits: list[Edit]
+    ) -> Sequence[Edit]:
+        """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
+        without parsing them again."""
+        start, end = span
+        key = (data[start:end], flow.mask_address)
+        at = self._lines.get(key)
+        if at is None:
+            at = self._look(key[0], flow)
+            self._lines.remember(key, at, end - start)
+        if at == _NOTHING or (at >= 0 and _is_edited(edits, start + at)):
+            return ()
+        found: list[Edit] = []
+        for entry in values.split(data, [span]):
+            found += self._value(data, entry, flow, name, edits)
+        return found
+
+    def _look(self, value: bytes, flow: Flow) -> int:
+        """Where the one URI of a header line begins, _SEVERAL, or _NOTHING."""
+        if value.find(IN_URI) < 0 and not self._mentions.found(value, flow):
+            return _NOTHING
+        where = address.locate(value, 0, len(value))
+        is_one = where is not None and len(values.split(value, [(0, len(value))])) == 1
+        return where.start if where and is_one else _SEVERAL
 
     def _request_uri(self, message: Message, flow: Flow, edits: list[Edit]) -> list[Edit]:
         data, span = message.data, message.request_uri
@@ -101,4 +136,7 @@ class Rest:
 
 def _is_edited(edits: list[Edit], position: int) -> bool:
     """Whether one of `edits` takes the place of the URI that begins there."""
-    return any(edit.start <= position < edit.end for edit in edits)
+    for start, end, _, _, _ in edits:  # noqa: SIM110 (compiled, a generator costs more)
+        if start <= position < end:
+            return True
+    return False

@@ -118,6 +118,7 @@ class Topoh:
         )
         self._claims = Claims(options.shown or hosts, self.uris.outs) if options.refuses else None
         self._seals_rest = options.rest != LEAVE
+        self._fields_at_rest = self.fields_at_rest()
         self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
@@ -193,7 +194,7 @@ class Topoh:
         if not enters and strangers.restores and message.data.find(IN_URI) >= 0:
             edits = strangers.leave(message, flow, edits)
         if not enters and self._seals_rest:
-            return self.seal_rest(message, flow, edits, self.fields_at_rest())
+            return self.seal_rest(message, flow, edits, self._fields_at_rest)
         return edits
 
     def fields_at_rest(self) -> tuple[str, ...]:
