@@ -72,12 +72,12 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     if start is None:
         return None
     message, position = start
-    end = fields.end(data, position)
     if data[position : position + 1] in (b" ", b"\t"):
         raise Malformed("the start line is folded")
+    names = request_names if message.method else response_names
+    message.fields, end = fields.find(data, position, len(data), names)
     message.headers = (position, end)
     message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
-    message.fields = find_fields(message, request_names if message.method else response_names)
     return message
 
 
@@ -146,7 +146,8 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
 
 def find_fields(message: Message, names: FieldNames) -> Fields:
     """The fields of a message that `names` asks for, as in Message.fields. Raises Malformed."""
-    return fields.find(message.data, *message.headers, names)
+    start, end = message.headers
+    return fields.find(message.data, start, end, names)[0]
 
 
 def line_of(message: Message, span: Span) -> Span:
