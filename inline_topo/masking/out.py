@@ -71,7 +71,7 @@ class Outs:
 
     def find(self, uri: bytes) -> Mark | None:
         """The mark of a URI, if it has one that opens."""
-        found = self._find(uri) if IN_URI in uri else None
+        found = self._find(uri) if uri.find(IN_URI) >= 0 else None
         return found[1] if found else None
 
     def restore(self, uri: bytes, flow: Flow) -> OpenedUri | None:
@@ -94,7 +94,7 @@ class Outs:
         return opened.uri + uri[length:] if opened else None
 
     def _restored(self, uri: bytes) -> OpenedUri | None:
-        found = self._find(uri) if IN_URI in uri else None
+        found = self._find(uri) if uri.find(IN_URI) >= 0 else None
         parts = uris.parse(uri) if found else None
         if not found or not parts:
             return None

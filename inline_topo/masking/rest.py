@@ -21,7 +21,9 @@ from inline_topo.masking.callid import DIALOG_IDS
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.hosts import Host, Hosts, may_be_odd
+from inline_topo.masking.mentions import Mentions
+from inline_topo.masking.out import IN_URI
 from inline_topo.masking.strangers import outside_of
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.uris import STRIPPED, KnownUri, Uris
@@ -45,17 +47,26 @@ FIELDS: Final = (
 
 _ROUTES: Final = frozenset(FIELDS[:4])
 _NO_HEADERS: Final = frozenset((names.REQUEST_URI, *_ROUTES))
-_REMEMBERED: Final = 1 << 12
-_LONGEST_REMEMBERED: Final = 256
+_NOTHING: Final = -1  # in a header line that names nothing of the inside
+_SEVERAL: Final = -2  # URIs, or none, or something beside it
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 512
 
 
 class Taken:
-    """The spans that edits replace, sorted when the first is looked up: most often none is."""
+    """The spans that edits replace, sorted when they are first looked up: most often none is."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         self._edits = edits
         self._starts: list[int] | None = None
         self._ends: list[int] = []
+
+    def holds(self, position: int) -> bool:
+        """Whether one of the edits takes the place of what begins there."""
+        for start, end, _, _, _ in self._edits:  # noqa: SIM110 (compiled, a generator costs more)
+            if start <= position < end:
+                return True
+        return False
 
     def within(self, span: Span) -> list[Span]:
         """Those that have a byte of `span`."""
@@ -80,7 +91,9 @@ class Rest:
         self._uris = uris
         self._swap = Swap(shown)
         self._lets_through = lets_through
+        self._mentions = Mentions(shown)
         self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._lines: Cache[tuple[bytes, bytes], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def seal(
         self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
@@ -93,9 +106,42 @@ class Rest:
         for name in fields:
             spans = message.fields.get(name)
             if spans and not (name == names.ROUTE and self._lets_through):
-                for entry in values.split(message.data, spans):
-                    found += self._value(message.data, entry, flow, name, taken)
+                for span in spans:
+                    found += self._line(message.data, span, flow, name, taken)
         return edits + found if found else edits
+
+    def _line(self, data: bytes, span: Span, flow: Flow, name: str, taken: Taken) -> Sequence[Edit]:
+        """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
+        without parsing them again."""
+        start, end = span
+        key = (data[start:end], flow.mask_address)
+        at = self._lines.get(key)
+        if at is None:
+            at = self._look(key[0], flow)
+            self._lines.remember(key, at, end - start)
+        if at == _NOTHING or (at >= 0 and taken.holds(start + at)):
+            return ()
+        found: list[Edit] = []
+        for entry in values.split(data, [span]):
+            found += self._value(data, entry, flow, name, taken)
+        return found
+
+    def _look(self, value: bytes, flow: Flow) -> int:
+        """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
+        or _NOTHING."""
+        if (
+            value.find(IN_URI) < 0
+            and not self._mentions.found(value, flow)
+            and not (may_be_odd(value) and self._is_named(value, flow))
+        ):
+            return _NOTHING
+        where = address.locate(value, 0, len(value))
+        known = self._uris.find(value[where.start : where.end]) if where else None
+        if not where or not known or len(values.split(value, [(0, len(value))])) != 1:
+            return _SEVERAL
+        behind = where.start + known.length
+        named = self._is_named(value[: where.start] + b" " + value[behind:], flow)
+        return _SEVERAL if named else where.start
 
     def _request_uri(self, message: Message, flow: Flow, taken: Taken) -> list[Edit]:
         data, span = message.data, message.request_uri
@@ -105,7 +151,7 @@ class Rest:
             self._refuse_if_named(uri, flow, names.REQUEST_URI)
             return []
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.within((span[0], span[0] + 1)):
+        if self._names_inside(uri, known, flow) and not taken.holds(span[0]):
             edit = self._uris.mask_request_uri(
                 data, span, flow, is_named, names.REQUEST_URI, stable=True
             )
@@ -125,9 +171,7 @@ class Rest:
             self._refuse_if_named(data[entry[0] : entry[1]], flow, name)
             return ()
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.within(
-            (where.start, where.start + 1)
-        ):
+        if self._names_inside(uri, known, flow) and not taken.holds(where.start):
             is_route = name in _ROUTES
             found += self._uris.seal(data, where, known, flow, name, stable=True, route=is_route)
         if known.beyond:

@@ -126,6 +126,7 @@ class Topoh:
         self._claims = Claims(options.shown or hosts, self.uris.outs) if options.refuses else None
         self._unread = Unread(options.shown or hosts)
         self._seals_rest = options.rest != LEAVE
+        self._fields_at_rest = self.fields_at_rest()
         self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
@@ -200,10 +201,10 @@ class Topoh:
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
-        if not enters and strangers.restores and IN_URI in message.data:
+        if not enters and strangers.restores and message.data.find(IN_URI) >= 0:
             edits = strangers.leave(message, flow, edits)
         if not enters and self._seals_rest:
-            return self.seal_rest(message, flow, edits, self.fields_at_rest())
+            return self.seal_rest(message, flow, edits, self._fields_at_rest)
         return edits
 
     def fields_at_rest(self) -> tuple[str, ...]:

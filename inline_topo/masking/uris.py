@@ -97,7 +97,7 @@ class Uris:
                 beside = uri[:length]
             named_in = self._hosts.named_in_uri
             elsewhere = tuple(named_in(beside)) if beside else ()
-            marked = IN_URI in uri and self.outs.find(uri[:length]) is not None
+            marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
             return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked, beyond)
         host = uris.host(uri)
@@ -142,7 +142,7 @@ class Uris:
         """
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and IN_URI not in simple[0] and not decide(self._hosts.find(simple[1]), flow):
+        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
             return ()
         where = address.locate(data, start, end)
         if not where:
