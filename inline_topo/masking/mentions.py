@@ -52,11 +52,13 @@ class Mentions:
         by_octet: dict[bytes, list[bytes]], own: list[str], first: IPv4Address, last: IPv4Address
     ) -> None:
         """What follows the first octet of the addresses from `first` to `last`, but for those that are own:
-        the octets that all of them have, with zeros before them or without."""
+        the octets that all of them have, with zeros before them or without. A 0 may be left out: Kamailio
+        reads 10..0.5 as 10.0.0.5."""
         fixed = [a for a, b in zip(first.packed, last.packed, strict=True) if a == b]
-        rest = b"".join([rb"0{0,2}%d\." % octet for octet in fixed[1:3]])
+        octets = [b"0{0,2}%d" % octet if octet else b"0{0,3}" for octet in fixed[1:]]
+        rest = b"".join([octet + rb"\." for octet in octets[:2]])
         if len(fixed) == 4:
-            rest += b"0{0,2}%d(?![0-9])" % fixed[3]
+            rest += octets[2] + b"(?![0-9])"
         begins = "".join([f"{octet}." for octet in fixed[:3]])
         but = [
             re.escape(text[len(begins) :].encode())
