@@ -44,6 +44,7 @@ _NUMBER_AS_HOST: Final = re.compile(
     re.IGNORECASE,
 )
 _MOST_READINGS: Final = 3
+_WRAPPING: Final = re.compile(rb"(?<![0-9])(?=([0-9]+(?:\.[0-9]*){3})(?![0-9]))")
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # ::ffff:10.0.0.5 (RFC 4291 section 2.5.5.2)
 _TRANSLATED: Final = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.1
@@ -72,6 +73,11 @@ def may_be_odd(text: bytes) -> bool:
         or text.find(b"%25") >= 0
         or _NUMBER_AS_HOST.search(text) is not None
     )
+
+
+def _wrapped(text: bytes) -> bytes:
+    """Four numbers with dots, each without all but its last 8 bits (of which the last 8 digits know)."""
+    return bytes([int(number[-8:] or b"0") & 0xFF for number in text.split(b".")])
 
 
 def address_text(address: bytes) -> bytes:
@@ -187,7 +193,8 @@ class Hosts:
 
     def named_in_uri(self, text: bytes) -> list[Host]:
         """The same in a URI or what stands beside it, in spellings that somebody might undo: `%` twice,
-        character references, backslashes; and a number for an address where a host may stand."""
+        character references, backslashes; a number for an address where a host may stand; and 266.0.0.5,
+        which Kamailio reads as 10.0.0.5."""
         readings = [text]
         while len(readings) < _MOST_READINGS:
             last = readings[-1]
@@ -198,9 +205,10 @@ class Hosts:
                 break
             readings.append(read)
         joined = b"\n".join(readings)
-        return self.named_in(joined) + [
-            host for host in map(self.find, _NUMBER_AS_HOST.findall(joined)) if host.named
-        ]
+        hosts = self.named_in(joined)
+        hosts += [self.literal(_wrapped(text)) for text in set(_WRAPPING.findall(joined))]
+        numbers = set(_NUMBER_AS_HOST.findall(joined))
+        return hosts + [host for host in map(self.find, numbers) if host.named]
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""
