@@ -184,6 +184,11 @@ def requests() -> Iterator[bytes]:
         yield REQUEST.replace(b"\r\n", end)
         yield REQUEST.replace(b"\r\n", end, 1)
         yield REQUEST.replace(b"\r\nFrom", end + b"From", 1)
+        yield REQUEST.replace(b"\r\nRoute", end + b"Route", 1)
+        routed = REQUEST.replace(host, b"198.51.100.21", 1).replace(
+            route, route + b", <sip:%b;lr>" % host
+        )
+        yield routed.replace(b"\r\nRoute", end + b"Route", 1)
     for name in (b"ROUTE", b"Route ", b"Route\t", b"Route\r\n ", b" Route", b"Route\x00"):
         yield REQUEST.replace(b"Route:", name + b":")
     for spelled in HOSTS:

@@ -240,7 +240,15 @@ def test_a_topmost_via_that_may_be_two(between: bytes) -> None:
     "host",
     [
         *("266.0.0.77", "1034.0.0.77", "10.0.256.77", "10.0.0.4294967373", "0000010.0.0.77"),
-        *("10.0..77", "10...77", "010.0..077", "[::ffff:10.0.0.77]", "[64:ff9b::a00:4d]"),
+        *(
+            "10.0..77",
+            "10...77",
+            ".0.0.77",
+            "...77",
+            "010.0..077",
+            "[::ffff:10.0.0.77]",
+            "[64:ff9b::a00:4d]",
+        ),
         *("167772237", "0xa00004d", "10.77", "012.0.0.77", "10.0.0.77.", "10%2e0.0.77"),
     ],
 )
@@ -284,6 +292,7 @@ def request(uri: str = "sip:a@example.com", *lines: str) -> bytes:
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN\x0bVITE sip"),
         b"\x7f" + request("sip:x@10.0.0.77"),
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN{ITE sip"),
+        request().replace(b"bKa\r\n", b"bKa\rRoute: <sip:10.0.0.77;lr>\r\n"),
     ],
 )
 def test_where_claims_are_refused_requests_are_searched_too(text: bytes) -> None:
