@@ -391,6 +391,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         "bodies": hide.bodies,
         "relay": relayed and config.media.relay != "none",
         "nat": config.shape == "nat",
+        "routed": not is_topoh(config),
         "strict": config.profile == "strict",
     }
     judge = Judge([name for name, is_on in states.items() if is_on], (*hide.swap, *hide.strip))

@@ -112,14 +112,22 @@ class OutsideLeg(Topoh):
         """But for what the same outside address said earlier in the file."""
         sealed = super().seal_rest(message, flow, edits, fields)
         data, peer = message.data, flow.outside
-        rest = sealed[len(edits) :]
-        return edits + [e for e in rest if (peer, data[e.start : e.end]) not in self._said]
+        kept, said = list(edits), False
+        for edit in sealed[len(edits) :]:
+            if edit.start < edit.end:  # else it is the bracket behind the URI before
+                said = (peer, data[edit.start : edit.end]) in self._said
+            if not said:
+                kept.append(edit)
+        return kept
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
         return self._rules[flow.direction, message.is_request]
 
     def leaves_alone(self, message: Message, flow: Flow) -> bool:
         return is_registration(message)
+
+    def guards_responses(self, flow: Flow) -> bool:
+        return False  # what enters was taken inside
 
     def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
         stable = is_register(message)

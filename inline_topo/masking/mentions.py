@@ -13,10 +13,11 @@ from urllib.parse import unquote_to_bytes
 
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.hosts import NUMBER_AS_HOST, Hosts
 
-_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
+_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
+_ESCAPES: Final = b"%&\\"
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
 _OF_IPV6: Final = frozenset(b"0123456789abcdef:.")
@@ -84,6 +85,15 @@ class Mentions:
         if self._find(data, flow):
             return True
         return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
+
+    def found_in_uri(self, text: bytes, flow: Flow) -> bool:
+        """The same for a URI and what stands beside it, where `Hosts.named_in_uri` undoes more."""
+        if text.translate(None, _ESCAPES) != text:
+            return any(is_named(host, flow) for host in self._hosts.named_in_uri(text))
+        if self._find(text, flow):
+            return True
+        numbers = NUMBER_AS_HOST.findall(text)
+        return bool(numbers) and any(is_named(self._hosts.find(one), flow) for one in numbers)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:

@@ -39,12 +39,13 @@ class Outs:
         self._found: Cache[bytes, tuple[int, Mark] | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def mark(self, uri: bytes, flow: Flow, place: bytes, *, bare: bool = False) -> bytes | None:
-        """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI.
+        """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI that could be
+        restored (a control byte is in it).
 
         `place`: the host and port that it gets; empty where it keeps its own.
         """
         parts = uris.parse(uri)
-        if not parts:
+        if not parts or not uris.is_uri(uri):
             return None
         host, user = self._hosts.find(parts.host), parts.userinfo
         takes_user = bool(user) and not host.own and self.names(user or b"", flow)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from inline_topo.edits import Edit
-from inline_topo.masking.callid import CALL_IDS
+from inline_topo.masking.callid import CALL_IDS, DIALOG_IDS
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hosts import Hosts
@@ -76,14 +76,6 @@ _RESTORED_NAMES: Final = FieldNames(_RESTORED)
 _IDENTITY_ONLY: Final = FieldNames([names.IDENTITY])
 _ROUTES: Final = frozenset((names.ROUTE, names.RECORD_ROUTE, names.PATH))
 _NEEDS_BRACKETS: Final = b";,?"
-_DIALOG_IDS: Final = (
-    b"replaces=",
-    b"join=",
-    b"target-dialog=",
-    b"in-reply-to=",
-    b"call-id=",
-    b"i=",
-)
 
 
 class Strangers:
@@ -173,21 +165,14 @@ class Strangers:
         marked = self._outs.mark(uri[: stop - start], flow, place, bare=bare)
         if marked is not None:
             edits += replace_uri(start, stop, end, marked, name, MARKED, bracket=bare)
-        elif not sip_uri.parse(uri):
+        elif not (sip_uri.parse(uri) and sip_uri.is_uri(uri)):
             return self._swap.strangers(data, entry, flow, name)
         return edits + self._headers_part(data, (stop, end), flow, name)
 
     def _headers_part(self, data: bytes, span: Span, flow: Flow, name: str) -> list[Edit]:
         """What stands behind the `?` of a URI, but for what names a dialog."""
-        edits: list[Edit] = []
-        start, end = span
-        while start < end:
-            stop = data.find(b"&", start + 1, end)
-            stop = end if stop < 0 else stop
-            if not data[start + 1 : stop].lower().startswith(_DIALOG_IDS):
-                edits += self._swap.strangers(data, (start, stop), flow, name)
-            start = stop
-        return edits
+        ids = [match.span() for match in DIALOG_IDS.finditer(data, *span)]
+        return outside_of(self._swap.strangers(data, span, flow, name), ids)
 
     def marked(self, data: bytes, entry: Span, flow: Flow) -> bytes:
         """The URI that a registrar inside knows a stranger's Contact by; empty where that has no mark."""

@@ -1,7 +1,7 @@
 """A SIP message as its bytes plus the spans of the fields that someone asked for (RFC 3261 section 7).
 
-Recognition is by content. What a receiver could still take for SIP is parsed: leading blank lines,
-lines ended by LF alone, other SIP versions, blanks around the Request-URI, folded fields.
+Recognition is by content. What a receiver could still take for SIP is parsed: leading blank lines and
+NULs, lines ended by LF alone, other SIP versions, blanks around the Request-URI, folded fields.
 """
 
 import re
@@ -22,6 +22,9 @@ _START_LINE: Final = re.compile(
 )
 _STATUS_LINES: Final = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
+_SKIPPED: Final = b"\r\n\0 \t"
+"""What Kamailio skips before a message."""
+
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -81,6 +84,11 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     return message
 
 
+def is_in_sight(data: bytes) -> bool:
+    """Whether a version of SIP stands anywhere in `data`."""
+    return _VERSION.search(data) is not None
+
+
 def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
     """Every header field in order: its name as spelled (blanks stripped) and the span of its value."""
     data = message.data
@@ -124,10 +132,10 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
     version = _VERSION.search(data)
     if not version:
         return None
-    begins = _START_LINE.match(data, len(data) - len(data.lstrip(b"\r\n")))
+    position = len(data) - len(data.lstrip(_SKIPPED))
+    begins = _START_LINE.match(data, position)
     if not begins and _BINARY.search(data, 0, version.start()):
         return None  # a tunnel that carries SIP (GTP-U, GRE, HEP ...), which no SIP receiver reads
-    position = 0
     while position >= 0:
         while data[position : position + 1] in (b"\r", b"\n"):
             position += 1
