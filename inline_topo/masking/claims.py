@@ -8,6 +8,7 @@ from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI, Outs
 from inline_topo.sip import names, values
 from inline_topo.sip import uri as uris
@@ -37,7 +38,7 @@ class Claims:
         self._hosts = hosts
         self._outs = outs
         self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._odd: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._mentions = Mentions(hosts)
 
     def check(self, message: Message, flow: Flow, opened: Sequence[Edit]) -> None:
         """Raise ClaimError where the message names the inside in clear; what was `opened` is no claim,
@@ -79,12 +80,8 @@ class Claims:
     def _check_odd(self, text: bytes, flow: Flow, name: str) -> None:
         """Where strangers are marked: in a spelling that no mark is set for (0xa000005) nobody honest writes
         an address."""
-        odd = self._odd.get(text)
-        if odd is None:
-            plain = self._hosts.named_in(text)
-            odd = tuple([host for host in self._hosts_of(text) if host not in plain])
-            self._odd.remember(text, odd, len(text))
-        if odd and any(is_named(host, flow) for host in odd):
+        hosts = self._hosts_of(text)
+        if any(is_named(host, flow) for host in hosts) and not self._mentions.found(text, flow):
             raise ClaimError(name)
 
     def _hosts_of(self, text: bytes) -> tuple[Host, ...]:

@@ -13,11 +13,10 @@ from urllib.parse import unquote_to_bytes
 
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import NUMBER_AS_HOST, Hosts
+from inline_topo.masking.hosts import Hosts
 
 _IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
-_ESCAPES: Final = b"%&\\"
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
 _OF_IPV6: Final = frozenset(b"0123456789abcdef:.")
@@ -53,11 +52,13 @@ class Mentions:
         by_octet: dict[bytes, list[bytes]], own: list[str], first: IPv4Address, last: IPv4Address
     ) -> None:
         """What follows the first octet of the addresses from `first` to `last`, but for those that are own:
-        the octets that all of them have, with zeros before them or without."""
+        the octets that all of them have, with zeros before them or without. A 0 may be left out: Kamailio
+        reads 10..0.5 as 10.0.0.5."""
         fixed = [a for a, b in zip(first.packed, last.packed, strict=True) if a == b]
-        rest = b"".join([rb"0{0,2}%d\." % octet for octet in fixed[1:3]])
+        octets = [b"0{0,2}%d" % octet if octet else b"0{0,3}" for octet in fixed[1:]]
+        rest = b"".join([octet + rb"\." for octet in octets[:2]])
         if len(fixed) == 4:
-            rest += b"0{0,2}%d(?![0-9])" % fixed[3]
+            rest += octets[2] + b"(?![0-9])"
         begins = "".join([f"{octet}." for octet in fixed[:3]])
         but = [
             re.escape(text[len(begins) :].encode())
@@ -85,15 +86,6 @@ class Mentions:
         if self._find(data, flow):
             return True
         return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
-
-    def found_in_uri(self, text: bytes, flow: Flow) -> bool:
-        """The same for a URI and what stands beside it, where `Hosts.named_in_uri` undoes more."""
-        if text.translate(None, _ESCAPES) != text:
-            return any(is_named(host, flow) for host in self._hosts.named_in_uri(text))
-        if self._find(text, flow):
-            return True
-        numbers = NUMBER_AS_HOST.findall(text)
-        return bool(numbers) and any(is_named(self._hosts.find(one), flow) for one in numbers)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:

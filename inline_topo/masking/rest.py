@@ -21,7 +21,7 @@ from inline_topo.masking.callid import DIALOG_IDS
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.hosts import Host, Hosts, may_be_odd
 from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI
 from inline_topo.masking.strangers import outside_of
@@ -47,25 +47,22 @@ FIELDS: Final = (
 
 _ROUTES: Final = frozenset(FIELDS[:4])
 _NO_HEADERS: Final = frozenset((names.REQUEST_URI, *_ROUTES))
-_REMEMBERED: Final = 1 << 12
-_LONGEST_REMEMBERED: Final = 512
 _NOTHING: Final = -1  # in a header line that names nothing of the inside
-_MORE: Final = -2  # than a URI
-_FEW: Final = 32
+_SEVERAL: Final = -2  # URIs, or none, or something beside it
+_REMEMBERED: Final = 1 << 14
+_LONGEST_REMEMBERED: Final = 512
 
 
 class Taken:
-    """The spans that edits replace, sorted when the first is looked up: most often none is."""
+    """The spans that edits replace, sorted when they are first looked up: most often none is."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         self._edits = edits
         self._starts: list[int] | None = None
         self._ends: list[int] = []
 
-    def has(self, position: int) -> bool:
-        """Whether the byte there is replaced."""
-        if len(self._edits) > _FEW:
-            return bool(self.within((position, position + 1)))
+    def holds(self, position: int) -> bool:
+        """Whether one of the edits takes the place of what begins there."""
         for start, end, _, _, _ in self._edits:  # noqa: SIM110 (compiled, a generator costs more)
             if start <= position < end:
                 return True
@@ -94,8 +91,8 @@ class Rest:
         self._uris = uris
         self._swap = Swap(shown)
         self._lets_through = lets_through
-        self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
         self._mentions = Mentions(shown)
+        self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
         self._lines: Cache[tuple[bytes, bytes], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def seal(
@@ -114,15 +111,15 @@ class Rest:
         return edits + found if found else edits
 
     def _line(self, data: bytes, span: Span, flow: Flow, name: str, taken: Taken) -> Sequence[Edit]:
-        """The edits for one header line. Most name nothing of the inside, or in a URI alone that is
-        replaced: that is seen without parsing them again."""
+        """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
+        without parsing them again."""
         start, end = span
         key = (data[start:end], flow.mask_address)
         at = self._lines.get(key)
         if at is None:
             at = self._look(key[0], flow)
             self._lines.remember(key, at, end - start)
-        if at == _NOTHING or (at >= 0 and taken.has(start + at)):
+        if at == _NOTHING or (at >= 0 and taken.holds(start + at)):
             return ()
         found: list[Edit] = []
         for entry in values.split(data, [span]):
@@ -130,15 +127,21 @@ class Rest:
         return found
 
     def _look(self, value: bytes, flow: Flow) -> int:
-        """Where the one URI of a header line begins that names the inside, _NOTHING or _MORE."""
-        if value.find(IN_URI) < 0 and not self._mentions.found_in_uri(value, flow):
+        """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
+        or _NOTHING."""
+        if (
+            value.find(IN_URI) < 0
+            and not self._mentions.found(value, flow)
+            and not (may_be_odd(value) and self._is_named(value, flow))
+        ):
             return _NOTHING
         where = address.locate(value, 0, len(value))
         known = self._uris.find(value[where.start : where.end]) if where else None
-        if not where or not known or known.beyond:
-            return _MORE
-        beside = value[: where.start] + b" " + value[where.end :]
-        return _MORE if self._is_named(beside, flow) or b"," in beside else where.start
+        if not where or not known or len(values.split(value, [(0, len(value))])) != 1:
+            return _SEVERAL
+        behind = where.start + known.length
+        named = self._is_named(value[: where.start] + b" " + value[behind:], flow)
+        return _SEVERAL if named else where.start
 
     def _request_uri(self, message: Message, flow: Flow, taken: Taken) -> list[Edit]:
         data, span = message.data, message.request_uri
@@ -148,7 +151,7 @@ class Rest:
             self._refuse_if_named(uri, flow, names.REQUEST_URI)
             return []
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.has(span[0]):
+        if self._names_inside(uri, known, flow) and not taken.holds(span[0]):
             edit = self._uris.mask_request_uri(
                 data, span, flow, is_named, names.REQUEST_URI, stable=True
             )
@@ -168,7 +171,7 @@ class Rest:
             self._refuse_if_named(data[entry[0] : entry[1]], flow, name)
             return ()
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.has(where.start):
+        if self._names_inside(uri, known, flow) and not taken.holds(where.start):
             is_route = name in _ROUTES
             found += self._uris.seal(data, where, known, flow, name, stable=True, route=is_route)
         if known.beyond:

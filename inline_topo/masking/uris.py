@@ -93,9 +93,7 @@ class Uris:
                 raise TooMuch("bytes of a host")
             beside = (parts.userinfo or b"") + parts.parameters
             length = len(uri) - len(parts.headers)
-            if (
-                uri.find(b"&#", 0, length) >= 0
-            ):  # what it stands for may begin in the host and end behind it
+            if b"&#" in uri[:length]:  # what it stands for may begin in the host and end behind it
                 beside = uri[:length]
             named_in = self._hosts.named_in_uri
             elsewhere = tuple(named_in(beside)) if beside else ()

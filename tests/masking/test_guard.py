@@ -313,7 +313,9 @@ def test_a_cut_response_is_searched() -> None:
 
 
 @pytest.mark.parametrize("field", ["Contact", "Path", "Record-Route"])
-@pytest.mark.parametrize("host", ["0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77"])
+@pytest.mark.parametrize(
+    "host", ["0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77", "[::ffff:a00:4d]"]
+)
 def test_a_binding_in_a_spelling_that_is_not_marked(host: str, field: str) -> None:
     register = request("sip:example.com", f"{field}: <sip:b@{host}>")
     register = register.replace(b"INVITE", b"REGISTER")
