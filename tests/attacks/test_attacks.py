@@ -31,7 +31,7 @@ def _by_default() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("check", suite.CHECKS)
-@pytest.mark.parametrize("setting", _by_default(), ids=_named)
+@pytest.mark.parametrize("setting", [*_by_default()], ids=_named)
 def test_opens_no_more_and_no_less_than_is_listed(
     check: str, setting: Setting, tmp_path: Path
 ) -> None:
