@@ -242,6 +242,8 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
+        if direction is Direction.INGRESS and has_lone_cr(message):
+            self._check_lines(message, flow)
         if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
             self._claims.check(message, flow, edits)
         if strangers:
@@ -249,6 +251,13 @@ class Topoh:
         if message.body < len(message.data):
             edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
         return edits
+
+    def _check_lines(self, message: Message, flow: Flow) -> None:
+        """A CR alone ends a line for Kamailio: there may be fields that we do not see."""
+        if message.is_request and not self.reads_all(flow):
+            return
+        if not self.admits(message.data, flow):
+            raise ClaimError("a CR alone")
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
         """The tables for a message."""
@@ -682,6 +691,12 @@ class Topoh:
             elif action == OPENED:
                 self.unopened.call_id(clear, name)
         return edits
+
+
+def has_lone_cr(message: Message) -> bool:
+    """Whether a CR without an LF stands in the header fields."""
+    data, (first, last) = message.data, message.headers
+    return data.count(b"\r", first, last) != data.count(b"\r\n", first, last)
 
 
 def lists_contacts(message: Message) -> bool:

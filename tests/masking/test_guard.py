@@ -239,12 +239,21 @@ def test_a_topmost_via_that_may_be_two(between: bytes) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        *("10.0..77", "10...77", "010.0..077", "[::ffff:10.0.0.77]", "[64:ff9b::a00:4d]"),
+        *("266.0.0.77", "1034.0.0.77", "10.0.256.77", "10.0.0.4294967373", "0000010.0.0.77"),
+        *(
+            "10.0..77",
+            "10...77",
+            ".0.0.77",
+            "...77",
+            "010.0..077",
+            "[::ffff:10.0.0.77]",
+            "[64:ff9b::a00:4d]",
+        ),
         *("167772237", "0xa00004d", "10.77", "012.0.0.77", "10.0.0.77.", "10%2e0.0.77"),
     ],
 )
 def test_other_spellings_in_vias(host: str) -> None:
-    """Kamailio reads 10.0..77 as 10.0.0.77."""
+    """Kamailio reads 10.0..77 and 266.0.0.77 as 10.0.0.77."""
     for lower in (f"SIP/2.0/UDP {host}", f"SIP/2.0/UDP 198.51.100.20;maddr={host}"):
         assert refused(answer(lower)) == CLAIMED
 
@@ -283,6 +292,7 @@ def request(uri: str = "sip:a@example.com", *lines: str) -> bytes:
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN\x0bVITE sip"),
         b"\x7f" + request("sip:x@10.0.0.77"),
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN{ITE sip"),
+        request().replace(b"bKa\r\n", b"bKa\rRoute: <sip:10.0.0.77;lr>\r\n"),
     ],
 )
 def test_where_claims_are_refused_requests_are_searched_too(text: bytes) -> None:
@@ -314,7 +324,8 @@ def test_a_cut_response_is_searched() -> None:
 
 @pytest.mark.parametrize("field", ["Contact", "Path", "Record-Route"])
 @pytest.mark.parametrize(
-    "host", ["0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77", "[::ffff:a00:4d]"]
+    "host",
+    ["266.0.0.77", "0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77", "[::ffff:a00:4d]"],
 )
 def test_a_binding_in_a_spelling_that_is_not_marked(host: str, field: str) -> None:
     register = request("sip:example.com", f"{field}: <sip:b@{host}>")
