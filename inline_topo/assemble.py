@@ -392,6 +392,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         "relay": relayed and config.media.relay != "none",
         "nat": config.shape == "nat",
         "strict": config.profile == "strict",
+        "topoh": is_topoh(config),
     }
     judge = Judge([name for name, is_on in states.items() if is_on], (*hide.swap, *hide.strip))
     own = [*config.own]

@@ -12,6 +12,7 @@ from inline_topo.audit.left import (
     ROWS,
     SIGNED,
     SWITCHES,
+    TOPOH,
     WORD,
     Row,
 )
@@ -65,7 +66,7 @@ class Judge:
         if self._is_on(row.switch, registers):
             return row.hosts
         if row.switch == REGISTERS:
-            return ""
+            return "" if TOPOH in self._on else INSIDE
         if self.strict:
             return WORD if row.hosts == WORD else INSIDE
         is_listed = any(fnmatchcase(field.lower(), one) for one in self._listed)

@@ -28,11 +28,13 @@ WORD: Final = "word"
 ALWAYS: Final = "always"
 NEVER: Final = "never"
 REGISTERS: Final = "registers"
-"""Always, but in REGISTER and PUBLISH if `hide.registers` is off."""
+"""Always; in REGISTER and PUBLISH only what names the inside, if `hide.registers` is off."""
+TOPOH: Final = "topoh"
+"""On where everything is as topoh has it: then nothing at all there."""
 
 SWITCHES: Final = (
     *("references", "paths", "spirals", REGISTERS, "identities", "texts", "from_to", "products"),
-    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "strict"),
+    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "strict", TOPOH),
 )
 """Those that a configuration can set."""
 

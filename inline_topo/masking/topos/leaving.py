@@ -61,7 +61,7 @@ class Leaving:
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
             return edits
         dialog = dialog_of(message, Direction.EGRESS)
-        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+        if self._tokens.is_left(message):
             self._note_that_nothing_is_lost(message, dialog)
             return edits
         strips = self._strips and (not flow.rules or self._tokens.applies(message, flow))

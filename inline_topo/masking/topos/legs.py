@@ -74,6 +74,8 @@ class Outside:
         for name in removed & {names.VIA, names.RECORD_ROUTE}:
             for start, end in values.split(message.data, message.fields[name]):
                 self._removed[flow.outside, message.data[start:end]] = True
+        tokens = [edit for edit in edits if not key_in(edit.new)]
+        self._tokens.remember(message, flow.outside, tokens)
         for start, end, new, field, action in edits:
             key = key_in(new) if field == names.CONTACT and action == MASKED else None
             if key:
@@ -85,7 +87,7 @@ class Outside:
     def enter(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that enters, as if its sender had been told no more than what left."""
         edits = self._tokens.edits(message, flow, now)
-        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+        if self._tokens.is_left(message):
             return edits
         dialog = dialog_of(message, Direction.INGRESS)
         if not message.is_request:
