@@ -391,8 +391,8 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         "bodies": hide.bodies,
         "relay": relayed and config.media.relay != "none",
         "nat": config.shape == "nat",
+        "routed": not is_topoh(config),
         "strict": config.profile == "strict",
-        "topoh": is_topoh(config),
     }
     judge = Judge([name for name, is_on in states.items() if is_on], (*hide.swap, *hide.strip))
     own = [*config.own]

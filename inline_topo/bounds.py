@@ -1,8 +1,9 @@
 """How much one packet may ask for: the bounds of the packet path, all of them.
 
 They are the same both ways, so what they let out they let in again. What leaves and goes beyond one is
-refused (it could not come back); what enters and does so passes as it came, and nothing in it opens. Both
-are counted. The most that the captures of real networks have stands beside the number.
+refused (it could not come back); what enters and does so passes as it came, and nothing in it opens (but
+a response does not, nor anything where claims are refused: nobody has read it). All is counted. The most
+that the captures of real networks have stands beside the number.
 """
 
 from typing import Final
@@ -33,6 +34,9 @@ MOST_EDITS: Final = 2 * MOST_IN_FIELDS
 
 MOST_CONTENT: Final = 4
 """A packet writes no more than so many times its own bytes into a store, keys and values."""
+
+MOST_UNREAD: Final = 1 << 14
+"""Bytes of a message that enters and does not parse that are searched for names of the inside."""
 
 LONGEST_NAME: Final = 128
 """Bytes of a header field's name, a host or a media type that is remembered (others are read anew).

@@ -104,6 +104,12 @@ class Strategy(Protocol):
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
         """Source and destination to write into the IP header; empty to leave them."""
 
+    def reads_all(self, flow: Flow) -> bool:
+        """Whether nothing enters that was not read."""
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        """Whether a message that enters and does not parse may pass."""
+
 
 REFUSED_CLAIM: Final = "refused_claim"
 
@@ -123,13 +129,15 @@ OUTCOMES: Final = {
     "malformed_sip": "looks like SIP and does not parse, entering",
     "too_much": "more than a packet may ask for (see bounds), entering: nothing in it opens",
     "too_long": "would be longer than an IP packet can be, entering",
-    "refused_fragment": "a fragment that leaves cannot be masked",
-    "refused_cut": "a packet that leaves, cut or of a wrong length, cannot be masked",
+    "refused_fragment": "a fragment cannot be masked, or enters where claims are refused",
+    "refused_cut": "a packet, cut or of a wrong length, likewise",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
-    REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by",
-    "refused_too_much": "more than a packet may ask for: what leaves so could not come back",
+    REFUSED_CLAIM: "enters, and names the inside in clear where it would be routed by, or anywhere if it"
+    " cannot be read",
+    "refused_too_much": "more than a packet may ask for: what leaves so could not come back, what enters so"
+    " is a response, or claims are refused",
     "refused_leak": "something hidden showed after masking (audit)",
     "refused_unread": "leaves, and an audit cannot read it",
     "refused_too_long": "would be longer than an IP packet can be",
@@ -187,6 +195,8 @@ class Gateway:
         """
         direction = Direction.NONE
         message: Message | None = None
+        datagram: ip.Datagram | str = ""
+        flow: Flow | None = None
         try:
             datagram = ip.decode(packet)
             if isinstance(datagram, str):
@@ -196,17 +206,19 @@ class Gateway:
             if direction is not Direction.EGRESS and direction is not Direction.INGRESS:
                 return Verdict(Action.ACCEPT, packet, direction, direction.value)
             if datagram.flaw:
-                return self._flawed(datagram, direction)
+                return self._flawed(datagram, flow)
             try:
                 message = sip.parse(datagram.payload, *self._names[direction])
                 if message is None:
+                    if direction is Direction.INGRESS and self._strategy.reads_all(flow):
+                        return self._not_sip(datagram, flow)
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
                 check(message)
                 edits = self._strategy.edits(message, flow, now)
             except sip.Malformed:
-                return self._refuse(packet, direction, "malformed_sip")
+                return self._unread(datagram, flow, "malformed_sip")
             except TooMuch:
-                return self._too_much(packet, message, direction)
+                return self._too_much(packet, message, flow)
             except SealError:
                 return self._drop(packet, direction, "unmaskable")
             except ClaimError:
@@ -215,7 +227,9 @@ class Gateway:
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
         except Exception:
-            return self._defect(packet, direction)
+            if flow is None or isinstance(datagram, str):
+                return self._defect(packet, direction)
+            return self._defect_in(datagram, flow)
 
     def _rewrite(
         self, datagram: ip.Datagram, message: Message, flow: Flow, edits: list[Edit]
@@ -270,7 +284,7 @@ class Gateway:
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
             except TooMuch:
-                return self._too_much(datagram.packet, message, flow.direction)
+                return self._too_much(datagram.packet, message, flow)
             except SealError:
                 return self._drop(datagram.packet, flow.direction, "unmaskable")
             except ClaimError:
@@ -278,7 +292,7 @@ class Gateway:
             except EffectFailed as failure:
                 return _failed(datagram.packet, flow.direction, failure)
             except Exception:
-                return self._defect(datagram.packet, flow.direction)
+                return self._defect_in(datagram, flow)
 
         return Ask(need.effect, resume)
 
@@ -301,17 +315,20 @@ class Gateway:
         except sip.Malformed:
             return True
 
-    def _flawed(self, datagram: ip.Datagram, direction: Direction) -> Verdict:
+    def _flawed(self, datagram: ip.Datagram, flow: Flow) -> Verdict:
         """A fragment or cut packet must not be rewritten; it leaves only where it is no SIP.
 
         Of a later fragment that cannot be known.
         """
+        direction = flow.direction
         is_later = datagram.flaw == ip.FRAGMENT and not any(datagram.endpoints[-4:])
         can_be_read = direction is Direction.EGRESS and not is_later
         if can_be_read and not self._looks_like_sip(datagram.payload, direction):
             return Verdict(Action.ACCEPT, datagram.packet, direction, "not_sip")
         if direction is Direction.INGRESS:
-            return self._refuse(datagram.packet, direction, datagram.flaw)
+            if self._strategy.reads_all(flow):
+                return Verdict(Action.DROP, datagram.packet, direction, "refused_" + datagram.flaw)
+            return self._unread(datagram, flow, datagram.flaw)
         action = self._on_flaw.get(datagram.flaw, self._on_refusal)
         return Verdict(action, datagram.packet, direction, "refused_" + datagram.flaw)
 
@@ -321,9 +338,28 @@ class Gateway:
             return Verdict(Action.ACCEPT, packet, direction, reason)
         return self._drop(packet, direction, reason)
 
-    def _too_much(self, packet: bytes, message: Message | None, direction: Direction) -> Verdict:
-        """A response beyond the bounds does not enter either: nobody has looked at its Vias."""
-        if message and not message.method and direction is Direction.INGRESS:
+    def _unread(self, datagram: ip.Datagram, flow: Flow, reason: str) -> Verdict:
+        """What could not be read: what enters so passes if it makes no claim."""
+        direction = flow.direction
+        enters = direction is Direction.INGRESS
+        if enters and not self._strategy.admits(datagram.payload, flow):
+            return _claimed(datagram.packet, direction)
+        return self._refuse(datagram.packet, direction, reason)
+
+    def _not_sip(self, datagram: ip.Datagram, flow: Flow) -> Verdict:
+        """What enters and is no SIP for us may be a message for a proxy: Kamailio takes methods with control
+        bytes in them."""
+        if sip.is_in_sight(datagram.payload):
+            return self._unread(datagram, flow, "not_sip")
+        return Verdict(Action.ACCEPT, datagram.packet, flow.direction, "not_sip")
+
+    def _too_much(self, packet: bytes, message: Message | None, flow: Flow) -> Verdict:
+        """A response beyond the bounds does not enter either: nobody has looked at its Vias. Where claims
+        are refused a request does not."""
+        direction = flow.direction
+        if direction is Direction.INGRESS and (
+            (message and not message.method) or self._strategy.reads_all(flow)
+        ):
             return Verdict(Action.DROP, packet, direction, "refused_too_much")
         return self._refuse(packet, direction, "too_much")
 
@@ -335,6 +371,17 @@ class Gateway:
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
         return self._refuse(packet, direction, "error")
+
+    def _defect_in(self, datagram: ip.Datagram, flow: Flow) -> Verdict:
+        """Nobody has read it: it is judged by a search, and stays out if that has a defect, too."""
+        verdict = self._defect(datagram.packet, flow.direction)
+        try:
+            if flow.direction is Direction.INGRESS:
+                return self._unread(datagram, flow, "error")
+        except Exception:
+            log.exception("a packet that could not be judged could not be searched")
+            return Verdict(Action.DROP, datagram.packet, flow.direction, "refused_error")
+        return verdict
 
 
 def _claimed(packet: bytes, direction: Direction) -> Verdict:

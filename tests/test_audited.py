@@ -115,6 +115,8 @@ class Forgetful:
     def __init__(self, masker: Strategy) -> None:
         self.field_names = masker.field_names
         self.addresses = masker.addresses
+        self.reads_all = masker.reads_all
+        self.admits = masker.admits
 
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         return []

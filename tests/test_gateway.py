@@ -258,6 +258,12 @@ class Fake:
         self.times.append(now)
         return self._edits(message)
 
+    def reads_all(self, flow: Flow) -> bool:
+        return False
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        return True
+
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
         return self._addresses
 

@@ -9,10 +9,10 @@ from inline_topo.audit.left import (
     ANY,
     INSIDE,
     REGISTERS,
+    ROUTED,
     ROWS,
     SIGNED,
     SWITCHES,
-    TOPOH,
     WORD,
     Row,
 )
@@ -34,6 +34,7 @@ class Judge:
             raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
         self.strict = "strict" in self._on
         self.registers = REGISTERS in self._on
+        self.routed = "routed" in self._on
         self.nat = "nat" in self._on
         self.redirections = "redirections" in self._on
         self.media = INSIDE if "relay" in self._on else ANY if self.strict else ""
@@ -58,17 +59,16 @@ class Judge:
 
     def _hidden(self, field: str, signed: bool, registers: bool) -> str:
         row = self._row(field)
-        if row is None:
-            is_listed = any(fnmatchcase(field.lower(), one) for one in self._listed)
-            return INSIDE if is_listed or self.strict else ""
         if field in SIGNED and signed and not self.strict:
             return ""
-        if self._is_on(row.switch, registers):
+        if row is not None and self._is_on(row.switch, registers):
             return row.hosts
-        if row.switch == REGISTERS:
-            return "" if TOPOH in self._on else INSIDE
+        if row is not None and row.switch == REGISTERS and not registers and not self.routed:
+            return ""
         if self.strict:
-            return WORD if row.hosts == WORD else INSIDE
+            return WORD if row is not None and row.hosts == WORD else INSIDE
+        if self.routed and field in ROUTED:
+            return INSIDE
         is_listed = any(fnmatchcase(field.lower(), one) for one in self._listed)
         return INSIDE if is_listed else ""
 

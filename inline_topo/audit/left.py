@@ -28,13 +28,11 @@ WORD: Final = "word"
 ALWAYS: Final = "always"
 NEVER: Final = "never"
 REGISTERS: Final = "registers"
-"""Always; in REGISTER and PUBLISH only what names the inside, if `hide.registers` is off."""
-TOPOH: Final = "topoh"
-"""On where everything is as topoh has it: then nothing at all there."""
+"""Always; in REGISTER and PUBLISH what is ROUTED, if `hide.registers` is off."""
 
 SWITCHES: Final = (
     *("references", "paths", "spirals", REGISTERS, "identities", "texts", "from_to", "products"),
-    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "strict", TOPOH),
+    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "routed", "strict"),
 )
 """Those that a configuration can set."""
 
@@ -93,6 +91,20 @@ ROWS: Final = (
     Row(("start line",), ALWAYS, ANY),
 )
 
+ROUTED: Final = (
+    *("Contact (mask_mode 1)", "Record-Route, echoed", "Path, echoed"),
+    *(
+        field + part
+        for field in (
+            *("Request-URI", "Route", "Record-Route", "Path", "Service-Route"),
+            *("Contact", "Refer-To"),
+        )
+        for part in ("", ", display name", " ?headers", ", parameters")
+    ),
+)
+"""Where requests go by what stands there: with the switch "routed" nothing that lies inside may show, though
+the switch of the row is off. It is off where all is as topoh has it."""
+
 MEDIA: Final = Row(("SDP c=",), "relay", INSIDE)
 """Where a stream goes (c=, m=, a=candidate and their kin): without a relay it is counted, in profile
 strict it is a leak."""
@@ -121,8 +133,8 @@ RECEIVERS_OWN_WORDS: Final = {
     "Contact": NEEDS_MARK,
 }
 """The Request-URI and Routes on their way to where they point, the Record-Routes that came with the
-request, and the requester's bindings in the answer to a REGISTER. All of them become NEEDS_MARK once
-the masker marks what strangers say of themselves."""
+request, and the requester's bindings in the answer to a REGISTER. Where all is as topoh has it (the switch
+"routed" is off) nobody marks anything, and they are SAID."""
 
 RESTORED: Final = ("Request-URI", "Route", "Record-Route", "From", "To", "Contact", "Path")
 """Where a mark becomes again what the stranger wrote."""

@@ -76,7 +76,7 @@ class Message:
 
 def read(data: bytes) -> Message | None:
     """The message in `data`; None where it does not parse."""
-    position = len(data) - len(data.lstrip(b"\r\n"))
+    position = len(data) - len(data.lstrip(b"\r\n\0 \t"))
     status = _STATUS_LINE.match(data, position)
     request = None if status else _REQUEST_LINE.match(data, position)
     if status:

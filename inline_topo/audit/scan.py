@@ -191,7 +191,7 @@ class _Message:
         if sighting.named and self._is_restored(place, sighting):
             return ECHOED
         if hosts == OWN_WORDS:
-            if left.RECEIVERS_OWN_WORDS[field] == left.SAID:
+            if left.RECEIVERS_OWN_WORDS[field] == left.SAID or not self._scanner.judge.routed:
                 return ECHOED
             return self._own_words(sighting)
         if hosts == OPEN or (hosts == left.INSIDE and not sighting.named):

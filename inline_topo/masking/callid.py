@@ -35,6 +35,11 @@ _IN_URI: Final = re.compile(
     rb"[?&](?:Replaces|Join|Target-Dialog|In-Reply-To|Call-ID|i)=((?:(?!%3B)[^&;>\s])+)",
     re.IGNORECASE,
 )
+DIALOG_IDS: Final = re.compile(
+    rb"(?<=[?&])(?:Replaces|Join|Target-Dialog|In-Reply-To|Call-ID|i)=[^&]*", re.IGNORECASE
+)
+"""The headers in the headers part of a URI that name a dialog: they go by the rules for Call-IDs."""
+
 _CALLID: Final = re.compile(rb"[^\x00-\x20\x7f,;]+")  # RFC 3261's callid, and more that parses
 _SAFE_IN_HEADERS: Final = (
     "[]/?:+$-_.!~*'()"  # hnv-unreserved and unreserved (RFC 3261 section 25.1)

@@ -1,7 +1,5 @@
 """What a message that enters says of the inside in clear, where proxies route by it: it does not enter."""
 
-import re
-import socket
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +8,7 @@ from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI, Outs
 from inline_topo.sip import names, values
 from inline_topo.sip import uri as uris
@@ -17,12 +16,12 @@ from inline_topo.sip.message import Message, Span, find_fields
 from inline_topo.sip.names import FieldNames
 
 _VIA_ONLY: Final = FieldNames([names.VIA])
+_ODD: Final = (names.CONTACT, names.RECORD_ROUTE, names.PATH)
+FIELDS: Final = (names.ROUTE, names.REFER_TO, names.CONTACT, names.RECORD_ROUTE, names.PATH)
+"""The header fields that a message must be parsed for."""
+
 _IN_REQUESTS: Final = (names.ROUTE, names.REFER_TO)
 _REDIRECTION: Final = range(300, 400)
-_NUMBERS: Final = re.compile(
-    rb"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}"
-)
-_HOST: Final = re.compile(rb"(?:@|sips?:|=|//)([0-9][0-9A-Za-z.]*)", re.IGNORECASE)
 _REMEMBERED: Final = 1 << 12
 _LONGEST_REMEMBERED: Final = 256
 
@@ -39,6 +38,7 @@ class Claims:
         self._hosts = hosts
         self._outs = outs
         self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._mentions = Mentions(hosts)
 
     def check(self, message: Message, flow: Flow, opened: Sequence[Edit]) -> None:
         """Raise ClaimError where the message names the inside in clear; what was `opened` is no claim,
@@ -55,7 +55,10 @@ class Claims:
                     maddr = values.parameter(data, start, end, b"maddr")
                     if maddr:
                         self._check(data, maddr, flow, names.VIA, opened)
-        elif message.status in _REDIRECTION:
+        for name in _ODD:
+            for entry in values.split(data, message.fields.get(name, [])):
+                self._check_odd(data[entry[0] : entry[1]], flow, name)
+        if message.status in _REDIRECTION:
             for entry in values.split(data, message.fields.get(names.CONTACT, [])):
                 self._check(data, entry, flow, names.CONTACT, opened)
 
@@ -63,10 +66,7 @@ class Claims:
         self, data: bytes, span: Span, flow: Flow, name: str, opened: Sequence[Edit]
     ) -> None:
         text = data[span[0] : span[1]]
-        hosts = self._named.get(text)
-        if hosts is None:
-            hosts = tuple(self._find(text))
-            self._named.remember(text, hosts, len(text))
+        hosts = self._hosts_of(text)
         is_marked = IN_URI in text and self._has_mark(text)
         if not hosts and not is_marked:
             return
@@ -77,26 +77,27 @@ class Claims:
         if claimed or is_marked:
             raise ClaimError(name)
 
+    def _check_odd(self, text: bytes, flow: Flow, name: str) -> None:
+        """Where strangers are marked: in a spelling that no mark is set for (0xa000005) nobody honest writes
+        an address."""
+        hosts = self._hosts_of(text)
+        if any(is_named(host, flow) for host in hosts) and not self._mentions.found(text, flow):
+            raise ClaimError(name)
+
+    def _hosts_of(self, text: bytes) -> tuple[Host, ...]:
+        hosts = self._named.get(text)
+        if hosts is None:
+            hosts = tuple(self._find(text))
+            self._named.remember(text, hosts, len(text))
+        return hosts
+
     def _has_mark(self, text: bytes) -> bool:
         uri = text[text.find(b"<") + 1 :].partition(b">")[0].partition(b"?")[0]
         return self._outs.find(uri) is not None
 
     def _find(self, text: bytes) -> list[Host]:
-        """The hosts that a value names, an address as one number, hexadecimal or octal too: resolvers
-        read such a name as inet_aton does."""
-        found = [host for host in self._hosts.named_in(text) if host.named and not host.own]
-        spelled = [match[1] for match in _HOST.finditer(text)]
-        host = uris.host(text)
-        for number in {*spelled, *([host] if host else [])}:
-            if _NUMBERS.fullmatch(number):
-                try:
-                    known = self._hosts.literal(socket.inet_aton(number.decode()))
-                except OSError:
-                    continue
-                if known.named and not known.own:
-                    found.append(known)
-            else:  # sub.corp.example
-                known = self._hosts.find(number)
-                if known.named and not known.own:
-                    found.append(known)
-        return found
+        """The hosts that a value names, in any spelling."""
+        named = self._hosts.named_in_uri(text)
+        host = uris.host(text[text.find(b"<") + 1 :].partition(b">")[0])
+        named.append(self._hosts.find(host or text))  # sub.corp.example, or a maddr
+        return [one for one in named if one.named and not one.own]

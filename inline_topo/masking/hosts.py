@@ -1,5 +1,6 @@
 """Which hosts are inside, own, protected; and which of them a packet must not show."""
 
+import html
 import re
 import socket
 from collections.abc import Iterable
@@ -15,8 +16,8 @@ Address = IPv4Address | IPv6Address
 
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
-_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
-_PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
+_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{0,3}){3})(?![0-9]))")
+_PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{0,3})\.([0-9]{0,3})\.([0-9]{0,3})")
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
@@ -34,7 +35,18 @@ class Host(NamedTuple):
     name: bytes = b""
 
 
+_NUMBER: Final = rb"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}"
+_NUMBERS: Final = re.compile(_NUMBER)
+_NUMBER_AS_HOST: Final = re.compile(
+    rb"(?:@|//|sips?:|/[A-Za-z-]{2,8}[ \t]+|[;?&](?:maddr|received|alias|host)=)("
+    + _NUMBER
+    + rb")(?![\w.@-])",
+    re.IGNORECASE,
+)
+_MOST_READINGS: Final = 3
+
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # ::ffff:10.0.0.5 (RFC 4291 section 2.5.5.2)
+_TRANSLATED: Final = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.1
 
 NO_HOST: Final = Host(b"", True, False)
 """What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
@@ -47,9 +59,19 @@ def pack_address(host: bytes) -> bytes:
             return socket.inet_pton(socket.AF_INET6, host.strip(b"[]").decode())
         return socket.inet_pton(socket.AF_INET, host.decode())
     except (OSError, ValueError):
-        padded = _PADDED.fullmatch(host)  # 010.0.0.5, which proxies read as 10.0.0.5
-        numbers = [int(number) for number in padded.groups()] if padded else [256]
+        padded = _PADDED.fullmatch(host)  # 010.0..5, which Kamailio reads as 10.0.0.5
+        numbers = [int(number or b"0") for number in padded.groups()] if padded else [256]
         return bytes(numbers) if max(numbers) < 256 else b""
+
+
+def may_be_odd(text: bytes) -> bool:
+    """Whether `Hosts.named_in_uri` may find more in a text than `named_in`: a quick look."""
+    return (
+        text.find(b"&") >= 0
+        or text.find(b"\\") >= 0
+        or text.find(b"%25") >= 0
+        or _NUMBER_AS_HOST.search(text) is not None
+    )
 
 
 def address_text(address: bytes) -> bytes:
@@ -121,7 +143,16 @@ class Hosts:
         return known
 
     def _classify(self, host: bytes) -> Host:
+        if b"%" in host:
+            host = unquote_to_bytes(unquote_to_bytes(host))
         address = pack_address(host)
+        if _NUMBERS.fullmatch(host):
+            try:  # a resolver reads a name as inet_aton(3) does: 0xa000005, 10.5, 012.0.0.5
+                number = self.literal(socket.inet_aton(host.decode()))
+            except OSError:
+                number = NO_HOST
+            if number.named and number.address != address:
+                return number
         if address:
             return self.literal(address)
         name = host.lower().rstrip(b".")
@@ -133,7 +164,7 @@ class Hosts:
 
     def literal(self, address: bytes) -> Host:
         """What is known of a packed address."""
-        if len(address) == 16 and address.startswith(_MAPPED):
+        if len(address) == 16 and address.startswith((_MAPPED, _TRANSLATED)):
             inner = self.literal(address[12:])
             return Host(address, inner.own, inner.named)
         named = address in self.inside or address in self.protected
@@ -143,12 +174,33 @@ class Hosts:
         """The IP literals anywhere in a text, and the protected names; escaped ones (%2E) too."""
         if b"%" in text:
             text = b"\n".join((text, unquote_to_bytes(text)))
-        literals = [match[1] for match in _IPV4_TEXT.finditer(text)]
+        literals = _IPV4_TEXT.findall(text)
         if text.count(b":") > 1:
-            literals += [found for found in _IPV6_TEXT.findall(text) if len(found) <= LONGEST_HOST]
-        hosts = [host for host in map(self.find, literals) if host.address]
+            for found in _IPV6_TEXT.findall(text):
+                if (
+                    len(found) <= LONGEST_HOST
+                ):  # what stands before its first colon may be no part of it
+                    literals += (found, found.partition(b":")[2])
+        hosts = [host for host in map(self.find, dict.fromkeys(literals)) if host.address]
         lower = text.lower()
         return hosts + [self.find(name) for name in self.protected_names if name in lower]
+
+    def named_in_uri(self, text: bytes) -> list[Host]:
+        """The same in a URI or what stands beside it, in spellings that somebody might undo: `%` twice,
+        character references, backslashes; and a number for an address where a host may stand."""
+        readings = [text]
+        while len(readings) < _MOST_READINGS:
+            last = readings[-1]
+            read = unquote_to_bytes(last.replace(b"\\", b""))
+            if b"&" in read:
+                read = html.unescape(read.decode("latin-1")).encode("latin-1", "replace")
+            if read == last:
+                break
+            readings.append(read)
+        joined = b"\n".join(readings)
+        return self.named_in(joined) + [
+            host for host in map(self.find, _NUMBER_AS_HOST.findall(joined)) if host.named
+        ]
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

@@ -110,8 +110,13 @@ class OutsideLeg(Topoh):
         """But for what the same outside address said earlier in the file."""
         sealed = super().seal_rest(message, flow, edits, fields)
         data, peer = message.data, flow.outside
-        rest = sealed[len(edits) :]
-        return edits + [e for e in rest if (peer, data[e.start : e.end]) not in self._said]
+        kept, said = list(edits), False
+        for edit in sealed[len(edits) :]:
+            if edit.start < edit.end:  # else it is the bracket behind the URI before
+                said = (peer, data[edit.start : edit.end]) in self._said
+            if not said:
+                kept.append(edit)
+        return kept
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
         if self.is_left(message) and not self.options.as_topoh:
@@ -123,6 +128,9 @@ class OutsideLeg(Topoh):
 
     def ingress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
         return OutsideLeg.ingress_request(self) if is_request else OutsideLeg.ingress_response(self)
+
+    def guards_responses(self, flow: Flow) -> bool:
+        return False  # what enters was taken inside
 
     def remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
         """Take note of how what a peer was sent has left."""

@@ -6,6 +6,8 @@ nothing to do, and never no where there is.
 """
 
 import re
+import socket
+from ipaddress import IPv4Address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +15,7 @@ from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Hosts
 
-_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])")
+_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
@@ -27,24 +29,51 @@ class Mentions:
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
-        self._beginnings: list[bytes] = []
         self._hextets: list[re.Pattern[bytes]] = []
         self._thorough = False
+        own = [socket.inet_ntoa(each) for each in hosts.own_addresses if len(each) == 4]
+        by_octet: dict[bytes, list[bytes]] = {}
         for size, first, last in (*hosts.inside.ranges, *hosts.protected.ranges):
-            self._add(size, first, last)
-        self._thorough = self._thorough or len(self._beginnings) > _MOST_BEGINNINGS
-        self._ipv4 = _beginning(self._beginnings, hosts.own_addresses)
+            if size == 4:
+                self._add_ipv4(by_octet, own, IPv4Address(first), IPv4Address(last))
+            else:
+                self._add_ipv6(first, last)
+        self._thorough = self._thorough or len(by_octet) > _MOST_BEGINNINGS
+        # What begins with a literal is found fast: one pattern for each first octet.
+        self._ipv4 = [
+            (octet, re.compile(re.escape(octet) + b"(?:%b)" % b"|".join(rests)))
+            for octet, rests in by_octet.items()
+        ]
         self._names = hosts.protected_names
         self._folds = bool(self._hextets or self._names)
 
-    def _add(self, size: int, first: int, last: int) -> None:
-        """The beginning of the addresses from `first` to `last`: the first octet of IPv4 (others may be
-        written with zeros before them), the first 16 bits of IPv6."""
-        if size == 4:
-            octets = range(first >> 24, (last >> 24) + 1)
-            found = [b"%d." % octet for octet in octets]
-            self._beginnings += [each for each in found if each not in self._beginnings]
+    @staticmethod
+    def _add_ipv4(
+        by_octet: dict[bytes, list[bytes]], own: list[str], first: IPv4Address, last: IPv4Address
+    ) -> None:
+        """What follows the first octet of the addresses from `first` to `last`, but for those that are own:
+        the octets that all of them have, with zeros before them or without. A 0 may be left out: Kamailio
+        reads 10..0.5 as 10.0.0.5."""
+        fixed = [a for a, b in zip(first.packed, last.packed, strict=True) if a == b]
+        octets = [b"0{0,2}%d" % octet if octet else b"0{0,3}" for octet in fixed[1:]]
+        rest = b"".join([octet + rb"\." for octet in octets[:2]])
+        if len(fixed) == 4:
+            rest += octets[2] + b"(?![0-9])"
+        begins = "".join([f"{octet}." for octet in fixed[:3]])
+        but = [
+            re.escape(text[len(begins) :].encode())
+            for text in own
+            if first <= IPv4Address(text) <= last
+        ]
+        if but and len(fixed) == 4:
             return
+        if but:
+            rest += b"(?!(?:%b)(?![0-9]))" % b"|".join(but)
+        for octet in range(first.packed[0], last.packed[0] + 1):
+            by_octet.setdefault(b"%d." % octet, []).append(rest)
+
+    def _add_ipv6(self, first: int, last: int) -> None:
+        """The first 16 bits of the addresses from `first` to `last`."""
         low, high = first >> 112, last >> 112
         if low < _LEAST_HEXTET:
             self._thorough = True
@@ -56,19 +85,20 @@ class Mentions:
         """Whether `data`, or what it escapes with `%`, names something of the inside."""
         if self._find(data, flow):
             return True
-        return b"%" in data and self._find(unquote_to_bytes(data), flow)
+        return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:
             return any(is_named(host, flow) for host in self._hosts.named_in(data))
-        if self._ipv4:
-            begins = self._ipv4.search(data)
+        for octet, pattern in self._ipv4:
+            at = data.find(octet)
+            begins = pattern.search(data, at) if at >= 0 else None
             while begins:
                 at = begins.start()
                 match = _IPV4.match(data, at)
                 if match and is_named(self._hosts.find(match[0]), flow):
                     return True
-                begins = self._ipv4.search(data, at + 1)
+                begins = pattern.search(data, at + 1)
         return self._folds and self._find_folded(data.lower(), flow)
 
     def _find_folded(self, data: bytes, flow: Flow) -> bool:
@@ -88,21 +118,6 @@ class Mentions:
                     return True
                 at = data.find(name, end)
         return False
-
-
-def _beginning(octets: list[bytes], own: list[bytes]) -> re.Pattern[bytes] | None:
-    """What finds how an address of the inside begins, but for those that are own."""
-    if not octets:
-        return None
-    shown = [
-        b".".join([b"%d" % number for number in address]) for address in own if len(address) == 4
-    ]
-    patterns = []
-    for octet in octets:
-        rests = [re.escape(text[len(octet) :]) for text in shown if text.startswith(octet)]
-        but = b"(?!(?:%b)(?![0-9]))" % b"|".join(rests) if rests else b""
-        patterns.append(re.escape(octet) + but)
-    return re.compile(b"|".join(patterns))
 
 
 def _nibbles(number: int) -> list[int]:

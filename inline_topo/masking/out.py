@@ -39,12 +39,13 @@ class Outs:
         self._found: Cache[bytes, tuple[int, Mark] | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def mark(self, uri: bytes, flow: Flow, place: bytes, *, bare: bool = False) -> bytes | None:
-        """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI.
+        """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI that could be
+        restored (a control byte is in it).
 
         `place`: the host and port that it gets; empty where it keeps its own.
         """
         parts = uris.parse(uri)
-        if not parts:
+        if not parts or not uris.is_uri(uri):
             return None
         host, user = self._hosts.find(parts.host), parts.userinfo
         takes_user = bool(user) and not host.own and self.names(user or b"", flow)
@@ -70,7 +71,7 @@ class Outs:
 
     def find(self, uri: bytes) -> Mark | None:
         """The mark of a URI, if it has one that opens."""
-        found = self._find(uri) if IN_URI in uri else None
+        found = self._find(uri) if uri.find(IN_URI) >= 0 else None
         return found[1] if found else None
 
     def restore(self, uri: bytes, flow: Flow) -> OpenedUri | None:
@@ -93,7 +94,7 @@ class Outs:
         return opened.uri + uri[length:] if opened else None
 
     def _restored(self, uri: bytes) -> OpenedUri | None:
-        found = self._find(uri) if IN_URI in uri else None
+        found = self._find(uri) if uri.find(IN_URI) >= 0 else None
         parts = uris.parse(uri) if found else None
         if not found or not parts:
             return None

@@ -127,6 +127,14 @@ class Relayed:
         """As the strategy has it."""
         return self._strategy.addresses(message, flow, edits)
 
+    def reads_all(self, flow: Flow) -> bool:
+        """As the strategy has it."""
+        return self._strategy.reads_all(flow)
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        """As the strategy has it."""
+        return self._strategy.admits(data, flow)
+
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         """The edits for a message, or what must be asked of the relay (or of a store) first."""
         end = self._due(now) if self._unanswered else None

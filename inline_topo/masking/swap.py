@@ -45,12 +45,14 @@ class Swap:
         self._names = [re.compile(_NAME % re.escape(name), re.IGNORECASE) for name in names]
         self._known: Cache[bytes, tuple[_Found, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
-    def edits(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
+    def edits(
+        self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision = is_hidden
+    ) -> list[Edit]:
         """One edit for each hidden host in data[start:end], its port included. TooMuch where it names more
         than MOST_HOSTS."""
         return [
             Edit(start, end, flow.mask, field, SWAPPED)
-            for start, end in self._spans(data, span, flow, is_hidden)
+            for start, end in self._spans(data, span, flow, decide)
         ]
 
     def strangers(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:

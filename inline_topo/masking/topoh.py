@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid, rest, vias
+from inline_topo.masking import callid, claims, rest, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
@@ -28,6 +28,7 @@ from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.rest import FILL, Rest
 from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import Rule, Table
+from inline_topo.masking.unread import Unread, may_be_response
 from inline_topo.masking.uris import MASKED, OPENED, Uris
 from inline_topo.sip import address, names, values, via
 from inline_topo.sip.message import Message, Span, find_fields
@@ -40,6 +41,12 @@ _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
 _ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
+_ONE_VALUE: Final = re.compile(
+    rb"SIP/2\.0/[A-Za-z]+ [A-Za-z0-9.:\[\]_-]+(?:;[A-Za-z0-9._~-]+(?:=[A-Za-z0-9.:\[\]_~!%*+`'-]*)?)*"
+)
+_SENT_BY: Final = re.compile(
+    rb"SIP[ \t\r\n]*/[ \t\r\n]*2\.0[ \t\r\n]*/[ \t\r\n]*[A-Za-z]+\s+[^\s;,]+", re.I
+)
 _VIA_ONLY: Final = FieldNames([names.VIA])
 _REDIRECTION: Final = range(300, 400)
 _SUCCESS: Final = range(200, 300)
@@ -117,7 +124,9 @@ class Topoh:
             nowhere=options.nowhere,
         )
         self._claims = Claims(options.shown or hosts, self.uris.outs) if options.refuses else None
+        self._unread = Unread(options.shown or hosts)
         self._seals_rest = options.rest != LEAVE
+        self._fields_at_rest = self.fields_at_rest()
         self._rest = Rest(options.shown or hosts, self.uris, lets_through=options.rest == FILL)
         self._contacts: Cache[tuple[bytes, bytes, bytes, bool], tuple[Edit, ...]] = Cache(
             _REMEMBERED, _LONGEST_REMEMBERED
@@ -164,6 +173,8 @@ class Topoh:
                 wanted |= set(rest.FIELDS)
         else:
             wanted |= self.carriers.looked_at_entering()
+            if self._claims:
+                wanted |= set(claims.FIELDS)
         if self.codec.wants_cookie and names.VIA in table and is_request:
             wanted |= {names.ROUTE, names.TO, names.FROM}
         return wanted
@@ -189,10 +200,10 @@ class Topoh:
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
-        if not enters and strangers.restores and IN_URI in message.data:
+        if not enters and strangers.restores and message.data.find(IN_URI) >= 0:
             edits = strangers.leave(message, flow, edits)
         if not enters and self._seals_rest:
-            return self.seal_rest(message, flow, edits, self.fields_at_rest())
+            return self.seal_rest(message, flow, edits, self._fields_at_rest)
         return edits
 
     def fields_at_rest(self) -> tuple[str, ...]:
@@ -563,6 +574,8 @@ class Topoh:
         """The tokens below the topmost Via, each expanded once: all of them or none, and nothing else
         among them. What opens is then the whole stack of one request, and leads to its sender."""
         entries = values.split(message.data, spans)
+        if not self.options.as_topoh and self.guards_responses(flow):
+            self._check_topmost(message.data, entries, flow)
         if len(entries) < 2:
             return []
         if self.options.as_topoh:
@@ -580,11 +593,39 @@ class Topoh:
         sealed them, but for messages that a rule leaves."""
         return self.options.guards and all(rule.mask for rule in flow.rules)
 
+    def _check_topmost(self, data: bytes, entries: list[Span], flow: Flow) -> None:
+        """What others may read as two values (for Kamailio a lone CR ends a line) has nothing of the inside
+        behind its first host."""
+        if not entries:
+            return
+        start, end = entries[0]
+        value = data[start:end]
+        if _ONE_VALUE.fullmatch(value):
+            return
+        sent_by = _SENT_BY.match(value)
+        self._check_clear(data, [(start + (sent_by.end() if sent_by else 0), end)], flow)
+
     def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
         for start, end in entries:
-            value = _ZEROS.sub(b"", data[start:end])  # a proxy reads 010.0.0.5 as 10.0.0.5
-            if any(is_named(host, flow) for host in self.hosts.named_in(value)):
+            value = data[start:end]
+            hosts = self.hosts.named_in_uri(value)
+            if _ZEROS.search(value):  # a proxy reads 010.0.0.5 as 10.0.0.5
+                hosts += self.hosts.named_in_uri(_ZEROS.sub(b"", value))
+            if any(is_named(host, flow) for host in hosts):
                 raise ClaimError(names.VIA)
+
+    def reads_all(self, flow: Flow) -> bool:
+        """Whether nothing enters that was not read."""
+        return self._claims is not None and flow.masks_identifiers
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        """Whether a message that enters and does not parse may pass: it must claim nothing of the inside
+        where a message that parses must not."""
+        if not self.reads_all(flow):
+            guards = not self.options.as_topoh and self.guards_responses(flow)
+            if not guards or not may_be_response(data):
+                return True
+        return not self._unread.names_inside(data, flow)
 
     def open_below(self, message: Message, flow: Flow, entries: list[Span]) -> list[Edit] | None:
         """The edits that open all but the first of `entries`; None where one does not open."""

@@ -43,13 +43,14 @@ Decision = Callable[[Host, Flow], bool]
 
 class KnownUri(NamedTuple):
     """The host of a URI, its length without the headers part, the hosts that its userinfo and
-    parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own), and
-    whether it has a stranger's mark that opens (`out`)."""
+    parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own),
+    whether it has a stranger's mark that opens (`out`), and the hosts that its headers part names."""
 
     host: Host
     length: int
     elsewhere: tuple[Host, ...] = ()
     marked: bool = False
+    beyond: tuple[Host, ...] = ()
 
     def shows(self, flow: Flow, decide: Decision) -> bool:
         """Whether the URI is to be masked: by its host, by a hidden one elsewhere in it, or because
@@ -91,16 +92,21 @@ class Uris:
             if len(parts.host) > LONGEST_HOST:
                 raise TooMuch("bytes of a host")
             beside = (parts.userinfo or b"") + parts.parameters
-            elsewhere = tuple(self._hosts.named_in(beside)) if beside else ()
             length = len(uri) - len(parts.headers)
-            marked = IN_URI in uri and self.outs.find(uri[:length]) is not None
-            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked)
+            if b"&#" in uri[:length]:  # what it stands for may begin in the host and end behind it
+                beside = uri[:length]
+            named_in = self._hosts.named_in_uri
+            elsewhere = tuple(named_in(beside)) if beside else ()
+            marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
+            beyond = tuple(named_in(parts.headers)) if parts.headers else ()
+            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked, beyond)
         host = uris.host(uri)
         if host is None:
             return None
         if host:
-            return KnownUri(self._hosts.find(host), len(uri))
-        return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in(uri)))  # ;phone-context=
+            named = [one for one in self._hosts.named_in_uri(uri) if one.named]
+            return KnownUri(self._hosts.find(host), len(uri), tuple(named))
+        return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in_uri(uri)))  # ;phone-context=
 
     def host_of(self, data: bytes, span: Span) -> Host:
         """The host of the URI in a field value; NO_HOST where it has none (tel:).
@@ -136,21 +142,36 @@ class Uris:
         """
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and IN_URI not in simple[0] and not decide(self._hosts.find(simple[1]), flow):
+        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
             return ()
         where = address.locate(data, start, end)
         if not where:
             if data[start:end] == b"*":
                 return ()
             raise SealError(f"{field}: no URI")
-        start, end, bare = where
-        uri = data[start:end]
-        known = self.find(uri)
+        known = self.find(data[where.start : where.end])
         if not known:
             raise SealError(f"{field}: URI does not parse")
         if not known.shows(flow, decide):
             return ()
-        clear, stop = uri[: known.length], start + known.length
+        return self.seal(data, where, known, flow, field, stable=stable, route=route)
+
+    def seal(
+        self,
+        data: bytes,
+        where: address.Address,
+        known: KnownUri,
+        flow: Flow,
+        field: str,
+        *,
+        stable: bool = False,
+        route: bool = False,
+    ) -> Sequence[Edit]:
+        """The same for a URI of which that is known."""
+        start, end, bare = where
+        if bare and _is_open(data, start):
+            raise SealError(f"{field}: an open bracket, which those around a token would close")
+        clear, stop = data[start : start + known.length], start + known.length
         sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
         return replace_uri(start, stop, end, sealed, field, MASKED, bracket=bare)
 
@@ -276,6 +297,12 @@ class Uris:
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
         return known.length if known else len(uri)
+
+
+def _is_open(data: bytes, position: int) -> bool:
+    """Whether a bracket is open at a position of a header line."""
+    first = data.rfind(b"\n", 0, position) + 1
+    return data.count(b"<", first, position) > data.count(b">", first, position)
 
 
 def replace_uri(

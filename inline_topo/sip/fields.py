@@ -2,6 +2,7 @@
 section 7.3.1).
 """
 
+import re
 from typing import Final
 
 from inline_topo.compiling import i64
@@ -15,25 +16,28 @@ _LF: Final = 10
 _CR: Final = 13
 _BLANK: Final = 32
 _COLON: Final = 58
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
 
 class Malformed(Exception):
     """Looks like SIP and does not parse; the text says what is wrong, without message content."""
 
 
-def find(data: bytes, start: int, end: int, names: FieldNames) -> Fields:
-    """The fields that `names` asks for in the header lines data[start:end].
+def find(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
+    """Find the fields that `names` asks for in the header lines data[start:end], up to an empty line.
 
-    By canonical name: the spans of its values, one for each line, in order, without the blanks around
-    them (folds inside stay). Raises Malformed where a line has no valid name.
+    Returns them by canonical name: the spans of its values, one for each line, in order, without the
+    blanks around them (folds inside stay); and where the empty line begins (`end` if there is none).
+    Raises Malformed where a line has no valid name.
     """
     if _COMPILED:
         return find_by_byte(data, start, end, names)
     return find_by_line(data, start, end, names)
 
 
-def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> Fields:
+def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
     """`find` as Python does it fast: the lines are split off in C."""
+    end = _end(data, start, end)
     fields: Fields = {}
     last: list[Span] | None = None
     lines = data[start:end].split(b"\n")
@@ -49,16 +53,27 @@ def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> Fields
             else _add(fields, last, name, data, start, start + len(word) + 1, stop)
         )
         start = stop + 1
-    return fields
+    return fields, end
 
 
-def find_by_byte(data: bytes, start: int, end: int, names: FieldNames) -> Fields:
+def _end(data: bytes, start: int, end: int) -> int:
+    """Where the empty line begins; `end` if there is none."""
+    if data[start : min(start + 1, end)] == b"\n" or data[start : min(start + 2, end)] == b"\r\n":
+        return start
+    empty = _EMPTY_LINE.search(data, start, end)
+    return empty.start() + 1 if empty else end
+
+
+def find_by_byte(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
     """`find` as a machine does it fast, once compiled."""
     fields: Fields = {}
     last: list[Span] | None = None
     position: i64 = start
     limit: i64 = end
     while position < limit:
+        first = data[position]
+        if first == _LF or (first == _CR and position + 1 < limit and data[position + 1] == _LF):
+            return fields, position
         colon: i64 = position
         while colon < limit and data[colon] != _COLON and data[colon] != _LF:
             colon += 1
@@ -71,7 +86,7 @@ def find_by_byte(data: bytes, start: int, end: int, names: FieldNames) -> Fields
             name = names[data[position : min(position + 1, stop)] + b"\r"]
         last = None if name is None else _add(fields, last, name, data, position, colon + 1, stop)
         position = stop + 1
-    return fields
+    return fields, end
 
 
 def _add(

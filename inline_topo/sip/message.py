@@ -1,7 +1,7 @@
 """A SIP message as its bytes plus the spans of the fields that someone asked for (RFC 3261 section 7).
 
-Recognition is by content. What a receiver could still take for SIP is parsed: leading blank lines,
-lines ended by LF alone, other SIP versions, blanks around the Request-URI, folded fields.
+Recognition is by content. What a receiver could still take for SIP is parsed: leading blank lines and
+NULs, lines ended by LF alone, other SIP versions, blanks around the Request-URI, folded fields.
 """
 
 import re
@@ -21,8 +21,10 @@ _START_LINE: Final = re.compile(
     re.IGNORECASE,
 )
 _STATUS_LINES: Final = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
-_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
+_SKIPPED: Final = b"\r\n\0 \t"
+"""What Kamailio skips before a message."""
+
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -73,13 +75,18 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     if start is None:
         return None
     message, position = start
-    end = _end_of_headers(data, position)
     if data[position : position + 1] in (b" ", b"\t"):
         raise Malformed("the start line is folded")
+    names = request_names if message.method else response_names
+    message.fields, end = fields.find(data, position, len(data), names)
     message.headers = (position, end)
     message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
-    message.fields = find_fields(message, request_names if message.method else response_names)
     return message
+
+
+def is_in_sight(data: bytes) -> bool:
+    """Whether a version of SIP stands anywhere in `data`."""
+    return _VERSION.search(data) is not None
 
 
 def header_fields(message: Message) -> Iterator[tuple[bytes, Span]]:
@@ -125,10 +132,10 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
     version = _VERSION.search(data)
     if not version:
         return None
-    begins = _START_LINE.match(data, len(data) - len(data.lstrip(b"\r\n")))
+    position = len(data) - len(data.lstrip(_SKIPPED))
+    begins = _START_LINE.match(data, position)
     if not begins and _BINARY.search(data, 0, version.start()):
         return None  # a tunnel that carries SIP (GTP-U, GRE, HEP ...), which no SIP receiver reads
-    position = 0
     while position >= 0:
         while data[position : position + 1] in (b"\r", b"\n"):
             position += 1
@@ -145,17 +152,10 @@ def _find_unusual_start_line(data: bytes) -> tuple[Message, int] | None:
     raise Malformed("start line")
 
 
-def _end_of_headers(data: bytes, position: int) -> int:
-    """The offset at which the empty line stands (or the end of the data)."""
-    if data[position : position + 1] == b"\n" or data[position : position + 2] == b"\r\n":
-        return position
-    empty = _EMPTY_LINE.search(data, position)
-    return empty.start() + 1 if empty else len(data)
-
-
 def find_fields(message: Message, names: FieldNames) -> Fields:
     """The fields of a message that `names` asks for, as in Message.fields. Raises Malformed."""
-    return fields.find(message.data, *message.headers, names)
+    start, end = message.headers
+    return fields.find(message.data, start, end, names)[0]
 
 
 def line_of(message: Message, span: Span) -> Span:

@@ -22,7 +22,8 @@ def is_method(message: Message, method: bytes) -> bool:
     if message.is_request:
         return message.method == method
     data = message.data
-    if data.find(method, *message.headers) < 0:
+    start, end = message.headers
+    if data.find(method, start, end) < 0:
         return False
     spans = find_fields(message, _CSEQ_ONLY).get(names.CSEQ)
     return spans is not None and data[spans[0][0] : spans[0][1]].split()[-1:] == [method]

@@ -8,25 +8,17 @@ import pytest
 from attacks.fuzz import Fuzzer
 from attacks.made import Bytes, message
 
-INPUTS = 2_000
-KNOWN = (
-    "left, strict/aes-siv/topoh/router: start line",
-    "left, strict/aes-siv/topoh/nat: start line",
-    "left, strict/aes-siv/topos/router: start line",
-    "does not come back, leaving: another line",
-    "does not come back, leaving: Content-Length",
-)
-"""Found by fuzzing, and open: character references in a Request-URI, and an `o=` with control bytes whose
-token does not open."""
+INPUTS = 2_000  # of a full run
 
 
-def test_random_messages_break_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inputs", [INPUTS // 5, pytest.param(INPUTS, marks=pytest.mark.full)])
+def test_random_messages_break_nothing(inputs: int, tmp_path: Path) -> None:
     fuzzer = Fuzzer(tmp_path)
     source = random.Random(7)
-    for _ in range(INPUTS):
+    for _ in range(inputs):
         fuzzer.try_one(source.randbytes(source.randrange(8, 300)))
-    assert fuzzer.tried == INPUTS
-    assert [name for name in fuzzer.found if name not in KNOWN] == []
+    assert fuzzer.tried == inputs
+    assert dict(fuzzer.found) == {}
 
 
 def test_most_messages_have_a_start_line_and_an_end() -> None:
@@ -44,4 +36,4 @@ def test_many_random_messages_break_nothing(tmp_path: Path) -> None:
     source = random.Random()
     for _ in range(50 * INPUTS):
         fuzzer.try_one(source.randbytes(source.randrange(8, 300)))
-    assert [name for name in fuzzer.found if name not in KNOWN] == []
+    assert dict(fuzzer.found) == {}

@@ -14,7 +14,7 @@ PROXY, PHONE, PEER = "10.1.1.10", "10.1.1.30", "203.0.113.9"
 
 DEFAULT = (
     *("references", "paths", "spirals", "registers", "identities", "texts", "redirections"),
-    *("sdp", "bodies"),
+    *("sdp", "bodies", "routed"),
 )
 """The switches that profile default turns on."""
 

@@ -220,17 +220,19 @@ def before(data: bytes, mark: str = LATER) -> bytes:
     return data.replace(f"{PHONE}:5062;ob".encode(), f"{PEER}:1;ob;out={mark}".encode())
 
 
+AS_TOPOH = tuple(switch for switch in DEFAULT if switch != "routed")
+
+
 @pytest.mark.parametrize("field", OWN_WORDS)
-def test_own_words_are_counted(field: str) -> None:
-    seen = found(OWN_WORDS[field])
+def test_own_words_are_counted_where_nobody_marks_them(field: str) -> None:
+    seen = found(OWN_WORDS[field], AS_TOPOH)
     assert ("echoed", field, PHONE) in seen
     assert not any(cause == "leak" for cause, *_ in seen)
 
 
 @pytest.mark.parametrize("field", OWN_WORDS)
-def test_own_words_that_need_a_mark(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it will be when strangers are marked: the row is the one switch."""
-    monkeypatch.setitem(left.RECEIVERS_OWN_WORDS, field, left.NEEDS_MARK)
+def test_own_words_need_a_mark(field: str) -> None:
+    """Whoever receives a name of the inside may have it from somebody else's message."""
     data = OWN_WORDS[field]
     audits = scanner(marks=Marks())
 
@@ -251,8 +253,48 @@ def test_own_words_that_need_a_mark(field: str, monkeypatch: pytest.MonkeyPatch)
     assert [f for _, f, _ in told(audits.scan(foreign, Ends())) if f == field] == []
 
 
-def test_offline_who_said_it_before_may_hear_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(left.RECEIVERS_OWN_WORDS, "Request-URI", left.NEEDS_MARK)
+BESIDE = {
+    "Route": ["Route, display name", "Route ?headers", "Route, parameters"],
+    "Record-Route": ["Record-Route, display name", "Record-Route ?headers", "Record-Route, parameters"],
+    "Path": ["Path, display name", "Path ?headers", "Path, parameters"],
+    "Contact": ["Contact, display name", "Contact ?headers", "Contact, parameters"],
+    "Refer-To": ["Refer-To, display name", "Refer-To ?headers", "Refer-To, parameters"],
+}  # fmt: skip
+BARE = f"sip:b@y.test;maddr={PHONE}"
+WHOLE = ("Route",)
+"""Fields that are one place."""
+
+
+@pytest.mark.parametrize("field", BESIDE)
+@pytest.mark.parametrize("switches", [DEFAULT, ("routed",)], ids=["default", "none"])
+def test_what_routes_shows_nothing_beside_its_uri(field: str, switches: tuple[str, ...]) -> None:
+    """No switch leaves it: a display name, a headers part, the parameters of the field, or of a bare URI."""
+    values = (
+        f'"{PHONE}" <sip:b@y.test>',
+        f"<sip:b@y.test?Route=%3Csip:{PHONE}%3E>",
+        f"<sip:b@y.test>;received={PHONE}",
+    )
+    for value, place in zip(values, BESIDE[field], strict=True):
+        named = field if field in WHOLE else place
+        assert found(request(f"{field}: {value}"), switches) == [("leak", named, PHONE)]
+    named = field if field in WHOLE else BESIDE[field][2]
+    assert found(request(f"{field}: {BARE}"), switches) == [("leak", named, PHONE)]
+    assert found(request(f"{field}: <sip:b@{PHONE}>"), switches) == [("leak", field, PHONE)]
+
+
+def test_a_request_uri_shows_nothing_of_the_inside_in_any_part() -> None:
+    for uri, shown in (
+        (f"sip:b@y.test?Route=%3Csip:{PHONE}%3E", PHONE),
+        (f"sip:b@y.test;x={PHONE}", PHONE),
+        ("sip:b@y.test?x=10%2e1.1.30", PHONE),
+        ("sip:b@y.test?x=%3C2001:db8:1::30%3E", "2001:db8:1::30"),
+        ("&#49;0.1.1.30", PHONE),
+        ("sip:b@y.test;maddr=0xa01011e", "0xa01011e"),
+    ):
+        assert found(request(uri=uri)) == [("leak", "Request-URI", shown)], uri
+
+
+def test_offline_who_said_it_before_may_hear_it() -> None:
     data = OWN_WORDS["Request-URI"]
     said = Said(HOSTS)
     context = Context(said=said)
@@ -279,13 +321,13 @@ def test_a_wrong_row_makes_nothing_vanish() -> None:
         "Content-Type: application/sdp",
         body=f"v=0\r\no=- 1 1 IN IP4 {PHONE}\r\n",
     )
-    right = set(told(scanner().scan(data, Ends())))
+    right = set(told(scanner(AS_TOPOH).scan(data, Ends())))
     assert {cause for cause, *_ in right} == {"leak"}
     assert len(right) == 8
     for number, row in enumerate(ROWS):
         wrong: list[Any] = list(ROWS)
         wrong[number] = Row(row.places, left.NEVER, row.hosts)
-        seen = set(told(scanner(rows=tuple(wrong)).scan(data, Ends())))
+        seen = set(told(scanner(AS_TOPOH, rows=tuple(wrong)).scan(data, Ends())))
         assert {one[1:] for one in seen} == {one[1:] for one in right}
         changed = {field for cause, field, _ in seen if cause == "open"}
         assert changed == {field for _, field, _ in right if field in row.places}
@@ -293,6 +335,8 @@ def test_a_wrong_row_makes_nothing_vanish() -> None:
 
 def test_without_any_row_all_is_found() -> None:
     data = request(f"Contact: <sip:x@{PHONE}>", f"Via: SIP/2.0/UDP {PHONE}")
-    assert {cause for cause, *_ in told(scanner(rows=()).scan(data, Ends()))} == {"open"}
+    assert {cause for cause, *_ in told(scanner(AS_TOPOH, ()).scan(data, Ends()))} == {"open"}
+    routed = told(scanner(rows=()).scan(data, Ends()))  # rule 1 of trust needs no row
+    assert routed == [("leak", "Contact", PHONE), ("open", "Via", PHONE)]
     strict = told(scanner(STRICT, rows=()).scan(data, Ends()))
     assert {cause for cause, *_ in strict} == {"leak"}

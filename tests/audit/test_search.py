@@ -219,7 +219,8 @@ def test_any_address_in_what_is_masked_is_a_leak(profile: str) -> None:
 
 
 FIELDS = {  # by the profiles that hide it
-    "Refer-To: <sip:c@10.1.1.30>": ("Refer-To", {"default", "strict"}),
+    "Refer-To: <sip:c@10.1.1.30>": ("Refer-To", {"default", "strict", "topoh"}),  # it routes
+    "Referred-By: <sip:c@10.1.1.30>": ("Referred-By", {"default", "strict"}),
     "P-Asserted-Identity: <sip:c@10.1.1.30>": ("P-Asserted-Identity", {"default", "strict"}),
     "Reason: Q.850;text=\"10.1.1.30\"": ("Reason", {"default", "strict"}),
     "X-Node: 10.1.1.30": ("X-Node", {"default", "strict"}),

@@ -43,6 +43,12 @@ class Asking:
     def field_names(self, direction: Direction) -> tuple[FieldNames, FieldNames]:
         return self._strategy.field_names(direction)
 
+    def reads_all(self, flow: Flow) -> bool:
+        return False
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        return True
+
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
         return self._strategy.addresses(message, flow, edits)
 

@@ -166,9 +166,10 @@ OPEN_ALWAYS = {"Refer-To", "r", "Path", "Service-Route", "Route"}
 
 
 def without(carrier: Carrier) -> dict[str, Any]:
-    """What leaves a carrier in clear: where tokens open always, no switch does."""
+    """What leaves a carrier in clear: where tokens open always, no switch does, nor beside a Contact."""
     name = carrier.line.partition(":")[0]
-    return {"rule": [{"action": "skip"}]} if name in OPEN_ALWAYS else carrier.off
+    beside = name in ("Contact", "m") and "hide__texts" in carrier.off
+    return {"rule": [{"action": "skip"}]} if name in OPEN_ALWAYS or beside else carrier.off
 
 
 def message(carrier: Carrier) -> bytes:

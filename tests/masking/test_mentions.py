@@ -39,6 +39,8 @@ FOUND = [
     b"a@Corp.Example",
     b"a@x.corp.example;y",
     b"198.18.0.7",
+    b"198.18..7",  # as Kamailio reads it
+    b"10.32..1",
 ]
 NOT_FOUND = [
     b"",

@@ -28,8 +28,8 @@ PIECES = st.sampled_from(
 )
 
 
-def either(data: bytes, start: int, end: int) -> list[Fields | str]:
-    found: list[Fields | str] = []
+def either(data: bytes, start: int, end: int) -> list[tuple[Fields, int] | str]:
+    found: list[tuple[Fields, int] | str] = []
     for way in (find, find_by_line, find_by_byte):
         try:
             found.append(way(data, start, end, FieldNames(NAMES)))
@@ -52,17 +52,36 @@ def test_lines_and_their_values(lines: bytes, values: dict[str, list[bytes]]) ->
     # RFC 3261 section 7.3.1: blanks before the colon, any case, folds
     data = b"start\n" + lines + b"\r\n\r\nVia: of the body"
     for found in either(data, 6, 6 + len(lines)):
-        assert isinstance(found, dict)
-        assert {name: [data[a:b] for a, b in spans] for name, spans in found.items()} == values
+        assert not isinstance(found, str)
+        fields, end = found
+        assert {name: [data[a:b] for a, b in spans] for name, spans in fields.items()} == values
+        assert end == 6 + len(lines)
 
 
-@pytest.mark.parametrize(
-    "lines", [b"Via\r\n", b"a b: c\r\n", b"\r\n", b": a\r\n", b"Via: a\r\n\xff"]
-)
+@pytest.mark.parametrize("lines", [b"Via\r\n", b"a b: c\r\n", b": a\r\n", b"Via: a\r\n\xff"])
 def test_a_line_without_a_name_does_not_parse(lines: bytes) -> None:
     assert len(set(map(str, either(lines, 0, len(lines))))) == 1
     with pytest.raises(Malformed):
         find(lines, 0, len(lines), FieldNames(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b"To: b\r\n\r\nc\n\n", 7),
+        (b"To: b\n\nc\r\n\r\n", 6),
+        (b"To: b\n\r\n", 6),
+        (b"To: b\r\nTo:\r\r\n", 13),  # two line breaks, no empty line
+        (b"To: b\r\nTo:\n\r", 11),
+        (b"\r\nc", 0),
+        (b"\nc", 0),
+        (b"", 0),
+    ],
+)
+def test_the_end_of_the_headers(data: bytes, end: int) -> None:
+    # RFC 3261 section 7: an empty line, and nothing else, stands before the body
+    for found in either(b"start\n" + data, 6, 6 + len(data)):
+        assert isinstance(found, str) or found[1] == 6 + end
 
 
 @given(st.lists(PIECES, max_size=30), st.integers(0, 5), st.integers(0, 5))

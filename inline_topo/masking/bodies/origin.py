@@ -43,7 +43,7 @@ class Origins:
         """The user name becomes a token and the address the mask address, if one of them names
         something hidden."""
         words = sdp.origin(value)
-        if not words:
+        if not words or not all(map(_WORD.fullmatch, words)):  # no token holds control bytes
             edits = self._texts.mask(value, (0, len(value)), flow, _FIELD, is_hidden)
             return splice(value, edits) if edits else None
         parts = words[0], words[4], words[5]
@@ -61,7 +61,7 @@ class Origins:
         if not is_hidden(host, flow) and not self._hosts.mentions(username):
             return None
         words = [address, kind, username]
-        if kind == _TYPES[len(host.address)]:
+        if kind == _TYPES[len(pack_address(address))]:
             del words[1]
         mask = address_text(flow.mask_address).strip(b"[]")
         return self._codec.seal_text(b" ".join(words)), _TYPES[len(flow.mask_address)], mask

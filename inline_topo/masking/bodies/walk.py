@@ -12,7 +12,7 @@ from inline_topo.masking.bodies.session import Sessions
 from inline_topo.masking.bodies.texts import touches
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
-from inline_topo.masking.elements import check
+from inline_topo.masking.elements import count
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
@@ -242,7 +242,7 @@ class Bodies:
         except Malformed:
             how.note(UNSEEN)
             return []
-        how.spend(check(inner))
+        how.spend(count(inner))
         whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
         edits = self._fragments.edits(inner, how)

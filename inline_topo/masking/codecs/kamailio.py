@@ -197,7 +197,11 @@ class Kamailio:
         return original if vias.is_via_parm(original) else None
 
     def seal_via1(self, value: bytes, mask: bytes) -> bytes:
-        return via1.seal(value, mask, self._branch_of_via1)
+        sealed = via1.seal(value, mask, self._branch_of_via1)
+        opened = self.open_via1(sealed)
+        if opened is None or unfold(opened) != unfold(value):
+            raise SealError("Via would not open again")  # branch=z9hG4bK1"
+        return sealed
 
     def _branch_of_via1(self, hidden: bytes) -> bytes:
         return self._via_parameter.partition(b"=")[2] + self._encode(hidden)

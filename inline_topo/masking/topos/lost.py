@@ -62,7 +62,7 @@ class Lost:
     def target(self) -> Target:
         """Where the Contact's record leads."""
         lines = self.route_lines
-        spans = find(lines, 0, len(lines), _ROUTES).get(names.RECORD_ROUTE, [])
+        spans = find(lines, 0, len(lines), _ROUTES)[0].get(names.RECORD_ROUTE, [])
         routes = [lines[start:end] for start, end in values.split(lines, spans)]
         return Target(self.contact, tuple(routes))
 

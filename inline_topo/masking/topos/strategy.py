@@ -81,6 +81,14 @@ class Topos:
         """As the tokens' strategy has it."""
         return self._tokens.addresses(message, flow, edits)
 
+    def reads_all(self, flow: Flow) -> bool:
+        """As the tokens' strategy has it."""
+        return self._tokens.reads_all(flow)
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        """As the tokens' strategy has it."""
+        return self._tokens.admits(data, flow)
+
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit] | Need:
         """The edits for a message, or what must be asked of the store first (an Exchange)."""
         rules = self._leave if flow.direction is Direction.EGRESS else self._enter
