@@ -70,6 +70,12 @@ class Phone:
             return message
         raise AssertionError(f"{self.user}: no {what}; heard {[m.start for m in self.heard]}")
 
+    def first(self) -> Message:
+        """The next message, whatever it is."""
+        self._socket.settimeout(PATIENCE)
+        self.heard.append(Message.parse(self._socket.recv(65535)))
+        return self.heard[-1]
+
     def answer(self, request: Message, status: str, body: str = "") -> Message:
         """Answer, with a tag in To where there is none and with its Contact."""
         answer = Message(f"SIP/2.0 {status}", [])

@@ -8,7 +8,7 @@ kamailio.cfg with WITH_NAT, or has nothing of the kind.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,7 +18,6 @@ from lab.site import Site
 from tests.live.dialogs import DOMAIN, Dialog, Phone, bindings
 from tests.live.running import Running
 from tests.live.traffic import datagrams, dump, packed
-from tests.live.traffic import refused as _refused
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "kamailio", "tcpdump")]
 
@@ -156,7 +155,7 @@ def _calls(at: Town) -> None:
     line = f"sip:carol@{CAROL}:5070"  # a second one of her phone
     if at.profile == "strict":  # it claims to be inside
         hers.send("REFER", Refer_To=f"<{line}>")
-        at.gateway.await_status(lambda state: _refused(state) == ["refused_claim"])
+        at.gateway.await_status(lambda state: _claims(state) == 1)
         line = f"sip:alice@{DOMAIN}"
     hers.send("REFER", Refer_To=f"<{line}>", Referred_By=f"<{at.moved.uri}>")
     refer = at.bob.hear("REFER")
@@ -255,3 +254,83 @@ def _meets(at: Town, call_id: str) -> None:
     hers.send("BYE")
     at.bob.answer(at.bob.hear("BYE"), "200 OK")
     at.moved.hear("200 BYE")
+
+
+CLAIMS = {
+    "Contact": {"uri": f"sip:carol@{ALICE}:5064"},
+    "maddr": {"uri": f"sip:carol@{HOMES['home']}:5060;maddr={ALICE}"},
+    "alias": {"uri": f"sip:carol@{HOMES['home']}:5060;alias={ALICE}~5064~1"},
+    "Path": {"uri": f"sip:carol@{HOMES['home']}:5060", "Path": f"<sip:{ALICE}:5064;lr>"},
+}
+"""Where a REGISTER from outside can name a host inside that its caller is then sent to."""
+
+
+@pytest.mark.parametrize("profile", ["default", pytest.param("strict", marks=pytest.mark.full)])
+@pytest.mark.parametrize("nathelper", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_who_claims_to_be_inside_is_not_called_there(
+    site: Site, profile: str, nathelper: bool
+) -> None:
+    at = town(site, profile, nathelper=nathelper)
+    _without_names(site)
+    claims = {**CLAIMS}
+    if profile == "default" and not nathelper:
+        del claims["Contact"]  # `hide.claims = "accept"`: README says what that leaves
+    for where, words in claims.items():
+        at.carol.user = where
+        assert bindings(at.carol.register(Supported="path", **words)) == [words["uri"]]
+        Dialog.calling(at.bob, f"sip:{where}@{DOMAIN}", where)
+        if profile == "strict" and not nathelper and where != "Path":
+            at.bob.hear("478 INVITE")  # Kamailio: unresolvable destination
+            continue
+        invite = at.carol.hear("INVITE")
+        assert invite.target == words["uri"]
+        assert invite.values("Route") == ([words["Path"]] if where == "Path" else [])
+        at.carol.answer(invite, "486 Busy Here")
+        at.bob.hear("486 INVITE")
+    _heard_nothing(at)
+
+
+@pytest.mark.parametrize("profile", ["default", pytest.param("strict", marks=pytest.mark.full)])
+def test_nobody_is_sent_inside_by_alias_response_or_maddr(site: Site, profile: str) -> None:
+    at = town(site, profile, nathelper=True)
+    alias = f"sip:x@{HOMES['home']}:5060;alias={ALICE}~5064~1"
+    strays = [at.carol.request("BYE", alias, "alias", 1)]
+    strays[0].put("To", f"<sip:x@{DOMAIN}>;tag=any")
+    strays[0].put("Route", f"<sip:{Site.INSIDE};lr>")
+    stray = Message("SIP/2.0 183 Stray", at.carol.request("INVITE", "sip:x@y", "via", 1).fields)
+    stray.put("Via", f"SIP/2.0/UDP {Site.INSIDE};branch=z9hG4bKany", f"SIP/2.0/UDP {ALICE}:5064")
+    strays.append(stray)
+    if profile == "strict":
+        strays.append(at.carol.request("OPTIONS", f"sip:x@{ALICE}:5064", "uri", 1))
+        strays[-1].put("Route", f"<sip:{Site.INSIDE};lr>")
+        strays.append(at.carol.request("OPTIONS", f"sip:{DOMAIN}", "maddr", 1))
+        top = strays[-1].first("Via")
+        strays[-1].put("Via", top.replace(";rport", f":5064;maddr={ALICE}").replace(":5060:", ":"))
+    for message in strays:
+        at.carol.send(message)
+    if profile == "default":
+        assert at.carol.hear("BYE").target == alias
+    refused = {"default": 1, "strict": 4}[profile]
+    at.gateway.await_status(lambda state: _claims(state) == refused)
+    _heard_nothing(at)
+
+
+def _claims(state: dict[str, Any]) -> int:
+    """How many messages that entered were refused for what they claim."""
+    count = state["outcomes"].get("ingress", {}).get("refused_claim", 0)
+    assert isinstance(count, int)
+    return count
+
+
+def _without_names(site: Site) -> None:
+    """Let no resolver answer, and nobody wait for one."""
+    reject = ("-p", "udp", "--dport", "53", "-j", "REJECT")
+    site.run("inside", "iptables", "-A", "OUTPUT", *reject)
+
+
+def _heard_nothing(at: Town) -> None:
+    """Nothing has come to alice before a call that is for her."""
+    Dialog.calling(at.bob, f"sip:alice@{DOMAIN}", "at-last")
+    at.alice.answer(at.alice.first(), "486 Busy Here")
+    assert at.bob.hear("486 INVITE", "at-last")
+    assert [message.first("Call-ID") for message in at.alice.heard] == ["at-last"]
