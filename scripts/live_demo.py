@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 from lab.calls import answering_bob, calling_alice
+from lab.dump import Dump
 from lab.live import Lab
-from lab.net import LabError, end_dump
+from lab.net import LabError
 from lab.site import Site
 
 PACKAGES = {
@@ -89,14 +90,11 @@ class Demo:
         lab.party("outside", ALICE, calling_alice(), via=SERVER)
         lab.done()
         time.sleep(0.5)  # what the gateway's counters do not show yet
-        for link, dump in dumps.items():
-            end_dump(dump, self._site.folder / f"{link}.log")
+        for dump in dumps.values():
+            dump.end()
 
-    def _capture(self, link: str, file: str) -> "subprocess.Popen[bytes]":
-        words = ("-Z", "root", "--immediate-mode", "-s", "0", "-i", link, "-w", file, "udp")
-        dump = self._site.start("gw", f"{link}.log", "tcpdump", *words)
-        self._site.await_text(f"{link}.log", "listening on")
-        return dump
+    def _capture(self, link: str, file: str) -> Dump:
+        return Dump(self._site, "gw", f"{link}.log", "-i", link, "-w", file, "udp")
 
 
 def run(folder: Path) -> None:

@@ -56,17 +56,12 @@ def run(project: Path, *options: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
-def test_skips_are_shown_and_what_is_missing(tmp_path: Path, workers: str) -> None:
+def test_what_is_left_out_is_missing_or_was_measured_is_shown(tmp_path: Path, workers: str) -> None:
     status, out = run(tmp_path / "project", workers)
     assert status == 0
     assert "2 passed, 2 skipped, 1 xfailed" in out
     for reason in ("without --full", "without --nightly", "../shared is not beside", MISSING):
         assert reason in out
-
-
-@pytest.mark.parametrize("workers", ["-n0", "-n1"])
-def test_what_was_measured_is_shown(tmp_path: Path, workers: str) -> None:
-    _, out = run(tmp_path / "project", workers)
     _, summary = out.split("= measured =", 1)
     assert summary.count("1 of 2 lost\n") == 1
 
@@ -87,9 +82,7 @@ def test_captures_that_are_there_may_not_be_skipped(tmp_path: Path) -> None:
     assert "2 passed, 1 xfailed, 2 errors" in out
 
 
-@pytest.mark.parametrize(
-    ("options", "passed"), [((), 2), (("--full",), 3), (("--full", "--nightly"), 4)]
-)
+@pytest.mark.parametrize(("options", "passed"), [(("--full",), 3), (("--full", "--nightly"), 4)])
 def test_long_tests_run_when_asked_for(
     tmp_path: Path, options: tuple[str, ...], passed: int
 ) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from lab.net import LabError, Net, end_dump, run, stop
+from lab.dump import Dump
+from lab.net import LabError, Net, run, stop
 from lab.sipp import Party
 
 CONFIG = Path(__file__).parent / "kamailio.cfg"
@@ -36,7 +37,7 @@ class Lab:
         self._config, self._options = config, options
         self._parties = 0
         self._calls: list[Running] = []
-        self._dump: subprocess.Popen[bytes] | None = None
+        self._dump: Dump | None = None
 
     def proxy(
         self, host: str, *listen: str, hide: bool = True, defines: Mapping[str, str] = NOTHING
@@ -61,12 +62,11 @@ class Lab:
         """Write what passes a host's link to `folder/raw.pcap`, until `finish`; `only`: what has
         this address."""
         precision = "nano" if nanoseconds else "micro"
-        self._dump = self.net.start(
-            host, "tcpdump.log", "tcpdump", "-Z", "root", "--immediate-mode", "-s", "0",
+        self._dump = Dump(
+            self.net, host, "tcpdump.log",
             "-i", "eth0", f"--time-stamp-precision={precision}", "-w", "raw.pcap",
             f"({ONLY_SIP}) and host {only}" if only else ONLY_SIP,
         )  # fmt: skip
-        self.net.await_text("tcpdump.log", "listening on")
 
     def party(
         self, host: str, address: str, party: Party, *, via: str = "", port: int = 5060,
@@ -117,7 +117,7 @@ class Lab:
         """End the capture and put it at `path`, as pcapng if it is called so."""
         if self._dump is None:
             raise LabError("nothing was captured")
-        end_dump(self._dump, self.net.folder / "tcpdump.log")
+        self._dump.end()
         raw = self.net.folder / "raw.pcap"
         if path.suffix == ".pcapng":
             run("editcap", "-F", "pcapng", str(raw), str(path))

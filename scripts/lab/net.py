@@ -17,7 +17,6 @@ OFFLOAD = Path(__file__).parent / "offload.py"
 LISTENING = 10.0  # seconds that a program may take to open its port
 NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
 NAMESPACES = "/var/run/netns/"
-_CAPTURED = re.compile(r"^tcpdump: (\d+) packets? captured, (\d+) packets? received", re.MULTILINE)
 _Result = TypeVar("_Result")
 
 
@@ -207,24 +206,6 @@ def stop(program: Program) -> None:
     """End a program that `Net.start` started, and its children."""
     _interrupt(program)
     _await_end(program)
-
-
-def end_dump(program: subprocess.Popen[bytes], log: Path, times: int = 1) -> None:
-    """End a tcpdump that `Net.start` started, when it has written all that came up to now; LabError
-    after `LISTENING` seconds. The kernel shows it each packet so many times: on `lo`, twice."""
-    deadline = time.monotonic() + LISTENING
-    captured, received = 0, 1
-    while captured * times != received:
-        if time.monotonic() > deadline:
-            raise LabError(f"{log}: {captured} of {received} packets captured")
-        told = len(_CAPTURED.findall(log.read_text()))
-        program.send_signal(signal.SIGUSR1)
-        while len(found := _CAPTURED.findall(log.read_text())) == told:
-            if program.poll() is not None or time.monotonic() > deadline:
-                raise LabError(f"{log}: {log.read_text()}")
-            time.sleep(0.01)
-        captured, received = map(int, found[-1])
-    stop(program)
 
 
 def _interrupt(program: Program) -> None:

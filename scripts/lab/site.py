@@ -53,6 +53,15 @@ class Site(Net):
         self._ip("gw2", "route", "add", "192.168.178.0/24", "via", "192.168.179.2")
         self._ip("outside", "route", "add", "192.168.178.0/24", "via", "203.0.114.1")
 
+    def with_homes(self) -> None:
+        """Put `gw` on the link of `Net.host` and `Net.home` too: from there all else is behind it."""
+        self._ip("gw", "link", "add", "wan0", "type", "veth",
+                 "peer", "name", "to-gw", "netns", self._prefix + "link")  # fmt: skip
+        self._ip("link", "link", "set", "to-gw", "master", "br0", "up")
+        self._ip("gw", "addr", "add", "198.51.100.1/24", "dev", "wan0")
+        self._up("gw", "wan0")
+        self.run("gw", "sysctl", "-qw", "net.ipv4.conf.wan0.proxy_arp=1")
+
     def _arm(self, host: str, interface: str, ip: str, router: str, ip6: str, router6: str) -> None:
         self._namespace(host)
         self._ip("gw", "link", "add", interface, "type", "veth",

@@ -9,7 +9,8 @@ from attacks import cost
 
 SIZES = (16_000, 64_000)
 SETTINGS = ("default", "callid", "nat", "topos")
-OFTEN = 17  # patterns that are left out between two
+OFTEN = 17  # of that many patterns one is measured with --full
+SELDOM = 4 * OFTEN
 PATTERNS = {pattern.name: pattern for pattern in cost.patterns()}
 
 # What took longest in version 0.1.0, compiled, in milliseconds at 64 kB.
@@ -53,10 +54,13 @@ def test_what_took_longest(
     check(cost.measure(gateways[setting], PATTERNS[name], direction, cost.SIZES), most)
 
 
+@pytest.mark.parametrize("often", [SELDOM, pytest.param(OFTEN, marks=pytest.mark.full)])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_a_share_of_the_grid(setting: str, most: float, gateways: dict[str, cost.Gateway]) -> None:
+def test_a_share_of_the_grid(
+    setting: str, often: int, most: float, gateways: dict[str, cost.Gateway]
+) -> None:
     offset = SETTINGS.index(setting)
-    for pattern, direction in product(cost.patterns()[offset::OFTEN], cost.DIRECTIONS):
+    for pattern, direction in product(cost.patterns()[offset::often], cost.DIRECTIONS):
         quick, _ = cost.cost(gateways[setting], pattern, direction, SIZES[-1])
         if quick > most / 20:  # under that no exponent says anything
             check(cost.measure(gateways[setting], pattern, direction, SIZES), most)

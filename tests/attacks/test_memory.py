@@ -19,7 +19,7 @@ def resident() -> int:
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
-setting, kinds, folder = sys.argv[1:]
+setting, kinds, folder, most = sys.argv[1:]
 # A store in memory is no cache.
 store = {"topos.store": f"sqlite:///{folder}/dialogs.db"} if setting == "topos" else {}
 gateway = cost.Gateway(setting, store)
@@ -54,7 +54,7 @@ for kind in kinds.split(","):
     send(kind, range(20))
 before = resident()
 for kind in kinds.split(","):
-    send(kind, range(20, 2020))
+    send(kind, range(20, 20 + int(most)))
     print(f"{kind}: {resident() - before}")
 """
 KINDS = "name,host,via host,type,call-id,tag,user,text,product"
@@ -62,15 +62,18 @@ MOST_KB = 20_000
 
 
 @pytest.mark.parametrize(
-    ("setting", "kinds"),
+    ("setting", "kinds", "number"),
     [
-        ("callid", "name,host,type"),
-        *[pytest.param(setting, KINDS, marks=pytest.mark.full) for setting in ("callid", "topos")],
+        ("callid", "name,host,type", 400),  # 96 MB of each
+        *[
+            pytest.param(setting, KINDS, 2_000, marks=pytest.mark.full)
+            for setting in ("callid", "topos")
+        ],
     ],
 )
-def test_two_thousand_long_ones(setting: str, kinds: str, tmp_path: Path) -> None:
+def test_many_long_ones(setting: str, kinds: str, number: int, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", GROWN, setting, kinds, str(tmp_path)],
+        [sys.executable, "-c", GROWN, setting, kinds, str(tmp_path), str(number)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT / "scripts")])},
         capture_output=True,

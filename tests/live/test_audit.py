@@ -23,9 +23,17 @@ LEAKY = invite(7).replace(b"Max-Forwards: 69", b"Reason: x;text=" + b64encode(HI
 WIDER = CONFIG.replace("inside = [", 'inside = ["10.0.0.0/24", ')
 
 
-MODES = pytest.mark.parametrize("mode", [str, in_topos], ids=["topoh", "topos"])
-
 Mode = Callable[[str], str]
+MODES: dict[str, Mode] = {"topoh": str, "topos": in_topos}
+
+
+def modes(by_default: str) -> pytest.MarkDecorator:
+    """Each mode, the other one with --full."""
+    each = [
+        pytest.param(mode, id=name, marks=[] if name == by_default else pytest.mark.full)
+        for name, mode in MODES.items()
+    ]
+    return pytest.mark.parametrize("mode", each)
 
 
 def words(log: str, event: str) -> Iterator[dict[str, str]]:
@@ -36,7 +44,7 @@ def words(log: str, event: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-@MODES
+@modes("topoh")
 def test_every_message_is_counted_with_what_it_shows(site: Site, mode: Mode) -> None:
     running = Running(site, mode("audit = 1\n" + WIDER))
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
@@ -75,7 +83,7 @@ def test_without_an_audit_nothing_is(gateway: Running) -> None:
 ENFORCED = f'audit = "enforce"\n{WIDER}[queue]\nrefused_folder = "."\n'
 
 
-@MODES
+@modes("topos")
 def test_what_shows_something_is_refused_where_that_is_enforced(site: Site, mode: Mode) -> None:
     running = Running(site, mode(ENFORCED))
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
@@ -98,7 +106,7 @@ def test_what_shows_something_is_refused_where_that_is_enforced(site: Site, mode
     assert comments(packet.block) == [b"egress: refused_leak (Reason)"]
 
 
-@MODES
+@modes("topoh")
 def test_a_dry_run_audits_what_would_be_sent(site: Site, mode: Mode) -> None:
     running = Running(site, mode(ENFORCED), "--dry-run")
     inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)

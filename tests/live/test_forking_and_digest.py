@@ -36,7 +36,15 @@ PASSWORD = "[authentication username=alice password=secret]"
 CREDENTIALS = re.compile(rb"^(?:Proxy-)?Authorization: .*$", re.MULTILINE)
 
 
-in_both_modes = pytest.mark.parametrize("mode", ["topoh", "topos"])
+def in_both_modes(by_default: str) -> pytest.MarkDecorator:
+    """Each mode, the other one with --full."""
+    return pytest.mark.parametrize(
+        "mode",
+        [
+            pytest.param(mode, marks=[] if mode == by_default else pytest.mark.full)
+            for mode in ("topoh", "topos")
+        ],
+    )
 
 
 def in_mode(mode: str, config: str, folder: Path) -> str:
@@ -45,7 +53,7 @@ def in_mode(mode: str, config: str, folder: Path) -> str:
     return stripping if mode == "topos" else config
 
 
-@in_both_modes
+@in_both_modes("topos")
 def test_bob_and_carol_ring_and_bob_answers(tmp_path: Path, mode: str) -> None:
     bob = calls.answering_bob(ring=500)
     carol = Party("carol")
@@ -103,7 +111,7 @@ def credentials(file: Path) -> Counter[bytes]:
     )
 
 
-@in_both_modes
+@in_both_modes("topoh")
 def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site, mode: str) -> None:
     site.run("outside", "ip", "addr", "add", f"{PHONE}/24", "dev", "eth0")
     lab = Lab(site, topoh=False)
@@ -123,7 +131,7 @@ def test_a_phone_outside_proves_who_it_is_to_the_proxy(site: Site, mode: str) ->
     assert showing(site.folder / "out0.pcap", PHONE, Site.OUTSIDE, of=2) == []
 
 
-@in_both_modes
+@in_both_modes("topos")
 def test_a_phone_system_behind_nat_proves_who_it_is_to_its_carrier(
     tmp_path: Path, mode: str
 ) -> None:

@@ -76,21 +76,19 @@ def test_opens_on_the_way_in(pair: Pair) -> None:
     assert answer == ok_to(sent)
 
 
-@pytest.mark.parametrize(
-    "junk",
-    [
-        b"\r\n\r\n",
-        b"\x00",
-        b"",
-        bytes.fromhex("000100002112a442b7e7a701bc34d686fa87dfae"),  # STUN binding request
-        bytes.fromhex("8000000100000002000000035555"),  # RTP
-        bytes(range(256)) * 4,
-    ],
-    ids=["keep-alive", "nul", "empty", "stun", "rtp", "random"],
-)
-def test_what_is_not_sip_passes_both_ways(pair: Pair, junk: bytes) -> None:
-    assert pair.out(junk) == junk
-    assert pair.back(junk) == junk
+JUNK = {
+    "keep-alive": b"\r\n\r\n",
+    "nul": b"\x00",
+    "empty": b"",
+    "STUN binding request": bytes.fromhex("000100002112a442b7e7a701bc34d686fa87dfae"),
+    "RTP": bytes.fromhex("8000000100000002000000035555"),
+    "random": bytes(range(256)) * 4,
+}
+
+
+def test_what_is_not_sip_passes_both_ways(pair: Pair) -> None:
+    for name, junk in JUNK.items():
+        assert (pair.out(junk), pair.back(junk)) == (junk, junk), name
 
 
 def test_malformed_sip_does_not_leave_and_may_enter(gateway: Running, pair: Pair) -> None:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from scapy.utils import RawPcapReader
 
 from lab import calls
+from lab.dump import Dump
 from lab.live import Lab
 from lab.live import Running as Sipp
-from lab.net import Net, end_dump
+from lab.net import Net
 from lab.ours import INLINE_TOPO
 from lab.sipp import SDP, Party
 from lab.site import Site
@@ -238,11 +239,10 @@ def invites(file: Path) -> list[bytes]:
 @contextmanager
 def dump(net: Net, host: str, interface: str) -> Iterator[None]:
     """Captures to `folder/INTERFACE.pcap`; the file is whole when the block ends."""
-    program = net.start(host, f"{interface}.log", "tcpdump", "-Z", "root", "--immediate-mode", "-s", "0",
-              "-B", "65536", "-i", interface, "-w", f"{interface}.pcap", "udp")  # fmt: skip
-    net.await_text(f"{interface}.log", "listening on")
+    started = Dump(net, host, f"{interface}.log", "-B", "65536", "-i", interface,
+                   "-w", f"{interface}.pcap", "udp")  # fmt: skip
     yield
-    end_dump(program, net.folder / f"{interface}.log", 2 if interface == "lo" else 1)
+    started.end(2 if interface == "lo" else 1)
     said = (net.folder / f"{interface}.log").read_text()
     assert "\n0 packets dropped by kernel" in said, said
 

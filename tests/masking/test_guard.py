@@ -154,10 +154,17 @@ def test_not_where_a_rule_leaves_vias_clear(rule: dict[str, Any]) -> None:
     assert enter(network, back) == back
 
 
-def test_not_where_registrations_leave_in_clear() -> None:
+@pytest.mark.parametrize("registers", [True, False])
+def test_the_answer_to_a_registration(registers: bool) -> None:
+    """Its lower Vias are sealed whatever `hide.registers` says."""
+    network = gateway(hide__registers=registers)
     back = answer(CLAIMS[0], "REGISTER")
-    assert enter(gateway(hide__registers=False), back) == back
-    assert judge(gateway(), datagram(back, PEER, PROXY)).outcome == "refused_claim"
+    assert judge(network, datagram(back, PEER, PROXY)).outcome == "refused_claim"
+
+
+def test_not_where_topoh_leaves_registrations_in_clear() -> None:
+    back = answer(CLAIMS[0], "REGISTER")
+    assert enter(gateway("kamailio", profile="topoh"), back) == back
 
 
 def test_not_in_a_drain_nor_in_the_legs() -> None:

@@ -63,7 +63,13 @@ class Fleet:
         self._kamailio = lab.proxy("srv", LISTEN, defines=USERS)
 
 
-@pytest.mark.parametrize("topoh_first", [False, True], ids=["ours-then-topoh", "topoh-then-ours"])
+@pytest.mark.parametrize(
+    "topoh_first",
+    [
+        pytest.param(False, id="ours-then-topoh"),
+        pytest.param(True, id="topoh-then-ours", marks=pytest.mark.full),
+    ],
+)
 def test_one_call_through_both(tmp_path: Path, topoh_first: bool) -> None:
     bob = Party("bob")
     bob.asked("INVITE")

@@ -46,7 +46,18 @@ COMMIT
         host.run(f"{program}-{backend}-restore", given=text)
 
 
-@pytest.mark.parametrize("plan", [ROUTER, HOST, NAT], ids=lambda plan: plan.shape.value)
+@pytest.mark.parametrize(
+    ("plan", "backend"),
+    [
+        (ROUTER, "nft"),
+        (HOST, "legacy"),
+        (NAT, "nft"),
+        *(pytest.param(plan, "legacy", marks=pytest.mark.full) for plan in (ROUTER, NAT)),
+        pytest.param(HOST, "nft", marks=pytest.mark.full),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.shape.value,
+    indirect=["backend"],
+)
 def test_apply_may_be_repeated_and_remove_leaves_the_rest(
     net: Row, backend: str, plan: Plan
 ) -> None:

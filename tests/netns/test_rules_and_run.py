@@ -135,8 +135,16 @@ def test_the_servers_own_machine(net: Row, file: Path, family: Family) -> None:
     assert net.gateway.tracked() == 0
 
 
-@BOTH
-@pytest.mark.parametrize("body", [0, 3500], ids=["short", "in fragments"])
+@pytest.mark.parametrize(
+    ("family", "body"),
+    [
+        (Family.IPV4, 0),
+        (Family.IPV6, 3500),
+        pytest.param(Family.IPV4, 3500, marks=pytest.mark.full),
+        pytest.param(Family.IPV6, 0, marks=pytest.mark.full),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Family) else f"{value} bytes",
+)
 def test_an_icmp_error_does_not_quote_what_was_opened(
     net: Row, file: Path, family: Family, body: int
 ) -> None:

@@ -16,9 +16,36 @@ from tests.netns.topology import INSIDE, LAN, OUTSIDE, WAN, Row, phone_address
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
 BOTH = pytest.mark.parametrize("family", Family, ids=str)
+FULL = pytest.mark.full
+BY_BACKEND = pytest.mark.parametrize(
+    ("backend", "family"),
+    [
+        ("nft", Family.IPV4),
+        ("legacy", Family.IPV6),
+        pytest.param("nft", Family.IPV6, marks=FULL),
+        pytest.param("legacy", Family.IPV4, marks=FULL),
+    ],
+    ids=str,
+    indirect=["backend"],
+)
+"""Each kind of iptables with one family by default."""
 
 
-@BOTH
+def by_interfaces(*each: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Every choice of interfaces with both families, by default with one by turns."""
+    pairs = [
+        pytest.param(family, names, marks=[FULL] if (at + turn) % 2 else [])
+        for at, names in enumerate(each)
+        for turn, family in enumerate(Family)
+    ]
+    return pytest.mark.parametrize(
+        ("family", "interfaces"),
+        pairs,
+        ids=lambda value: str(value) if isinstance(value, Family) else "+".join(value) or "any",
+    )
+
+
+@BY_BACKEND
 def test_datagrams_arrive_whole_and_leave_no_conntrack_entries(
     net: Row, backend: str, family: Family
 ) -> None:
@@ -37,7 +64,7 @@ def test_datagrams_arrive_whole_and_leave_no_conntrack_entries(
     assert net.gateway.tracked() == 0
 
 
-@BOTH
+@BY_BACKEND
 def test_conntrack_stays_off_for_all_other_traffic_too(
     net: Row, backend: str, family: Family
 ) -> None:
@@ -87,7 +114,7 @@ def test_fragments_reach_the_queue_where_nothing_puts_them_together(
     ]
 
 
-@BOTH
+@BY_BACKEND
 def test_host_judges_what_comes_and_goes_but_not_lo(net: Row, backend: str, family: Family) -> None:
     apply(net.gateway, HOST)
     server = net.gateway.udp(WAN[family], 5060)
@@ -179,8 +206,7 @@ def test_nothing_passes_while_nobody_listens(net: Row, family: Family) -> None:
     assert out.recv(5000) == b"x"
 
 
-@BOTH
-@pytest.mark.parametrize("interfaces", [("wan0",), ("lan0",), ("wan0", "lan0")], ids="+".join)
+@by_interfaces(("wan0",), ("lan0",), ("wan0", "lan0"))
 def test_interfaces_narrow_what_is_queued(
     net: Row, family: Family, interfaces: tuple[str, ...]
 ) -> None:
@@ -198,7 +224,7 @@ def test_interfaces_narrow_what_is_queued(
     assert out.recv(5000) == b"x"
 
 
-@BOTH
+@BY_BACKEND
 def test_icmp_errors_that_quote_sip_are_queued_and_no_others(
     net: Row, backend: str, family: Family
 ) -> None:
@@ -217,8 +243,7 @@ def test_icmp_errors_that_quote_sip_are_queued_and_no_others(
         assert not listener.has_more()
 
 
-@BOTH
-@pytest.mark.parametrize("interfaces", [(), ("lan0",), ("wan0",)], ids=["any", "lan0", "wan0"])
+@by_interfaces((), ("lan0",), ("wan0",))
 def test_the_routers_own_icmp_errors_are_queued(
     net: Row, family: Family, interfaces: tuple[str, ...]
 ) -> None:

@@ -242,10 +242,10 @@ class Worker:
         """What is done a few times a second only, packets or none."""
         now = time.monotonic_ns()
         self._look_up_at = now + _TICK_NS
-        self._row.set(TURN_NS, now)
         self._row.set(LOST, self._lost_before + self._queue.lost)
         self._row.set(HELD, self._room.count)
         self._tally.flush()
+        self._row.set(TURN_NS, now)  # after them: who sees the turn sees what was counted before it
         self._limited.flush()
         if self._refused:
             self._refused.flush()

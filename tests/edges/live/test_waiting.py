@@ -343,6 +343,9 @@ def test_a_room_is_full_of_few_packets_that_are_long(monkeypatch: pytest.MonkeyP
     worker.come(packet(3, "slow-c"))
     worker.come(packet(4, "", call=3))  # lines up
     assert not worker.room.is_full()
+    worker.store.answer()
+    worker.attend()
+    assert worker.room.count == 0
 
 
 def test_the_end_waits_for_what_comes_and_fails_the_rest_with_all_behind_it() -> None:
