@@ -114,7 +114,9 @@ def what_does_not_come_back(messages: list[Passed], profile: str) -> None:
 def what_is_left(messages: list[Passed], config: Config, profile: str) -> None:
     scanner = assemble.scanner(config, assemble.codec(config, RING))
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
-    said: dict[bytes, bytes] = {}  # by outside address: a phone of the inside's range gets its words back
+    said: dict[
+        bytes, bytes
+    ] = {}  # by outside address: a phone of the inside's range gets its words back
     for one in messages:
         flow = flows.find(one.seen.endpoints)
         if flow.direction is Direction.INGRESS:
