@@ -24,8 +24,8 @@ RULES: dict[str, dict[str, Any]] = {
     "Path": CLEAR,  # what opens always, no switch leaves clear
     "Service-Route": CLEAR,
     "Refer-To": CLEAR,
-    "Contact in REGISTER": {"hide.registers": False},
-    "Contact in PUBLISH": {"hide.registers": False},
+    "Contact in REGISTER": CLEAR,
+    "Contact in PUBLISH": CLEAR,
     "Contact in 3xx": CLEAR,
     "references": {"hide.references": False},
     "Call-IDs": {"topoh.mask_callid": False},

@@ -63,7 +63,7 @@ class Judge:
             return ""
         if row is not None and self._is_on(row.switch, registers):
             return row.hosts
-        if row is not None and row.switch == REGISTERS and not registers:
+        if row is not None and row.switch == REGISTERS and not registers and not self.routed:
             return ""
         if self.strict:
             return WORD if row is not None and row.hosts == WORD else INSIDE

@@ -28,7 +28,7 @@ WORD: Final = "word"
 ALWAYS: Final = "always"
 NEVER: Final = "never"
 REGISTERS: Final = "registers"
-"""Always, but in REGISTER and PUBLISH if `hide.registers` is off."""
+"""Always; in REGISTER and PUBLISH what is ROUTED, if `hide.registers` is off."""
 
 SWITCHES: Final = (
     *("references", "paths", "spirals", REGISTERS, "identities", "texts", "from_to", "products"),

@@ -221,7 +221,9 @@ class Hide(Table):
         json_schema_extra=_ON,
     )
     registers: StrictBool = Field(
-        description="mask REGISTER and PUBLISH, too", json_schema_extra=_ON
+        description="mask REGISTER and PUBLISH, too; false: only what names the inside where something "
+        "routes",
+        json_schema_extra=_ON,
     )
     claims: Literal["accept", "refuse"] = Field(
         description="what enters and names the inside in clear where proxies route (Request-URI, Route, "

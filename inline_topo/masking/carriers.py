@@ -122,9 +122,7 @@ class Carriers:
     def egress(self, *, is_request: bool) -> Table:
         """What masks, in requests or responses that leave."""
         switches = self._switches
-        table: Table = {}
-        if not self._as_topoh:  # what opens, closes
-            table = dict.fromkeys((names.REFER_TO, *PATHS), self.mask_named)
+        table = self.egress_named()
         if switches.references:
             table |= dict.fromkeys(REFERENCES, self.mask_hidden)
         if switches.paths and is_request:
@@ -148,6 +146,10 @@ class Carriers:
         if switches.texts and not is_request:
             table[names.REASON_PHRASE] = self.swap_reason_phrase
         return table
+
+    def egress_named(self) -> Table:
+        """What masks of them where the configuration masks nothing: what opens, closes."""
+        return {} if self._as_topoh else dict.fromkeys((names.REFER_TO, *PATHS), self.mask_named)
 
     def ingress(self) -> Table:
         """What opens, in requests and responses that enter: where it routes, whatever the switches say,

@@ -28,7 +28,7 @@ from inline_topo.edits import Edit, splice
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Direction, Flow
-from inline_topo.masking.hidden import is_not_own
+from inline_topo.masking.hidden import is_named, is_not_own
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.policy import Policy
 from inline_topo.masking.table import Table
@@ -82,6 +82,9 @@ class Draining(Topoh):
     def egress_response(self) -> tuple[Table, Table]:
         return {}, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
 
+    def egress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
+        return self.egress_request() if is_request else self.egress_response()
+
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         """As `Topoh.edits`; takes note of dialogs that begin."""
         if (
@@ -104,7 +107,8 @@ class Draining(Topoh):
         """The tokens that the Contacts of a REGISTER had, taken back behind the last of them: those of
         Contacts that strangers sent through us had a mark in them."""
         spans = message.fields.get(names.CONTACT)
-        if not spans or self._leaves_registers or not self.applies(message, flow):
+        left_clear = self.is_left(message) and self.options.as_topoh
+        if not spans or left_clear or not self.applies(message, flow):
             return []
         entries = values.split(message.data, spans)
         tokens = [self._binding(message.data[start:end], flow) for start, end in entries]
@@ -132,8 +136,9 @@ class Draining(Topoh):
     def _binding(self, contact: bytes, flow: Flow) -> bytes:
         """The URI by which the registrar knows a Contact that left masked; empty where none did."""
         whole = 0, len(contact)
+        decide = is_named if self._leaves_registers else is_not_own
         try:
-            edits = self.uris.mask(contact, whole, flow, names.CONTACT, is_not_own, stable=True)
+            edits = self.uris.mask(contact, whole, flow, names.CONTACT, decide, stable=True)
         except SealError:
             return b""
         masked = splice(contact, edits)

@@ -44,6 +44,10 @@ _NUMBER_AS_HOST: Final = re.compile(
     re.IGNORECASE,
 )
 _MOST_READINGS: Final = 3
+_MOST_READINGS_OF_NONE: Final = 16  # networks, for an address that lacks a number
+_WRAPPING: Final = re.compile(
+    rb"(?<![0-9])(?=([0-9]+(?:\.[0-9]*){3})(?![0-9]))|(?<![\w.-])(?=(\.[0-9]*\.[0-9]*\.[0-9]+))"
+)
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # ::ffff:10.0.0.5 (RFC 4291 section 2.5.5.2)
 _TRANSLATED: Final = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.1
@@ -72,6 +76,13 @@ def may_be_odd(text: bytes) -> bool:
         or text.find(b"%25") >= 0
         or _NUMBER_AS_HOST.search(text) is not None
     )
+
+
+def _wrapped(text: bytes, first: bytes) -> bytes:
+    """Four numbers with dots, each without all but its last 8 bits (of which the last 8 digits know); where
+    one is missing, that of `first`."""
+    pairs = zip(text.split(b"."), first, strict=True)
+    return bytes([int(number[-8:]) & 0xFF if number else other for number, other in pairs])
 
 
 def address_text(address: bytes) -> bytes:
@@ -126,6 +137,9 @@ class Hosts:
         self.own_addresses = [a.packed for a in own if not isinstance(a, str)]
         self._own_names = {name.lower().encode() for name in own if isinstance(name, str)}
         self.protected = Networks(n for n in protected if not isinstance(n, str))
+        ranges = (*self.inside.ranges, *self.protected.ranges)
+        firsts = [first.to_bytes(4, "big") for size, first, _ in ranges if size == 4]
+        self._firsts = firsts[:_MOST_READINGS_OF_NONE]
         self.protected_names = [n.lower().encode() for n in protected if isinstance(n, str)]
         self._own_is_inside = own_is_inside
         self._known: Cache[bytes, Host] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
@@ -187,7 +201,8 @@ class Hosts:
 
     def named_in_uri(self, text: bytes) -> list[Host]:
         """The same in a URI or what stands beside it, in spellings that somebody might undo: `%` twice,
-        character references, backslashes; and a number for an address where a host may stand."""
+        character references, backslashes; a number for an address where a host may stand; and what
+        Kamailio makes of odd ones (266.0.0.5 is 10.0.0.5, and .0.0.5 has whatever octet it had before)."""
         readings = [text]
         while len(readings) < _MOST_READINGS:
             last = readings[-1]
@@ -198,9 +213,12 @@ class Hosts:
                 break
             readings.append(read)
         joined = b"\n".join(readings)
-        return self.named_in(joined) + [
-            host for host in map(self.find, _NUMBER_AS_HOST.findall(joined)) if host.named
-        ]
+        hosts = self.named_in(joined)
+        for quad in {match[1] or match[2] for match in _WRAPPING.finditer(joined)}:
+            firsts = self._firsts if quad[:1] == b"." or quad.find(b"..") >= 0 else self._firsts[:1]
+            hosts += [self.literal(_wrapped(quad, first)) for first in firsts]
+        numbers = set(_NUMBER_AS_HOST.findall(joined))
+        return hosts + [host for host in map(self.find, numbers) if host.named]
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

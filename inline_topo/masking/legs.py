@@ -27,7 +27,6 @@ from inline_topo.masking.topoh import (
     Rules,
     Topoh,
     dialog_cookie,
-    is_registration,
     lists_contacts,
     tag_of,
 )
@@ -85,11 +84,10 @@ class OutsideLeg(Topoh):
     def edits(self, message: Message, flow: Flow, now: float) -> list[Edit]:
         edits = super().edits(message, flow, now)
         if flow.direction is Direction.EGRESS:
-            if edits:
-                self._remember(message, flow.outside, edits)
-            is_left = self._leaves_registers and is_registration(message)
-            if is_left or (flow.rules and not decides(flow.rules, message)):
+            if self.is_left(message) or (flow.rules and not decides(flow.rules, message)):
                 self._remember_left(message, flow.outside)
+            if edits:
+                self.remember(message, flow.outside, edits)
         elif self._seals_rest and self.strangers.are_in(message.data, flow):
             self._hear(message, flow)
         return edits
@@ -121,15 +119,21 @@ class OutsideLeg(Topoh):
         return kept
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
+        if self.is_left(message) and not self.options.as_topoh:
+            return self._left[flow.direction, message.is_request]
         return self._rules[flow.direction, message.is_request]
 
-    def leaves_alone(self, message: Message, flow: Flow) -> bool:
-        return is_registration(message)
+    def leaves_alone(self, flow: Flow) -> bool:
+        return True
+
+    def ingress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
+        return OutsideLeg.ingress_request(self) if is_request else OutsideLeg.ingress_response(self)
 
     def guards_responses(self, flow: Flow) -> bool:
         return False  # what enters was taken inside
 
-    def _remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
+    def remember(self, message: Message, peer: bytes, edits: list[Edit]) -> None:
+        """Take note of how what a peer was sent has left."""
         stable = is_register(message)
         for start, end, new, field, action in edits:
             if action != MASKED:
@@ -166,7 +170,7 @@ class OutsideLeg(Topoh):
     ) -> list[Edit]:
         if flow.direction is Direction.EGRESS:
             return super().body_edits(message, flow, applies=applies)
-        return self.bodies.mask(message, flow, seal=self._echo(flow))
+        return self.bodies.mask(message, flow, fields=applies, seal=self._echo(flow))
 
     def _echo(self, flow: Flow) -> Sealer:
         """What was minted earlier, as it was."""
@@ -373,7 +377,7 @@ class InsideLeg(Topoh):
     def applies(self, message: Message, flow: Flow) -> bool:
         return True
 
-    def leaves_alone(self, message: Message, flow: Flow) -> bool:
+    def leaves_alone(self, flow: Flow) -> bool:
         return False
 
     def egress_request(self) -> tuple[Table, Table]:

@@ -4,7 +4,11 @@ What opens in one message and leaves in clear in the next would tell whoever kee
 stands for: a proxy inside relays it to him. So a token opens where it routes, and in what the
 configuration seals, nowhere else; and what opens is sealed on the way out, to the same number of
 values (tests/masking/test_opening.py compares). Vias open as masking.vias has it, bodies where they
-are sealed (masking.bodies), Call-IDs through a bijection.
+are sealed (masking.bodies), Call-IDs through a bijection. Request-URI, Route and Record-Route below the
+last own one are sealed by the last look (masking.rest).
+
+Service-Route opens, and a stranger's is marked as a Path is: a phone sends what it asks for next along
+it (RFC 3608 section 5), so it routes.
 """
 
 from typing import Final, NamedTuple
@@ -28,14 +32,11 @@ class Opening(NamedTuple):
 
 
 _LIST: Final = MOST_VALUES, MOST_VALUES
-_UNTIL_MARKED: Final = MOST_VALUES, 0
-"""Opens, and leaves in clear: an inside address there may be a stranger's own word, as long as those are
-not told apart."""
 
 OPENINGS: Final = {
-    names.REQUEST_URI: Opening(ROUTES, True, False, 1, 0),
-    names.ROUTE: Opening(ROUTES, True, False, *_UNTIL_MARKED),
-    names.RECORD_ROUTE: Opening(ROUTES, False, True, *_UNTIL_MARKED),  # below the last own one
+    names.REQUEST_URI: Opening(ROUTES, True, False, 1, 1),
+    names.ROUTE: Opening(ROUTES, True, False, *_LIST),
+    names.RECORD_ROUTE: Opening(ROUTES, False, True, *_LIST),  # below the last own one
     names.CONTACT: Opening(ROUTES, False, True, *_LIST),  # of redirections and registrars
     names.REFER_TO: Opening(ROUTES, True, True, *_LIST),
     names.PATH: Opening(ROUTES, True, True, *_LIST),

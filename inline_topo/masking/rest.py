@@ -24,7 +24,7 @@ from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Host, Hosts, may_be_odd
 from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI
-from inline_topo.masking.strangers import outside_of
+from inline_topo.masking.settle import outside_of
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.uris import STRIPPED, KnownUri, Uris
 from inline_topo.sip import address, names, values

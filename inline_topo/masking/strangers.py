@@ -21,11 +21,13 @@ from inline_topo.edits import Edit
 from inline_topo.masking.callid import CALL_IDS, DIALOG_IDS
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.hidden import is_named
+from inline_topo.masking.hosts import NO_HOST, Hosts
 from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI, Outs
+from inline_topo.masking.settle import outside_of
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.uris import MARKED, UNMARKED, replace_uri
+from inline_topo.masking.uris import MARKED, STRIPPED, UNMARKED, replace_uri
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as sip_uri
 from inline_topo.sip.message import Malformed, Message, Span, find_fields, header_fields
@@ -190,6 +192,7 @@ class Strangers:
         """`masked`, but that marks in the fields that go back become again what the strangers wrote."""
         edits: list[Edit] = []
         taken: list[Span] = []
+        gone = [(edit.start, edit.end) for edit in masked if edit.action == STRIPPED]
         if message.is_request:
             self._restore(message.data, message.request_uri, flow, names.REQUEST_URI, edits, taken)
         try:
@@ -197,31 +200,39 @@ class Strangers:
         except Malformed:
             fields = {}
         for name, spans in fields.items():
-            for entry in self._going_back(message, name, spans):
+            for entry in self._going_back(message, flow, name, spans):
+                if any(start <= entry[0] < end for start, end in gone):
+                    continue
                 self._restore(message.data, entry, flow, name, edits, taken)
         return edits + outside_of(masked, sorted(taken))
 
-    def _going_back(self, message: Message, name: str, spans: list[Span]) -> list[Span]:
+    def _going_back(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Span]:
         """The values of a field that came from the receiver's side."""
         data = message.data
         if all(data.find(IN_URI, start, end) < 0 for start, end in spans):
             return []
         entries = values.split(data, spans)
         if name == names.RECORD_ROUTE:
-            return [] if message.is_request else entries[self._above(data, entries) :]
+            return [] if message.is_request else entries[self._above(data, entries, flow) :]
         if name == names.CONTACT:
             lists = 200 <= message.status < 300 and is_register(message)
             return entries if lists else []
         return entries
 
-    def _above(self, data: bytes, entries: list[Span]) -> int:
-        """How many Record-Routes of a response stand above the last own one, which is one of them."""
-        for index in range(len(entries) - 1, -1, -1):
-            where = address.locate(data, *entries[index])
-            host = sip_uri.host(data[where.start : where.end]) if where else None
-            if host and self._hosts.find(host).own:
-                return index + 1
-        return 0
+    def _above(self, data: bytes, entries: list[Span], flow: Flow) -> int:
+        """How many Record-Routes of a response stand above the last own one, which is one of them; without
+        an own one (shape nat), above the last that lies inside."""
+        found = []
+        for entry in entries:
+            where = address.locate(data, *entry)
+            found.append(
+                self._hosts.find(sip_uri.host(data[where.start : where.end]) or b"")
+                if where
+                else NO_HOST
+            )
+        ours = [i for i, host in enumerate(found) if host.own]
+        ours = ours or [i for i, host in enumerate(found) if is_named(host, flow)]
+        return ours[-1] + 1 if ours else 0
 
     def _restore(
         self,
@@ -255,29 +266,6 @@ class Strangers:
         taken.append((start, stop))
         if bare and stop < end:
             taken.append((end, end))
-
-
-def keep_restored(edits: list[Edit]) -> list[Edit]:
-    """`edits`, but for what touches a restored mark among them."""
-    restored = [edit for edit in edits if edit.action == UNMARKED]
-    if not restored:
-        return edits
-    others = [edit for edit in edits if edit.action != UNMARKED]
-    return restored + outside_of(others, sorted([(edit.start, edit.end) for edit in restored]))
-
-
-def outside_of(edits: Sequence[Edit], taken: Sequence[Span]) -> list[Edit]:
-    """The edits that touch none of the spans `taken`, which are in order and apart."""
-    if not taken:
-        return list(edits)
-    kept = []
-    at = 0
-    for edit in sorted(edits):
-        while at < len(taken) and taken[at][1] < edit.start:
-            at += 1
-        if at == len(taken) or edit.end < taken[at][0]:
-            kept.append(edit)
-    return kept
 
 
 def _length(uri: bytes) -> int:

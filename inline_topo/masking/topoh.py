@@ -151,13 +151,12 @@ class Topoh:
             True: _rules(True, *self.routed_request()),
             False: _rules(False, *self.routed_response()),
         }
-        # Where registrations leave in clear nothing would be sealed again, so they open no more than it
-        # takes to send them on.
-        to_registrar: Table = {
-            names.REQUEST_URI: self.open_request_uri,
-            names.ROUTE: self.carriers.open_routes,
+        self._left = {
+            (Direction.EGRESS, True): _rules(True, *self.egress_registration(is_request=True)),
+            (Direction.EGRESS, False): _rules(False, *self.egress_registration(is_request=False)),
+            (Direction.INGRESS, True): _rules(True, *self.ingress_registration(is_request=True)),
+            (Direction.INGRESS, False): _rules(False, *self.ingress_registration(is_request=False)),
         }
-        self._registers = {True: _rules(True, to_registrar, {}), False: Rules({}, {})}
         self._names = {key: FieldNames(self.parsed_for(*key)) for key in self._rules}
 
     def parsed_for(self, direction: Direction, is_request: bool) -> set[str]:
@@ -217,8 +216,6 @@ class Topoh:
         """`edits`, and those for what they leave of the inside in these fields, unless policy leaves it."""
         if not self._seals_rest or (flow.rules and not self.applies(message, flow)):
             return edits
-        if self._leaves_registers and self.leaves_alone(message, flow):
-            return edits
         return self._rest.seal(message, flow, edits, fields)
 
     def _edits(self, message: Message, flow: Flow, *, strangers: bool) -> list[Edit]:
@@ -226,7 +223,8 @@ class Topoh:
         direction = flow.direction
         fields, identifiers, start_line = self.rules_for(message, flow)
         edits: list[Edit] = []
-        if self._leaves_registers and self.leaves_alone(message, flow):
+        is_left = self.is_left(message)
+        if is_left and self.options.as_topoh and self.leaves_alone(flow):
             return []
         applies = not flow.rules or self.applies(message, flow)
         if applies:
@@ -242,31 +240,41 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
+        if direction is Direction.INGRESS and has_lone_cr(message):
+            self._check_lines(message, flow)
         if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
             self._claims.check(message, flow, edits)
         if strangers:
             edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):
+            applies = applies and not is_left
             edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
         return edits
+
+    def _check_lines(self, message: Message, flow: Flow) -> None:
+        """A CR alone ends a line for Kamailio: there may be fields that we do not see."""
+        if message.is_request and not self.reads_all(flow):
+            return
+        if not self.admits(message.data, flow):
+            raise ClaimError("a CR alone")
 
     def rules_for(self, message: Message, flow: Flow) -> Rules:
         """The tables for a message."""
         is_request = bool(message.method)
-        if flow.direction is Direction.INGRESS and not self.options.as_topoh:
-            if not flow.masks_identifiers:
+        if not self.options.as_topoh:
+            if flow.direction is Direction.INGRESS and not flow.masks_identifiers:
                 return self._routed[is_request]
-            if self._leaves_registers and is_registration(message):
-                return self._registers[is_request]
+            if self.is_left(message):
+                return self._left[flow.direction, is_request]
         return self._rules[flow.direction, is_request]
 
     def body_edits(
         self, message: Message, flow: Flow, *, applies: bool, strangers: bool = False
     ) -> list[Edit]:
-        """The edits in the body. Where policy leaves the fields (not `applies`), those of Call-IDs;
+        """The edits in the body. Where nothing else is masked (not `applies`), those of Call-IDs;
         `strangers`: what names the inside is swapped on its way in."""
         if flow.direction is Direction.INGRESS:
-            fields = flow.masks_identifiers or self.options.as_topoh
+            fields = (applies and flow.masks_identifiers) or self.options.as_topoh
             return self.bodies.open(
                 message, flow, fields=fields, session=message.session, strangers=strangers
             )
@@ -276,9 +284,13 @@ class Topoh:
         """Whether policy lets the rules for fields be used: always, but for masking."""
         return flow.direction is Direction.INGRESS or decides(flow.rules, message)
 
-    def leaves_alone(self, message: Message, flow: Flow) -> bool:
-        """Whether nothing in a message is edited, where `hide.registers` is off."""
-        return flow.direction is Direction.EGRESS and is_registration(message)
+    def is_left(self, message: Message) -> bool:
+        """Whether a message leaves as it is, but for what names the inside where something routes."""
+        return self._leaves_registers and is_registration(message)
+
+    def leaves_alone(self, flow: Flow) -> bool:
+        """Whether topoh itself edits nothing at all in such a message."""
+        return flow.direction is Direction.EGRESS
 
     def addresses(self, message: Message, flow: Flow, edits: list[Edit]) -> bytes:
         """None: the kernel's NAT translates IP addresses."""
@@ -327,6 +339,23 @@ class Topoh:
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
+
+    def egress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
+        """REGISTER and PUBLISH where `hide.registers` is off. Outsiders send these to each other too, and
+        who has kept a token sends it along: so what opens in them, closes, here and in `seal_rest`."""
+        fields = self.carriers.egress_named()
+        if is_request:
+            fields[names.VIA] = self.mask_vias
+        else:
+            fields[names.CONTACT] = self.mask_where_registered
+        identifiers = self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
+        if is_request and self.options.nat:
+            identifiers[names.VIA] = self.mask_via1
+        return fields, identifiers
+
+    def ingress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
+        """The same as they enter: tokens open where they route."""
+        return self.routed_request() if is_request else self.routed_response()
 
     def routed_request(self) -> tuple[Table, Table]:
         """What enters from whom nothing is masked for: tokens open where they route."""
@@ -461,6 +490,18 @@ class Topoh:
                 edits += [edit] if edit else []
             return edits
         return self._mask_own_contacts(data, flow, spans, False)
+
+    def mask_where_registered(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Where a registrar saw the phones that it lists, if it lies inside."""
+        if not is_register(message):
+            return []
+        edits = []
+        for entry in values.split(message.data, spans):
+            edit = self.uris.mask_parameter(message.data, entry, flow, name, is_named, _RECEIVED)
+            edits += [edit] if edit else []
+        return edits
 
     def _mask_own_contacts(
         self, data: bytes, flow: Flow, spans: list[Span], stable: bool
@@ -682,6 +723,12 @@ class Topoh:
             elif action == OPENED:
                 self.unopened.call_id(clear, name)
         return edits
+
+
+def has_lone_cr(message: Message) -> bool:
+    """Whether a CR without an LF stands in the header fields."""
+    data, (first, last) = message.data, message.headers
+    return data.count(b"\r", first, last) != data.count(b"\r\n", first, last)
 
 
 def lists_contacts(message: Message) -> bool:

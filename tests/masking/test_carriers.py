@@ -62,10 +62,13 @@ ROUTES = [
     *switched("paths", "Path: <sip:10.0.0.5;lr>"),
     *switched("paths", "Path: <sip:10.0.0.5;lr>", "Service-Route: <sip:10.0.0.5;lr>", base=OK),
     *switched("spirals", "Route: <sip:192.0.2.10;lr>, <sip:10.0.0.5;lr>"),
+    # what lies inside leaves in clear in neither
     *switched(
-        "registers", "Contact: <sip:bob@10.0.0.5>", base=INVITE.replace("INVITE", "REGISTER")
+        "registers", "Contact: <sip:bob@203.0.113.30>", base=INVITE.replace("INVITE", "REGISTER")
     ),
-    *switched("registers", "Contact: <sip:bob@10.0.0.5>", base=INVITE.replace("INVITE", "PUBLISH")),
+    *switched(
+        "registers", "Contact: <sip:bob@203.0.113.30>", base=INVITE.replace("INVITE", "PUBLISH")
+    ),
 ]
 IDENTITIES = [
     *switched(

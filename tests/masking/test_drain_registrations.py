@@ -195,8 +195,21 @@ def test_where_nothing_was_masked_nothing_is_taken_back(
     assert pair.drain.out(asked) == asked
 
 
-def test_nor_where_registrations_are_left_alone(kind: str) -> None:
+def test_nor_what_registrations_that_are_left_alone_leave_clear(kind: str) -> None:
+    """A Contact that lies inside is sealed in those too."""
     pair = pair_of(kind, hide__registers=False)
+    asked = register("<sip:alice@203.0.113.30>")
+    assert b"<sip:alice@203.0.113.30>\r\n" in pair.live.out(asked)
+    assert pair.drain.out(asked) == asked
+    registrar = Registrar()
+    registered(pair.live, registrar, CLEAR)
+    assert PHONE not in registrar.bindings
+    registered(pair.drain, registrar, CLEAR)
+    assert list(registrar.bindings) == [PHONE]
+
+
+def test_nor_where_topoh_leaves_all_of_them() -> None:
+    pair = pair_of("kamailio", profile="topoh")
     asked = register(CLEAR)
     assert pair.live.out(asked) == pair.drain.out(asked) == asked
 

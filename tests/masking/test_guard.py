@@ -154,10 +154,17 @@ def test_not_where_a_rule_leaves_vias_clear(rule: dict[str, Any]) -> None:
     assert enter(network, back) == back
 
 
-def test_not_where_registrations_leave_in_clear() -> None:
+@pytest.mark.parametrize("registers", [True, False])
+def test_the_answer_to_a_registration(registers: bool) -> None:
+    """Its lower Vias are sealed whatever `hide.registers` says."""
+    network = gateway(hide__registers=registers)
     back = answer(CLAIMS[0], "REGISTER")
-    assert enter(gateway(hide__registers=False), back) == back
-    assert judge(gateway(), datagram(back, PEER, PROXY)).outcome == "refused_claim"
+    assert judge(network, datagram(back, PEER, PROXY)).outcome == "refused_claim"
+
+
+def test_not_where_topoh_leaves_registrations_in_clear() -> None:
+    back = answer(CLAIMS[0], "REGISTER")
+    assert enter(gateway("kamailio", profile="topoh"), back) == back
 
 
 def test_not_in_a_drain_nor_in_the_legs() -> None:
@@ -239,12 +246,21 @@ def test_a_topmost_via_that_may_be_two(between: bytes) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        *("10.0..77", "10...77", "010.0..077", "[::ffff:10.0.0.77]", "[64:ff9b::a00:4d]"),
+        *("266.0.0.77", "1034.0.0.77", "10.0.256.77", "10.0.0.4294967373", "0000010.0.0.77"),
+        *(
+            "10.0..77",
+            "10...77",
+            ".0.0.77",
+            "...77",
+            "010.0..077",
+            "[::ffff:10.0.0.77]",
+            "[64:ff9b::a00:4d]",
+        ),
         *("167772237", "0xa00004d", "10.77", "012.0.0.77", "10.0.0.77.", "10%2e0.0.77"),
     ],
 )
 def test_other_spellings_in_vias(host: str) -> None:
-    """Kamailio reads 10.0..77 as 10.0.0.77."""
+    """Kamailio reads 10.0..77 and 266.0.0.77 as 10.0.0.77."""
     for lower in (f"SIP/2.0/UDP {host}", f"SIP/2.0/UDP 198.51.100.20;maddr={host}"):
         assert refused(answer(lower)) == CLAIMED
 
@@ -283,6 +299,7 @@ def request(uri: str = "sip:a@example.com", *lines: str) -> bytes:
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN\x0bVITE sip"),
         b"\x7f" + request("sip:x@10.0.0.77"),
         request("sip:x@10.0.0.77").replace(b"INVITE sip", b"IN{ITE sip"),
+        request().replace(b"bKa\r\n", b"bKa\rRoute: <sip:10.0.0.77;lr>\r\n"),
     ],
 )
 def test_where_claims_are_refused_requests_are_searched_too(text: bytes) -> None:
@@ -314,7 +331,8 @@ def test_a_cut_response_is_searched() -> None:
 
 @pytest.mark.parametrize("field", ["Contact", "Path", "Record-Route"])
 @pytest.mark.parametrize(
-    "host", ["0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77", "[::ffff:a00:4d]"]
+    "host",
+    ["266.0.0.77", "0xa00004d", "167772237", "10%252e0.0.77", "&#49;0.0.0.77", "[::ffff:a00:4d]"],
 )
 def test_a_binding_in_a_spelling_that_is_not_marked(host: str, field: str) -> None:
     register = request("sip:example.com", f"{field}: <sip:b@{host}>")

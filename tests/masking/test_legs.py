@@ -6,6 +6,7 @@ import pytest
 
 from inline_topo.assemble import Leg
 from inline_topo.gateway import Gateway
+from inline_topo.stores.memory import MemoryStore
 from tests.masking.network import (
     CODECS,
     PEER,
@@ -24,6 +25,7 @@ from tests.masking.network import (
     topoh_token,
     wire,
 )
+from tests.masking.topos_network import Node
 
 each_codec = pytest.mark.parametrize("codec", CODECS)
 
@@ -41,6 +43,12 @@ def check_entered(codec: str, leg: Gateway, text: str, **words: Any) -> None:
     else:
         assert outside_pattern(text).fullmatch(seen), seen.decode()
     assert enter(gateway(codec, Leg.INSIDE), seen, **words) == clear
+
+
+def passed(network: Gateway | Node, packet: bytes) -> bytes:
+    verdict = network.judge(packet) if isinstance(network, Node) else judge(network, packet)
+    assert verdict.outcome in ("masked", "unmasked"), verdict.outcome
+    return payload_of(verdict.packet)
 
 
 def enter_masked(leg: Gateway, message: bytes, peer: str = PEER) -> bytes:
@@ -192,6 +200,52 @@ def test_a_registrar_lists_what_was_registered(codec: str) -> None:
     assert b"<sip:bob@203.0.113.9>;expires=10" in seen
     assert b"10.0.0." not in seen
     assert enter(gateway(codec, Leg.INSIDE), seen) == text
+
+
+@pytest.mark.parametrize("mode", ["topoh", "topos"])
+@pytest.mark.parametrize("method", ["REGISTER", "PUBLISH"])
+def test_what_leaves_clear_of_a_registration_comes_back_so(method: str, mode: str) -> None:
+    """hide.registers = false: what lies inside is a token on both ways, what does not is in neither."""
+    settings: dict[str, Any] = {"profile": "topoh"}
+    store = MemoryStore()
+    outside, inside = (
+        Node(store, leg=leg, protected=[], **settings)
+        if mode == "topos"
+        else gateway(leg=leg, **settings)
+        for leg in (Leg.OUTSIDE, Leg.INSIDE)
+    )
+    asked = wire(f"""
+        {method} sip:198.51.100.20 SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+        Via: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK2
+        From: <sip:bob@example.com>;tag=b
+        To: <sip:bob@example.com>
+        Call-ID: 1
+        CSeq: 1 {method}
+        Contact: <sip:bob@10.0.0.5:5062>;expires=60, <sip:bob@203.0.113.9>;expires=10
+        Path: <sip:10.0.0.1;lr>
+    """)
+    answered = wire(f"""
+        SIP/2.0 200 OK
+        Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+        Via: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK2
+        From: <sip:bob@example.com>;tag=b
+        To: <sip:bob@example.com>;tag=a
+        Call-ID: 1
+        CSeq: 1 {method}
+        Contact: <sip:bob@10.0.0.5:5062>;expires=60, <sip:bob@203.0.113.9>;expires=10
+        Path: <sip:10.0.0.1;lr>
+    """)
+    left = passed(outside, datagram(asked, PROXY, PEER))
+    came = passed(outside, datagram(answered, PEER, PROXY))
+    assert b"10.0.0." not in left
+    assert b"<sip:bob@203.0.113.9>;expires=10" in left
+    assert passed(inside, datagram(left, PROXY, PEER)) == asked
+    binding = left.partition(b"Contact: <")[2].partition(b">")[0]
+    via = left.partition(b"z9hG4bK1\r\nVia: ")[2].partition(b"\r")[0]
+    assert (b"<" + binding + b">" in came) is (method == "REGISTER")
+    assert b"\r\nVia: " + via + b"\r\n" in came
+    assert passed(inside, datagram(came, PEER, PROXY)) == answered
 
 
 @each_codec

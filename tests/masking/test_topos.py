@@ -211,6 +211,22 @@ def test_what_stands_around_a_contact_stays(written: bytes, stays: bool) -> None
     assert plain == (value if stays else b"<sip:bob@10.0.0.5>;expires=60")
 
 
+def test_a_contact_of_any_binding_stays() -> None:
+    assert lines(Node().leave(sent("INVITE", PEERS, b"Contact: *")), "Contact") == [b"*"]
+
+
+def test_what_is_not_there_is_asked_for_once_in_ten_seconds() -> None:
+    node = Node()
+    bye = request("BYE", b"sip:btpsh-%s@192.0.2.10" % (b"0" * 24), from_tag="2", to_tag="1")
+    asked = []
+    for now in (0.0, 9.0, 11.0):
+        node.judge(datagram(bye, PEER, PROXY), now)
+        asked.append([key for exchange in node.exchanges for key in exchange.load])
+        node.exchanges.clear()
+    assert asked[0] == asked[2] != []
+    assert asked[1] == []
+
+
 def test_clients_may_add_to_an_id() -> None:
     node = Node()
     uri = contact(call_out(node))

@@ -148,6 +148,12 @@ def test_tshark_puts_ours_together(tmp_path: Path, make: Make, split: Split, gro
     assert [line[2] for line in fields if line[2]] == ["1"]
 
 
+def test_a_last_fragment_of_one_byte() -> None:
+    pieces = cut6(datagram6(1425))
+    assert len(pieces[-1]) == 49
+    assert put_together(pieces).packet == datagram6(1425)
+
+
 def test_uneven_cuts_come_back() -> None:
     original = datagram4(1000)
     headers = [IP(original)]
@@ -239,6 +245,7 @@ def test_extension_headers_before_and_behind() -> None:
         bytes(IP(flags="MF", proto=17) / Raw(b"x" * 9)),
         bytes(IP(flags="MF", proto=17)),
         bytes(IP(frag=8191, proto=17) / Raw(b"x" * 100)),  # ends beyond 65,535
+        bytes(IPv6() / IPv6ExtHdrFragment(nh=17, offset=8191) / Raw(b"x" * 100)),
         bytes(IP(flags="MF", proto=6) / Raw(b"x" * 16)),
         bytes(IPv6() / IPv6ExtHdrFragment(nh=58, m=1) / Raw(b"x" * 16)),
         bytes(IPv6() / IPv6ExtHdrFragment(nh=17, m=1) / Raw(b"x" * 9)),

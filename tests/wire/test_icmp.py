@@ -74,17 +74,20 @@ def test_the_same_in_ipv6(kind: Packet, payload: bytes) -> None:
 
 
 LATER = IP(src="203.0.113.9", dst="192.168.178.10", proto=17, frag=181)
+FAR = IP(src="203.0.113.9", dst="192.168.178.10", proto=17, frag=256)  # its low byte is 0
 LATER6 = QUOTED6[IPv6].copy()
 LATER6.remove_payload()
 
 
-def test_of_a_later_fragment_nothing_but_its_header_stays() -> None:
+@pytest.mark.parametrize("payload", [PAYLOAD, b""])
+@pytest.mark.parametrize("later", [LATER, FAR], ids=["near", "far"])
+def test_of_a_later_fragment_nothing_but_its_header_stays(later: Packet, payload: bytes) -> None:
     outer = IP(src="192.168.178.10", dst="203.0.113.9")
-    packet = bytes(outer / ICMP(type=11, code=1) / LATER / Raw(PAYLOAD))
+    packet = bytes(outer / ICMP(type=11, code=1) / later / Raw(payload))
     parsed = icmp.parse(packet)
     assert parsed is not None
-    assert (parsed.is_later, parsed.payload) == (True, PAYLOAD)
-    assert parsed.endpoints == bytes(LATER)[12:20] + bytes(4)
+    assert (parsed.is_later, parsed.payload) == (True, payload)
+    assert parsed.endpoints == bytes(later)[12:20] + bytes(4)
     short = icmp.cut(parsed)
     assert len(short) == 20 + 8 + 20
     fresh = IP(packet[: len(short)])

@@ -9,7 +9,7 @@ from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
-from inline_topo.masking.strangers import keep_restored
+from inline_topo.masking.settle import settle
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos.dialog import Dialog, dialog_of, topmost_of, vias_of
 from inline_topo.masking.topos.ids import Ids, Target, key_in
@@ -53,31 +53,30 @@ class Leaving:
 
     def steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that leaves."""
-        edits = keep_restored((yield from self._steps(message, flow, now)))
-        return self._tokens.seal_rest(message, flow, edits, _OF_STACKS)
-
-    def _steps(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         edits = self._tokens.edits(message, flow, now) + self._out_again(message, flow)
         if not message.method and message.fields.keys().isdisjoint(_OF_DIALOGS):
-            return edits
+            return self._settled(message, flow, edits)
         dialog = dialog_of(message, Direction.EGRESS)
-        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+        if self._tokens.is_left(message):
             self._note_that_nothing_is_lost(message, dialog)
-            return edits
+            return self._settled(message, flow, edits)
         strips = self._strips and (not flow.rules or self._tokens.applies(message, flow))
-        if strips and dialog.method in self._no_contact:
-            edits = [edit for edit in edits if edit.field != names.CONTACT]
         try:
             if strips:
                 return (yield from self._strip(message, flow, now, dialog, edits))
             return (yield from self._keep_ids(message, flow, now, dialog, edits))
         except EffectFailed:
             if not strips:
-                return edits
+                return self._settled(message, flow, edits)
             if not self._falls_back:
                 raise
             self._note_that_nothing_is_lost(message, dialog)
-            return edits + self._mask(message, flow)
+            return self._settled(message, flow, edits + self._mask(message, flow))
+
+    def _settled(self, message: Message, flow: Flow, edits: list[Edit]) -> list[Edit]:
+        """All that becomes of a message: what is taken out is not restored, and what stays in the fields
+        that the tokens' strategy does not look at names nothing of the inside."""
+        return self._tokens.seal_rest(message, flow, settle(edits), _OF_STACKS)
 
     def _out_again(self, message: Message, flow: Flow) -> list[Edit]:
         """The id in the Request-URI of a request that has passed us, as the outside knows it."""
@@ -114,6 +113,7 @@ class Leaving:
             saves += self._transaction(message, dialog, lower, routes, target)
         if sum([entry.size for entry in saves]) > MOST_CONTENT * len(message.data):
             raise TooMuch("what is to be kept of it")
+        edits = self._settled(message, flow, edits)
         yield from self._shelf.save(now, saves, edits)
         return edits
 
@@ -125,13 +125,14 @@ class Leaving:
         contacts = message.fields.get(names.CONTACT)
         in_dialog = dialog.local and dialog.remote and dialog.method not in self._no_contact
         if not contacts or not in_dialog or self._has_token_contacts(message, dialog):
-            return edits
+            return self._settled(message, flow, edits)
         found = yield from self._shelf.load(now, self._dialog_keys(message, dialog))
         if not found:
-            return edits
+            return self._settled(message, flow, edits)
         known = tuple(unpack(next(iter(found.values()))))
         replaced, targets = self._replace(message, flow, dialog, known, has_routes=True)
-        kept = [e for e in edits if e.field != names.CONTACT or e.action in IRREVERSIBLE] + replaced
+        others = [e for e in edits if e.field != names.CONTACT or e.action in IRREVERSIBLE]
+        kept = self._settled(message, flow, others + replaced)
         yield from self._shelf.save(now, self._entries(message, dialog, targets), kept)
         return kept
 

@@ -9,6 +9,7 @@ from inline_topo.masking.codecs.records import pack, unpack
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_named, is_not_own
 from inline_topo.masking.legs import Memory, OutsideLeg
+from inline_topo.masking.settle import settle
 from inline_topo.masking.table import Table
 from inline_topo.masking.topos.dialog import Dialog, dialog_of, tag_of, topmost_of, vias_of
 from inline_topo.masking.topos.ids import Ids, Target, key_in
@@ -74,6 +75,8 @@ class Outside:
         for name in removed & {names.VIA, names.RECORD_ROUTE}:
             for start, end in values.split(message.data, message.fields[name]):
                 self._removed[flow.outside, message.data[start:end]] = True
+        tokens = [edit for edit in edits if not key_in(edit.new)]
+        self._tokens.remember(message, flow.outside, tokens)
         for start, end, new, field, action in edits:
             key = key_in(new) if field == names.CONTACT and action == MASKED else None
             if key:
@@ -84,8 +87,11 @@ class Outside:
 
     def enter(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         """A message that enters, as if its sender had been told no more than what left."""
+        return settle((yield from self._enter(message, flow, now)))
+
+    def _enter(self, message: Message, flow: Flow, now: float) -> Steps[list[Edit]]:
         edits = self._tokens.edits(message, flow, now)
-        if not self._tokens.options.hide.registers and self._tokens.leaves_alone(message, flow):
+        if self._tokens.is_left(message):
             return edits
         dialog = dialog_of(message, Direction.INGRESS)
         if not message.is_request:
