@@ -119,3 +119,31 @@ class SharedSite(Site):
         self._ip("link", "link", "set", f"{link}-{host}", "up")
         self._ip(host, "addr", "add", f"{ip}/24", "dev", interface)
         self._up(host, interface)
+
+
+class SeriesSite(Site):
+    """`inside`, the routers `gw` and `gw2` one behind the other, and `outside`. IPv4 alone."""
+
+    def build(self, outside_mtu: int = 1500) -> None:
+        """Make hosts, links and routes."""
+        arms = (
+            ("inside", "eth0", f"{self.INSIDE}/24", "gw", "in0", "192.168.178.1/24"),
+            ("gw", "out0", "192.0.2.1/24", "gw2", "in0", "192.0.2.2/24"),
+            ("outside", "eth0", f"{self.OUTSIDE}/24", "gw2", "out0", "203.0.113.1/24"),
+        )
+        for host in ("inside", "gw", "gw2", "outside"):
+            self._namespace(host)
+        for host, end, address, router, interface, other in arms:
+            self._ip(router, "link", "add", interface, "type", "veth",
+                     "peer", "name", end, "netns", self._prefix + host)  # fmt: skip
+            for name, link, one in ((host, end, address), (router, interface, other)):
+                self._ip(name, "addr", "add", one, "dev", link)
+                self._up(name, link)
+        for host, router in (("inside", "192.168.178.1"), ("outside", "203.0.113.1")):
+            self._ip(host, "route", "add", "default", "via", router)
+        self._ip("gw", "route", "add", "default", "via", "192.0.2.2")
+        self._ip("gw2", "route", "add", "192.168.178.0/24", "via", "192.0.2.1")
+        for router in ("gw", "gw2"):
+            self.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._ip("gw2", "link", "set", "out0", "mtu", str(outside_mtu))
+        self._ip("outside", "link", "set", "eth0", "mtu", str(outside_mtu))

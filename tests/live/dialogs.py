@@ -11,6 +11,9 @@ DOMAIN = "server.com"
 PROXY = (Site.INSIDE, 5060)
 
 
+SDP = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+
 class Phone:
     """A phone at `place` in a host; it says that it is at `says`, by default there. What it sends goes to
     the proxy, or to `via`."""
@@ -76,8 +79,13 @@ class Phone:
         self.heard.append(Message.parse(self._socket.recv(65535)))
         return self.heard[-1]
 
-    def answer(self, request: Message, status: str, body: str = "") -> Message:
-        """Answer, with a tag in To where there is none and with its Contact."""
+    def again(self, what: str) -> Message:
+        """What was heard before and is sent again, or comes with other bytes."""
+        self._known.clear()
+        return self.hear(what)
+
+    def answering(self, request: Message, status: str, body: str = "") -> Message:
+        """An answer, with a tag in To where there is none and with its Contact."""
         answer = Message(f"SIP/2.0 {status}", [])
         for name in ("Via", "Record-Route", "From", "To", "Call-ID", "CSeq"):
             answer.put(name, *request.values(name))
@@ -85,6 +93,11 @@ class Phone:
             answer.put("To", f"{answer.first('To')};tag={self.user}")
         answer.put("Contact", f"<{self.uri}>")
         _describe(answer, body)
+        return answer
+
+    def answer(self, request: Message, status: str, body: str = "") -> Message:
+        """Send an answer; what was sent."""
+        answer = self.answering(request, status, body)
         self.send(answer)
         return answer
 
@@ -115,6 +128,7 @@ class Dialog:
         self.target = ""
         self.routes: Sequence[str] = ()
         self._ends = mine, theirs
+        self._invite = Message("", [])
         self.cseq = 100
 
     @classmethod
@@ -126,7 +140,16 @@ class Dialog:
             request.put(name.replace("_", "-"), value)
         _describe(request, body)
         phone.send(request)
-        return cls(phone, request.first("From"), request.first("To"), call_id)
+        made = cls(phone, request.first("From"), request.first("To"), call_id)
+        made._invite = request
+        return made
+
+    def cancel(self) -> None:
+        """Give up the call that was begun."""
+        request = self._invite.copy()
+        request.start = f"CANCEL {request.target} SIP/2.0"
+        request.put("CSeq", f"{self.cseq} CANCEL")
+        self.phone.send(request)
 
     def answered(self) -> Message:
         """Take the 200 and acknowledge it."""

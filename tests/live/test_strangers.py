@@ -15,7 +15,7 @@ import pytest
 from attacks.message import Message, bare
 from lab.live import Lab
 from lab.site import Site
-from tests.live.dialogs import DOMAIN, Dialog, Phone, bindings
+from tests.live.dialogs import DOMAIN, SDP, Dialog, Phone, bindings
 from tests.live.running import Running
 from tests.live.traffic import datagrams, dump, packed
 
@@ -34,7 +34,6 @@ mask_key_file = "mask.key"
 [media]
 relay = "{{relay}}"
 """
-SDP = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 MARK = re.compile(r";out=[A-Za-z0-9_-]+")
 
 
