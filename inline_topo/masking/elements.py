@@ -9,12 +9,10 @@ _SHORTEST: Final = 3  # bytes of a header line: a name, a colon, a line break
 
 
 def check(message: Message) -> None:
-    """Raise TooMuch where a message goes beyond a bound of its header fields."""
-    data, (first, last) = message.data, message.headers
-    comma = data.find(b",", first, last)  # most messages have few, near their end: Allow, Supported
-    commas = 0 if comma < 0 else data.count(b",", comma, last)
-    if last - first > _SHORTEST * (MOST_VALUES - commas):  # else no more lines find room
-        _count(message, commas)
+    """Raise TooMuch where a parsed message goes beyond a bound of its header fields."""
+    first, last = message.headers
+    if last - first > _SHORTEST * (MOST_VALUES - message.commas):  # else no more lines find room
+        _count(message, message.commas)
 
 
 def count(message: Message) -> int:

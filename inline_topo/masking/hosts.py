@@ -42,6 +42,7 @@ _NUMBER_AS_HOST: Final = re.compile(
     + rb")(?![\w.@-])",
     re.IGNORECASE,
 )
+_PLAIN_QUAD: Final = re.compile(rb"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 _MAY_WRAP: Final = re.compile(
     rb"\.(?=\.|25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})"
     rb"|(?:25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})\.|(?<![\w.-])\.[0-9]"
@@ -74,12 +75,9 @@ def pack_address(host: bytes) -> bytes:
 
 def may_be_odd(text: bytes) -> bool:
     """Whether `Hosts.named_in_uri` may find more in a text than `named_in`: a quick look."""
-    return (
-        text.find(b"&#") >= 0
-        or text.find(b"\\") >= 0
-        or text.find(b"%25") >= 0
-        or _NUMBER_AS_HOST.search(text) is not None
-    )
+    if len(text.translate(None, b"&\\%")) < len(text):
+        return True
+    return any(not _PLAIN_QUAD.fullmatch(number) for number in _NUMBER_AS_HOST.findall(text))
 
 
 def _referenced(match: re.Match[bytes]) -> bytes:

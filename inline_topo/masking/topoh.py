@@ -240,7 +240,7 @@ class Topoh:
             for name, spans in message.fields.items():
                 if name in identifiers:
                     edits += identifiers[name](message, flow, name, spans)
-        if direction is Direction.INGRESS and has_lone_cr(message):
+        if message.has_lone_cr and direction is Direction.INGRESS:
             self._check_lines(message, flow)
         if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
             self._claims.check(message, flow, edits)
@@ -723,12 +723,6 @@ class Topoh:
             elif action == OPENED:
                 self.unopened.call_id(clear, name)
         return edits
-
-
-def has_lone_cr(message: Message) -> bool:
-    """Whether a CR without an LF stands in the header fields."""
-    data, (first, last) = message.data, message.headers
-    return data.count(b"\r", first, last) != data.count(b"\r\n", first, last)
 
 
 def lists_contacts(message: Message) -> bool:

@@ -10,11 +10,14 @@ from inline_topo.sip.names import CONTINUATION, INVALID, FieldNames
 
 Span = tuple[int, int]
 Fields = dict[str, list[Span]]
+Found = tuple[Fields, int, int, bool]
+"""Fields, where the empty line behind them begins, commas, whether a CR ends no line."""
 
 _COMPILED: Final = not __file__.endswith(".py")
 _LF: Final = 10
 _CR: Final = 13
 _BLANK: Final = 32
+_COMMA: Final = 44
 _COLON: Final = 58
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 
@@ -23,11 +26,12 @@ class Malformed(Exception):
     """Looks like SIP and does not parse; the text says what is wrong, without message content."""
 
 
-def find(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
+def find(data: bytes, start: int, end: int, names: FieldNames) -> Found:
     """Find the fields that `names` asks for in the header lines data[start:end], up to an empty line.
 
-    Returns them by canonical name: the spans of its values, one for each line, in order, without the
-    blanks around them (folds inside stay); and where the empty line begins (`end` if there is none).
+    Returns them by canonical name: the spans of their values, one for each line, in order, without the
+    blanks around them (folds inside stay). With them: where the empty line begins (`end` if there is
+    none), how many commas stand before it, and whether a CR does that ends no line.
     Raises Malformed where a line has no valid name.
     """
     if _COMPILED:
@@ -35,9 +39,9 @@ def find(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, 
     return find_by_line(data, start, end, names)
 
 
-def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
+def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> Found:
     """`find` as Python does it fast: the lines are split off in C."""
-    end = _end(data, start, end)
+    first, end = start, _end(data, start, end)
     fields: Fields = {}
     last: list[Span] | None = None
     lines = data[start:end].split(b"\n")
@@ -53,7 +57,8 @@ def find_by_line(data: bytes, start: int, end: int, names: FieldNames) -> tuple[
             else _add(fields, last, name, data, start, start + len(word) + 1, stop)
         )
         start = stop + 1
-    return fields, end
+    has_lone_cr = data.count(b"\r", first, end) != data.count(b"\r\n", first, end)
+    return fields, end, data.count(b",", first, end), has_lone_cr
 
 
 def _end(data: bytes, start: int, end: int) -> int:
@@ -64,29 +69,43 @@ def _end(data: bytes, start: int, end: int) -> int:
     return empty.start() + 1 if empty else end
 
 
-def find_by_byte(data: bytes, start: int, end: int, names: FieldNames) -> tuple[Fields, int]:
+def find_by_byte(data: bytes, start: int, end: int, names: FieldNames) -> Found:
     """`find` as a machine does it fast, once compiled."""
     fields: Fields = {}
     last: list[Span] | None = None
     position: i64 = start
     limit: i64 = end
+    commas: i64 = 0
+    has_lone_cr = False
     while position < limit:
         first = data[position]
         if first == _LF or (first == _CR and position + 1 < limit and data[position + 1] == _LF):
-            return fields, position
-        colon: i64 = position
-        while colon < limit and data[colon] != _COLON and data[colon] != _LF:
-            colon += 1
-        stop: i64 = colon
-        while stop < limit and data[stop] != _LF:
+            break
+        colon: i64 = limit
+        crs: i64 = 0
+        stop: i64 = position
+        while stop < limit:
+            byte = data[stop]
+            if byte <= _COLON:  # most bytes are letters
+                if byte == _LF:
+                    break
+                if byte == _COMMA:
+                    commas += 1
+                elif byte == _CR:
+                    crs += 1
+                elif byte == _COLON and colon == limit:
+                    colon = stop
             stop += 1
+        if crs and (crs > 1 or stop == limit or data[stop - 1] != _CR):
+            has_lone_cr = True
         if colon < stop:
             name = names[data[position:colon]]
         else:
+            colon = stop
             name = names[data[position : min(position + 1, stop)] + b"\r"]
         last = None if name is None else _add(fields, last, name, data, position, colon + 1, stop)
         position = stop + 1
-    return fields, end
+    return fields, min(position, limit), commas, has_lone_cr
 
 
 def _add(

@@ -34,13 +34,14 @@ class Message:
     `method` is empty in a response, `status` 0 in a request. `request_uri` is (0, 0) in a response.
     `fields` maps the canonical name of each wanted field to the spans of its values, one for each
     header line, in order, without the blanks around them (folds inside stay). `headers` is the span
-    of the header fields, `body` the offset after the empty line. `notes` is for what a strategy saw
+    of the header fields, `body` the offset after the empty line. `parse` counts the `commas` in the
+    header fields, and sees whether a CR ends no line (`has_lone_cr`). `notes` is for what a strategy saw
     and left, by the name of a counter, `unopened` for the fields of tokens that did not open;
     `session` for the description that a media relay gave for that of the body.
     """
 
     __slots__ = (
-        *("body", "data", "fields", "headers", "method"),
+        *("body", "commas", "data", "fields", "has_lone_cr", "headers", "method"),
         *("notes", "request_uri", "session", "status", "unopened"),
     )
 
@@ -51,6 +52,8 @@ class Message:
         self.request_uri = request_uri
         self.headers: Span = (0, 0)
         self.body = 0
+        self.commas = 0
+        self.has_lone_cr = False
         self.fields: Fields = {}
         self.notes: tuple[str, ...] = ()
         self.unopened: tuple[str, ...] = ()
@@ -78,7 +81,8 @@ def parse(data: bytes, request_names: FieldNames, response_names: FieldNames) ->
     if data[position : position + 1] in (b" ", b"\t"):
         raise Malformed("the start line is folded")
     names = request_names if message.method else response_names
-    message.fields, end = fields.find(data, position, len(data), names)
+    found = fields.find(data, position, len(data), names)
+    message.fields, end, message.commas, message.has_lone_cr = found
     message.headers = (position, end)
     message.body = min(end + (2 if data[end : end + 2] == b"\r\n" else 1), len(data))
     return message

@@ -120,7 +120,9 @@ def _ring(at: Town, carol: Phone, call_id: str) -> tuple[Dialog, Dialog]:
 
 def _stranger(contact: str, public: str) -> bool:
     """Whether the inside knows carol by the address of her router there, and a mark."""
-    return bool(re.match(rf"<sip:carol@{re.escape(public)}:[0-9]+;", contact) and MARK.search(contact))
+    return bool(
+        re.match(rf"<sip:carol@{re.escape(public)}:[0-9]+;", contact) and MARK.search(contact)
+    )
 
 
 def _is_called(at: Town, carol: Phone, call_id: str) -> None:

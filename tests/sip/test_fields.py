@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inline_topo.sip.fields import Fields, Malformed, find, find_by_byte, find_by_line
+from inline_topo.sip.fields import Found, Malformed, find, find_by_byte, find_by_line
 from inline_topo.sip.names import FieldNames
 
 NAMES = ("Via", "Contact", "X-*")
@@ -28,8 +28,8 @@ PIECES = st.sampled_from(
 )
 
 
-def either(data: bytes, start: int, end: int) -> list[tuple[Fields, int] | str]:
-    found: list[tuple[Fields, int] | str] = []
+def either(data: bytes, start: int, end: int) -> list[Found | str]:
+    found: list[Found | str] = []
     for way in (find, find_by_line, find_by_byte):
         try:
             found.append(way(data, start, end, FieldNames(NAMES)))
@@ -53,7 +53,7 @@ def test_lines_and_their_values(lines: bytes, values: dict[str, list[bytes]]) ->
     data = b"start\n" + lines + b"\r\n\r\nVia: of the body"
     for found in either(data, 6, 6 + len(lines)):
         assert not isinstance(found, str)
-        fields, end = found
+        fields, end, *_ = found
         assert {name: [data[a:b] for a, b in spans] for name, spans in fields.items()} == values
         assert end == 6 + len(lines)
 
@@ -82,6 +82,23 @@ def test_the_end_of_the_headers(data: bytes, end: int) -> None:
     # RFC 3261 section 7: an empty line, and nothing else, stands before the body
     for found in either(b"start\n" + data, 6, 6 + len(data)):
         assert isinstance(found, str) or found[1] == 6 + end
+
+
+@pytest.mark.parametrize(
+    ("lines", "commas", "has_lone_cr"),
+    [
+        (b"Via: a,b\r\nTo: ,\r\n", 2, False),
+        (b"Via: a\rRoute: b\r\n", 0, True),
+        (b"Via: a\r\r\n", 0, True),
+        (b"Via: a\nTo: c\r", 0, True),
+        (b"Via: a\r\nTo: c", 0, False),
+        (b"Via: a\r\n\r\nTo: ,\r", 0, False),  # of the body
+    ],
+)
+def test_commas_and_lone_crs_are_seen(lines: bytes, commas: int, has_lone_cr: bool) -> None:
+    for found in either(lines, 0, len(lines)):
+        assert not isinstance(found, str)
+        assert found[2:] == (commas, has_lone_cr)
 
 
 @given(st.lists(PIECES, max_size=30), st.integers(0, 5), st.integers(0, 5))
