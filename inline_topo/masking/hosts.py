@@ -1,6 +1,5 @@
 """Which hosts are inside, own, protected; and which of them a packet must not show."""
 
-import html
 import re
 import socket
 from collections.abc import Iterable
@@ -43,6 +42,11 @@ _NUMBER_AS_HOST: Final = re.compile(
     + rb")(?![\w.@-])",
     re.IGNORECASE,
 )
+_MAY_WRAP: Final = re.compile(
+    rb"\.(?=\.|25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})"
+    rb"|(?:25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})\.|(?<![\w.-])\.[0-9]"
+)
+_REFERENCE: Final = re.compile(rb"&#(?:0{0,4}([0-9]{1,3})|[xX]0{0,4}([0-9A-Fa-f]{1,2}));?")
 _MOST_READINGS: Final = 3
 _MOST_READINGS_OF_NONE: Final = 16  # networks, for an address that lacks a number
 _WRAPPING: Final = re.compile(
@@ -71,11 +75,17 @@ def pack_address(host: bytes) -> bytes:
 def may_be_odd(text: bytes) -> bool:
     """Whether `Hosts.named_in_uri` may find more in a text than `named_in`: a quick look."""
     return (
-        text.find(b"&") >= 0
+        text.find(b"&#") >= 0
         or text.find(b"\\") >= 0
         or text.find(b"%25") >= 0
         or _NUMBER_AS_HOST.search(text) is not None
     )
+
+
+def _referenced(match: re.Match[bytes]) -> bytes:
+    """The byte that a numeric character reference stands for."""
+    number = int(match[1]) if match[1] else int(match[2], 16)
+    return bytes((number,)) if number < 256 else match[0]
 
 
 def _wrapped(text: bytes, first: bytes) -> bytes:
@@ -207,14 +217,15 @@ class Hosts:
         while len(readings) < _MOST_READINGS:
             last = readings[-1]
             read = unquote_to_bytes(last.replace(b"\\", b""))
-            if b"&" in read:
-                read = html.unescape(read.decode("latin-1")).encode("latin-1", "replace")
+            if b"&#" in read:
+                read = _REFERENCE.sub(_referenced, read)
             if read == last:
                 break
             readings.append(read)
         joined = b"\n".join(readings)
         hosts = self.named_in(joined)
-        for quad in {match[1] or match[2] for match in _WRAPPING.finditer(joined)}:
+        quads = _WRAPPING.findall(joined) if _MAY_WRAP.search(joined) else []
+        for quad in {whole or headless for whole, headless in quads}:
             firsts = self._firsts if quad[:1] == b"." or quad.find(b"..") >= 0 else self._firsts[:1]
             hosts += [self.literal(_wrapped(quad, first)) for first in firsts]
         numbers = set(_NUMBER_AS_HOST.findall(joined))

@@ -47,6 +47,7 @@ FIELDS: Final = (
 
 _ROUTES: Final = frozenset(FIELDS[:4])
 _NO_HEADERS: Final = frozenset((names.REQUEST_URI, *_ROUTES))
+_LONGEST_SWAPPED: Final = 4096  # bytes beside a URI
 _NOTHING: Final = -1  # in a header line that names nothing of the inside
 _SEVERAL: Final = -2  # URIs, or none, or something beside it
 _REMEMBERED: Final = 1 << 14
@@ -198,6 +199,8 @@ class Rest:
         if not self._is_named(data[span[0] : span[1]], flow):
             return ()
         spans = taken.within(span)
+        if span[1] - span[0] > _LONGEST_SWAPPED:
+            raise SealError(f"{name}: too long for hosts in it to be swapped")
         swapped = outside_of(self._swap.edits(data, span, flow, name, is_named), spans)
         if self._is_named(_left(data, span, [*spans, *map(_span, swapped)]), flow):
             raise SealError(f"{name}: names the inside in an odd way")
@@ -213,7 +216,7 @@ class Rest:
         spans = taken.within(span)
         if spans and not self._is_named(_left(data, span, spans), flow):
             return ()
-        if name not in _NO_HEADERS:
+        if name not in _NO_HEADERS and span[1] - span[0] <= _LONGEST_SWAPPED:
             ids = [match.span() for match in DIALOG_IDS.finditer(data, *span)]
             kept = sorted({*ids, *spans}) if spans else ids
             swapped = outside_of(self._swap.edits(data, span, flow, name, is_named), kept)

@@ -33,6 +33,7 @@ IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 _SIMPLE_ROUTE: Final = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
+_MOST_FOLDS: Final = 64
 _ENDS_BARE_URI: Final = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
@@ -300,8 +301,14 @@ class Uris:
 
 
 def _is_open(data: bytes, position: int) -> bool:
-    """Whether a bracket is open at a position of a header line."""
+    """Whether a bracket is open at a position of a header field; so it counts behind many folds."""
     first = data.rfind(b"\n", 0, position) + 1
+    folds = 0
+    while first and data[first : first + 1] in (b" ", b"\t"):
+        first = data.rfind(b"\n", 0, first - 1) + 1
+        folds += 1
+        if folds > _MOST_FOLDS:
+            return True
     return data.count(b"<", first, position) > data.count(b">", first, position)
 
 

@@ -40,7 +40,6 @@ class Row:
     cookies: int
     spirals: int
     not_read: list[int]
-    strangers: list[int]
 
     full: bool
 
@@ -77,7 +76,6 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("cookies", 0),
         expected.get("spirals", 0),
         expected.get("not_read", []),
-        expected.get("strangers", [0, 0]),
         expected.get("full", False),
     )
 

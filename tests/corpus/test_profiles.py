@@ -79,6 +79,9 @@ LEFT = {
     "default": {*NO_REMEDY, "From", "To", "Via, topmost", "User-Agent", "Server", "Call-ID"},
 }
 
+ROUTED = ("Contact", "Request-URI", "Route")
+"""Where a phone gets its own words back."""
+
 PROFILES = (
     "default",
     "strict",
@@ -111,11 +114,18 @@ def what_does_not_come_back(messages: list[Passed], profile: str) -> None:
 def what_is_left(messages: list[Passed], config: Config, profile: str) -> None:
     scanner = assemble.scanner(config, assemble.codec(config, RING))
     flows = assemble.flows(config, assemble.hosts(config), assemble.policy(config))
+    said: dict[
+        bytes, bytes
+    ] = {}  # by outside address: a phone of the inside's range gets its words back
     for one in messages:
         flow = flows.find(one.seen.endpoints)
+        if flow.direction is Direction.INGRESS:
+            said[flow.outside] = said.get(flow.outside, b"") + one.seen.data
         if flow.direction is Direction.EGRESS and not one.outcome.startswith("refused"):
             for finding in scanner.scan(one.after, flow):
-                if finding.cause in (ECHOED, IN_VIAS):
+                of_peer = said.get(flow.outside, b"")
+                is_said = finding.field in ROUTED and finding.shown in of_peer
+                if finding.cause in (ECHOED, IN_VIAS) or is_said:
                     continue
                 assert finding.field in LEFT[profile], finding
                 assert finding.cause != LEAK or finding.field in NO_REMEDY, finding

@@ -15,6 +15,7 @@ import pytest
 from tests.corpus.conftest import Frame, Judged
 from tests.corpus.origins import check_origins
 from tests.corpus.rows import CAPTURES, CLEAR, EXPECTED, ROWS, Row, is_in, param
+from tests.corpus.strangers import Words, routes_inside, speaks_of_the_inside
 from tests.gathered import gathered
 
 ETHERNET_IP_UDP = 14 + 20 + 8
@@ -201,13 +202,31 @@ class RoundTrip:
         replay(legs.before, masked, legs.config, "gateway")
         replay(legs.outside, opened, legs.config, "gateway")
         cookies = row.cookies if self.codec == "kamailio" else 0
-        of_strangers, marked = row.strangers
+        mask = row.config.get("topoh", {}).get("mask_ip")
+        own = row.config.get("own", [net for net in inside if "/" not in net])
+        own = [*own, mask] if mask else own
+
+        def words(*, leaving: bool) -> list[tuple[bytes, Words]]:
+            """What passes outside, with the networks inside and the addresses that may be seen."""
+            ends = [
+                (one.source, one.destination) if leaving else (one.destination, one.source)
+                for one, side in zip(kept, sides, strict=True)
+                if side is leaving
+            ]
+            messages = of_side(legs.outside, leaving=leaving)
+            return [
+                (message, ([] if is_in(other, inside) else inside, [*own, end]))
+                for message, (end, other) in zip(messages, ends, strict=True)
+            ]
+
+        of_strangers = sum(routes_inside(*one) for one in words(leaving=True))
         left = Counter(of_side(legs.outside, leaving=True))
         assert (left - Counter(payloads(masked))).total() == cookies + of_strangers
-        entered = zip(
-            of_side(legs.inside, leaving=False), of_side(opened, leaving=False), strict=True
-        )
-        assert sum(one != other for one, other in entered) == row.spirals + marked
+        back, entered = (of_side(path, leaving=False) for path in (legs.inside, opened))
+        differ = [one != other for one, other in zip(back, entered, strict=True)]
+        marked = [speaks_of_the_inside(*one) for one in words(leaving=False)]
+        assert all(differs for differs, marks in zip(differ, marked, strict=True) if marks)
+        assert sum(differ) == row.spirals + sum(marked)
 
     def audit(self, row: Row, legs: Legs, inline_topo: Callable[..., Any]) -> None:
         before = inline_topo("audit", "-r", legs.before, "-c", legs.config, "--json")

@@ -26,7 +26,14 @@ ROWS: list[Row] = [(row["file"], row, row.get("strict", {})) for row in EXPECTED
 ROWS += [(name, INDEX[name], EXPECTED["strict"].get(name, {})) for name in INDEX]
 
 # What has no remedy, by the field where the audit finds it.
-REASONS = {"SDP": "media", "Authorization": "digest", "Proxy-Authorization": "digest", "Via": "via"}
+REASONS = {
+    "SDP": "media",
+    "Authorization": "digest",
+    "Proxy-Authorization": "digest",
+    "Via": "via",
+    "Contact": "said",
+    "Request-URI": "said",
+}
 VIAS = re.compile(rb"(?mi)^(?:Via|v)[ \t]*:.*")
 
 

@@ -170,3 +170,14 @@ def test_own_hosts_are_left_alone() -> None:
     lines = f"Route: <{uri}>;x={PROXY}"
     text = wire(REQUEST.format(uri=uri, line=lines))
     assert left(network, REQUEST.format(uri=uri, line=lines)) == text
+
+
+@pytest.mark.parametrize("between", [", ", ",\r\n ", ",\n\t \n "])
+def test_no_bracket_is_closed_that_another_opened(between: str) -> None:
+    """Brackets around a token would close one that stands open before it, and it would not open again."""
+    network = gateway(inside=INSIDE)
+    line = "Alert-Info: a<b@sip:a@10.0.37.1"
+    text = wire(REQUEST.format(uri="sip:b@x.example", line=line))
+    text = text.replace(b"<b@", b"<b" + between.encode())
+    verdict = judge(network, datagram(text, PROXY, PEER))
+    assert (verdict.outcome, verdict.action) == ("refused_unmaskable", Action.DROP)

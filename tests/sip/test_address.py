@@ -13,6 +13,7 @@ FOUND: dict[str, tuple[bytes, bytes, bool]] = {
     "an escaped quote in the quotes": (rb'"B\" <sip:x@h>" <sip:a@h>', b"sip:a@h", False),
     "parameters in the brackets": (b"<sip:a@h;lr;x=1>;q=1", b"sip:a@h;lr;x=1", False),
     "headers in the brackets": (b"<sip:a@h?Replaces=x%3By>", b"sip:a@h?Replaces=x%3By", False),
+    "a quoted parameter behind the brackets": (b'<sip:a@h>;x="<sip:y@h>"', b"sip:a@h", False),
     "folded": (b"Bob\r\n <sip:a@h>", b"sip:a@h", False),
     "bare": (b"sip:a@h", b"sip:a@h", True),
     "bare, with parameters of the field": (b"sip:a@h;tag=1", b"sip:a@h", True),

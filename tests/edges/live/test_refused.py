@@ -1,8 +1,13 @@
 """The captures of refused and of compared packets stay bounded, and never stand in the way."""
 
+# mypy: allow-untyped-calls
+
+import time
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.utils import rdpcap
 
 from inline_topo.edges.capture import open_capture
 from inline_topo.edges.live import bounded
@@ -22,6 +27,16 @@ def test_two_files_at_most_and_both_bounded(
     sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
     assert sizes.keys() == {"refused-3.pcapng", "refused-3.pcapng.old"}
     assert max(sizes.values()) < 12_000
+
+
+def test_a_packet_has_its_reason_and_its_time(tmp_path: Path) -> None:
+    packets = RefusedPackets(tmp_path, 3)
+    before = time.time()
+    packets.add(bytes(IP() / UDP()), "egress: refused_cut")
+    packets.close()
+    [packet] = rdpcap(str(tmp_path / "refused-3.pcapng"))
+    assert packet.comment == b"egress: refused_cut"
+    assert int(before) <= packet.time <= time.time()
 
 
 def test_two_captures_to_compare_begin_anew_together(
