@@ -336,3 +336,27 @@ def _heard_nothing(at: Town) -> None:
     at.alice.answer(at.alice.first(), "486 Busy Here")
     assert at.bob.hear("486 INVITE", "at-last")
     assert [message.first("Call-ID") for message in at.alice.heard] == ["at-last"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("loses", ["case", "parameter"])
+def test_a_registrar_that_spoils_marks_calls_by_a_token(site: Site, loses: str) -> None:
+    # The registrar is bob here. What it says then names a host of the inside, as far as anybody can
+    # tell: it is sealed, and the call comes all the same.
+    at = town(site, "default", nathelper=False)
+    at.carol.via, at.bob.via = (BOB, 5062), (HOMES["home"], 5060)
+    at.carol.send(at.carol.request("REGISTER", f"sip:{DOMAIN}", "spoilt", 1))
+    heard = at.bob.hear("REGISTER")
+    [mark] = MARK.findall(heard.first("Contact"))
+    spoilt = bare(heard.first("Contact")).replace(mark, mark.lower() if loses == "case" else "")
+    answer = at.bob.answering(heard, "200 OK")
+    answer.put("Contact", f"<{spoilt}>;expires=600")
+    at.bob.send(answer)
+    [listed] = bindings(at.carol.hear("200 REGISTER"))
+    Dialog.calling(at.bob, spoilt, "by-a-token")
+    invite = at.carol.hear("INVITE")
+    for uri in (listed, invite.target):
+        assert CAROL not in uri
+        assert MARK.sub("", uri).startswith("sip:A")  # a token's version
+    at.carol.answer(invite, "200 OK")
+    at.bob.hear("200 INVITE")
