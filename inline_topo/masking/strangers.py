@@ -43,7 +43,12 @@ all is swapped for good."""
 
 _NOWHERE: Final = b"out.invalid"
 """The host of a REGISTER's Contact where claims are refused: a registrar inside sends calls to where the
-REGISTER came from (`received`), or nowhere."""
+REGISTER came from (`received`), or nowhere.
+
+Kamailio 5.6 with nathelper (`fix_nated_register`, where `nat_uac_test` looks at the topmost Via too, as 19
+does) registers, refreshes, moves and calls such a phone. Without nathelper it answers calls with 478
+(Unresolvable destination): at once where a resolver says no, after 5 seconds where none answers.
+"""
 
 _STAYS: Final = frozenset(
     (

@@ -101,14 +101,14 @@ class Phone:
         self.send(answer)
         return answer
 
-    def register(self, expires: int = 600, **where: str) -> Message:
-        """Register; the 200."""
+    def register(self, expires: int = 600, *, uri: str = "", path: str = "") -> Message:
+        """Register its Contact, or another `uri`, with a Path; the 200."""
         self.sent += 1
         message = self.request("REGISTER", f"sip:{DOMAIN}", f"reg-{self.user}", self.sent)
-        message.put("Contact", f"<{where.get('uri', self.uri)}>")
-        for name, value in where.items():
-            if name != "uri":
-                message.put(name, value)
+        message.put("Contact", f"<{uri or self.uri}>")
+        if path:
+            message.put("Supported", "path")
+            message.put("Path", path)
         message.put("Expires", str(expires))
         self.send(message)
         return self.hear("200 REGISTER")

@@ -75,7 +75,8 @@ def town(site: Site, profile: str, *, nathelper: bool, mode: str = "topoh") -> T
     return Town(
         site,
         profile,
-        *(Phone(site, home, "carol", (CAROL, 5060)) for home in HOMES),
+        Phone(site, "home", "carol", (CAROL, 5060)),
+        Phone(site, "moved", "carol", (CAROL, 5060)),
         Phone(site, "inside", "bob", (BOB, 5062)),
         Phone(site, "inside", "alice", (ALICE, 5064)),
         gateway,
@@ -258,12 +259,12 @@ def _meets(at: Town, call_id: str) -> None:
 
 
 CLAIMS = {
-    "Contact": {"uri": f"sip:carol@{ALICE}:5064"},
-    "maddr": {"uri": f"sip:carol@{HOMES['home']}:5060;maddr={ALICE}"},
-    "alias": {"uri": f"sip:carol@{HOMES['home']}:5060;alias={ALICE}~5064~1"},
-    "Path": {"uri": f"sip:carol@{HOMES['home']}:5060", "Path": f"<sip:{ALICE}:5064;lr>"},
+    "Contact": (f"sip:carol@{ALICE}:5064", ""),
+    "maddr": (f"sip:carol@{HOMES['home']}:5060;maddr={ALICE}", ""),
+    "alias": (f"sip:carol@{HOMES['home']}:5060;alias={ALICE}~5064~1", ""),
+    "Path": (f"sip:carol@{HOMES['home']}:5060", f"<sip:{ALICE}:5064;lr>"),
 }
-"""Where a REGISTER from outside can name a host inside that its caller is then sent to."""
+"""Contact and Path of REGISTERs from outside: where they can name a host inside that callers are sent to."""
 
 
 @pytest.mark.parametrize("profile", ["default", pytest.param("strict", marks=pytest.mark.full)])
@@ -276,16 +277,16 @@ def test_who_claims_to_be_inside_is_not_called_there(
     claims = {**CLAIMS}
     if profile == "default" and not nathelper:
         del claims["Contact"]  # `hide.claims = "accept"`: README says what that leaves
-    for where, words in claims.items():
+    for where, (uri, path) in claims.items():
         at.carol.user = where
-        assert bindings(at.carol.register(Supported="path", **words)) == [words["uri"]]
+        assert bindings(at.carol.register(uri=uri, path=path)) == [uri]
         Dialog.calling(at.bob, f"sip:{where}@{DOMAIN}", where)
-        if profile == "strict" and not nathelper and where != "Path":
+        if profile == "strict" and not nathelper and not path:
             at.bob.hear("478 INVITE")  # Kamailio: unresolvable destination
             continue
         invite = at.carol.hear("INVITE")
-        assert invite.target == words["uri"]
-        assert invite.values("Route") == ([words["Path"]] if where == "Path" else [])
+        assert invite.target == uri
+        assert invite.values("Route") == ([path] if path else [])
         at.carol.answer(invite, "486 Busy Here")
         at.bob.hear("486 INVITE")
     _heard_nothing(at)
@@ -335,3 +336,27 @@ def _heard_nothing(at: Town) -> None:
     at.alice.answer(at.alice.first(), "486 Busy Here")
     assert at.bob.hear("486 INVITE", "at-last")
     assert [message.first("Call-ID") for message in at.alice.heard] == ["at-last"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("loses", ["case", "parameter"])
+def test_a_registrar_that_spoils_marks_calls_by_a_token(site: Site, loses: str) -> None:
+    # The registrar is bob here. What it says then names a host of the inside, as far as anybody can
+    # tell: it is sealed, and the call comes all the same.
+    at = town(site, "default", nathelper=False)
+    at.carol.via, at.bob.via = (BOB, 5062), (HOMES["home"], 5060)
+    at.carol.send(at.carol.request("REGISTER", f"sip:{DOMAIN}", "spoilt", 1))
+    heard = at.bob.hear("REGISTER")
+    [mark] = MARK.findall(heard.first("Contact"))
+    spoilt = bare(heard.first("Contact")).replace(mark, mark.lower() if loses == "case" else "")
+    answer = at.bob.answering(heard, "200 OK")
+    answer.put("Contact", f"<{spoilt}>;expires=600")
+    at.bob.send(answer)
+    [listed] = bindings(at.carol.hear("200 REGISTER"))
+    Dialog.calling(at.bob, spoilt, "by-a-token")
+    invite = at.carol.hear("INVITE")
+    for uri in (listed, invite.target):
+        assert CAROL not in uri
+        assert MARK.sub("", uri).startswith("sip:A")  # a token's version
+    at.carol.answer(invite, "200 OK")
+    at.bob.hear("200 INVITE")
