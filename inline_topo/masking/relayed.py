@@ -65,6 +65,8 @@ _REMEMBERED: Final = 1 << 11
 _LONGEST: Final = 1 << 13  # two descriptions
 _LOOKED_AT: Final = names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ
 _AUTHENTICATE: Final = 401, 407
+_OF_CALLS: Final = frozenset((b"INVITE", b"ACK", b"PRACK", b"UPDATE", b"BYE"))
+"""The methods whose messages a relay may be asked of."""
 
 
 class _Invite(NamedTuple):
@@ -147,6 +149,10 @@ class Relayed:
             return self._strategy.edits(message, flow, now)
         method = method_of(message)
         status = message.status
+        if method in _OF_CALLS and flow.direction is Direction.INGRESS:
+            self._tokens.edits(
+                message, flow, now
+            )  # what is refused there asks nothing, and ends nothing
         if status and method == b"INVITE" and self._unanswered:
             key = self._dialog(message, flow).call_id, self._branch(message, flow)
             self._unanswered.pop(key, None)

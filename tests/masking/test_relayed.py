@@ -479,3 +479,20 @@ def test_no_more_than_so_many_offers_wait_for_a_response() -> None:
     unanswered(net, MOST_UNANSWERED + 10)
     ended = [effect.call_id for effect in net.asked if isinstance(effect, MediaDelete)]
     assert ended == [b"call-%d" % number for number in range(9)]
+
+
+def test_what_is_refused_asks_nothing_and_ends_nothing() -> None:
+    claims = ["Via: SIP/2.0/UDP 10.0.0.77;branch=z9hG4bKx"]
+    for net in (Net(), Net(hide__claims="refuse")):
+        call = masked(net)
+        net.leave(INVITE)
+        net.asked.clear()
+        for start, cseq in ((OK, "1 INVITE"), ("SIP/2.0 486 Busy", "1 INVITE"), (OK, "2 BYE")):
+            body = sdp(PEER) if cseq == "1 INVITE" else b""
+            stray = message(start, body, cseq=cseq, tags="ab", call=call, more=claims)
+            assert net.enter(stray).outcome == "refused_claim"
+        assert net.asked == []
+    route = ["Route: <sip:10.0.0.77;lr>"]
+    request = message("INVITE", sdp(PEER), cseq="1 INVITE", call="x", via=PEER, more=route)
+    assert net.enter(request).outcome == "refused_claim"
+    assert net.asked == []
