@@ -322,7 +322,10 @@ class OutsideLeg(Topoh):
         return edits
 
     def echo_ends(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """From and To whose host has left masked; or the whole URI."""
+        """From and To whose host has left masked; or the whole URI. In what an Identity header signs
+        they have left in clear."""
+        if names.IDENTITY in message.fields:
+            return []
         data = message.data
         edits: list[Edit] = []
         for span in spans:

@@ -64,6 +64,10 @@ FIELDS = (b"Record-Route: ", b"Content-Encoding: gzip\r\n\r\n")
 AT_MOST = 1200
 """Times what a usual message costs: 64 kB are seventy times its length, and more is looked at there."""
 
+STEEP = 1.2
+"""The exponent with which the time may grow."""
+ROUNDS = 5
+
 
 def cpu(run: Callable[[], object], times: int) -> float:
     """The least CPU time of a few runs, in seconds."""
@@ -93,7 +97,14 @@ def test_time_grows_no_faster_than_the_message(piece: str) -> None:
             data = head + part * (size // len(part)) + b"\r\n\r\n" + PHONE.encode()
             return cpu(lambda: audits.scan(data, Ends()), 2)
 
-        small, large = cost(8_000), cost(64_000)
+        small = large = math.inf
+        for _ in range(
+            ROUNDS
+        ):  # others on the machine make a run dearer, and none makes it cheaper
+            small, large = min(small, cost(8_000)), min(large, cost(64_000))
+            if large < 20 * unit or math.log(large / small) / math.log(8) < STEEP:
+                break
         assert large < AT_MOST * unit, (field, large / unit)
         if large > 20 * unit:  # what is less is noise
-            assert math.log(large / small) / math.log(8) < 1.2, (field, small / unit, large / unit)
+            steep = math.log(large / small) / math.log(8)
+            assert steep < STEEP, (field, small / unit, large / unit)

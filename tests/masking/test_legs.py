@@ -265,6 +265,22 @@ def test_fields_that_name_what_was_minted_are_echoed(codec: str) -> None:
         )
 
 
+@each_codec
+@pytest.mark.parametrize(("more", "is_signed"), [(b"", False), (b"Identity: x\r\n", True)])
+def test_what_is_signed_comes_back_as_it_left(codec: str, more: bytes, is_signed: bool) -> None:
+    """RFC 8224: an Identity header signs From and To, which leave in clear, whatever else names them."""
+    settings: dict[str, Any] = {"profile": "strict", "audit": 0}
+    leg, page = outside(codec, **settings), b"<http://10.0.0.5:80/x>"
+    message = (
+        b"INVITE sip:alice@198.51.100.20 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1\r\n"
+        b"Contact: %b\r\nFrom: %b;tag=1\r\nCSeq: 1 INVITE\r\n%b\r\n" % (page, page, more)
+    )
+    assert page not in leave(leg, message).split(b"Contact", 1)[1].split(b"\r\n")[0]
+    seen = enter_masked(leg, message)
+    assert (b"From: " + page in seen) is is_signed
+    assert enter(gateway(codec, Leg.INSIDE, **settings), seen) == message
+
+
 def test_kamailios_cookie_is_remembered_by_branch() -> None:
     """A request that came in within a dialog and leaves again: topoh wrote its cookie at the door."""
     leg = outside("kamailio")
