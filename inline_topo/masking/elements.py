@@ -1,10 +1,20 @@
 """The bounds of a message's header fields, measured without parsing them."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from inline_topo.bounds import MOST_IN_FIELDS, MOST_LINES, MOST_VALUES, TooMuch
+from inline_topo.bounds import (
+    MOST_ESCAPES,
+    MOST_IN_FIELDS,
+    MOST_LINES,
+    MOST_ROUTING,
+    MOST_VALUES,
+    TooMuch,
+)
 from inline_topo.sip.message import Message
 
+_ESCAPES: Final = b"%&\\"
+_LITTLE: Final = 2048  # bytes, which cost little whatever they are
 _SHORTEST: Final = 3  # bytes of a header line: a name, a colon, a line break
 
 
@@ -13,6 +23,28 @@ def check(message: Message) -> None:
     first, last = message.headers
     if last - first > _SHORTEST * (MOST_VALUES - message.commas):  # else no more lines find room
         _count(message, message.commas)
+
+
+def check_routing(message: Message, names: Iterable[str]) -> None:
+    """Raise TooMuch where the fields of these names are longer than what routes may be, or have too many
+    escapes: each is read in every spelling that somebody might undo."""
+    length = 0
+    for name in names:
+        for start, end in message.fields.get(name, ()):
+            length += end - start
+    if length > MOST_ROUTING:
+        raise TooMuch("bytes of what routes")
+    if length > _LITTLE:
+        check_escapes(message)
+
+
+def check_escapes(message: Message) -> None:
+    """Raise TooMuch where the header fields have too many escapes."""
+    first, last = message.headers
+    if last - first > _LITTLE:
+        text = message.data[first:last]
+        if len(text) - len(text.translate(None, _ESCAPES)) > MOST_ESCAPES:
+            raise TooMuch("escapes")
 
 
 def count(message: Message) -> int:

@@ -12,6 +12,7 @@ address it comes. The headers part of a URI is no part of it.
 
 from typing import Final
 
+from inline_topo.bounds import LONGEST_URI, TooMuch
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import stranger
 from inline_topo.masking.codecs.base import Codec, OpenedUri
@@ -40,10 +41,12 @@ class Outs:
 
     def mark(self, uri: bytes, flow: Flow, place: bytes, *, bare: bool = False) -> bytes | None:
         """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI that could be
-        restored (a control byte is in it).
+        restored (a control byte is in it). TooMuch where it is longer than LONGEST_URI.
 
         `place`: the host and port that it gets; empty where it keeps its own.
         """
+        if len(uri) > LONGEST_URI:
+            raise TooMuch("bytes of a URI")
         parts = uris.parse(uri)
         if not parts or not uris.is_uri(uri):
             return None

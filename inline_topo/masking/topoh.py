@@ -20,6 +20,7 @@ from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
 from inline_topo.masking.claims import ClaimError, Claims
 from inline_topo.masking.codecs.base import Codec, SealError
+from inline_topo.masking.elements import check_escapes
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
@@ -242,8 +243,11 @@ class Topoh:
                     edits += identifiers[name](message, flow, name, spans)
         if message.has_lone_cr and direction is Direction.INGRESS:
             self._check_lines(message, flow)
-        if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
-            self._claims.check(message, flow, edits)
+        claims = self._claims if flow.masks_identifiers else None
+        if (claims or strangers) and direction is Direction.INGRESS:
+            check_escapes(message)
+        if claims and direction is Direction.INGRESS:
+            claims.check(message, flow, edits)
         if strangers:
             edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):
@@ -713,7 +717,7 @@ class Topoh:
         self, data: bytes, spans: list[Span], name: str, mapping: Mapping, action: str
     ) -> list[Edit]:
         edits = []
-        for start, end in callid.locate_in_uris(data, spans):
+        for start, end in callid.locate_in_uris(data, self.uris.headers_parts(data, spans)):
             escaped = data[start:end]
             clear = callid.unescape(escaped)
             mapped = mapping(clear)

@@ -109,6 +109,17 @@ class Uris:
             return KnownUri(self._hosts.find(host), len(uri), tuple(named))
         return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in_uri(uri)))  # ;phone-context=
 
+    def headers_parts(self, data: bytes, spans: list[Span]) -> list[Span]:
+        """Where the headers parts of the URIs of a field may stand: behind the rest of each."""
+        found = []
+        for start, end in spans:
+            if data.find(b"?", start, end) >= 0:
+                for entry in values.split(data, [(start, end)]):
+                    where = address.locate(data, *entry)
+                    length = self._length(data[where.start : where.end]) if where else 0
+                    found.append((where.start + length if where else entry[0], entry[1]))
+        return found
+
     def host_of(self, data: bytes, span: Span) -> Host:
         """The host of the URI in a field value; NO_HOST where it has none (tel:).
 

@@ -181,3 +181,17 @@ def test_no_bracket_is_closed_that_another_opened(between: str) -> None:
     text = text.replace(b"<b@", b"<b" + between.encode())
     verdict = judge(network, datagram(text, PROXY, PEER))
     assert (verdict.outcome, verdict.action) == ("refused_unmaskable", Action.DROP)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_routes_is_bounded(codec: str) -> None:
+    network = gateway(codec, inside=INSIDE)
+    for value, refused in (
+        ("<sip:a@carrier.example?x=%s>" % ("10.0.37.5&" * 50), False),
+        (", ".join([f"<sip:{i}@carrier.example;lr>" for i in range(200)]), False),
+        ("<sip:a@carrier.example;x=%s>" % ("a" * 9000), True),
+        ("<sip:a@carrier.example;x=%s>" % ("%31" * 600), True),
+    ):
+        message = wire(REQUEST.format(uri="sip:k@carrier.example", line=f"Path: {value}"))
+        outcome = judge(network, datagram(message, PROXY, PEER)).outcome
+        assert (outcome == "refused_too_much") is refused, value[:60]
