@@ -248,7 +248,7 @@ def _is_redirected(at: Chain) -> None:
 def _registers(at: Chain, profile: str) -> None:
     """alice registers at carol's, an ordinary registrar that says again what it was told; she refreshes,
     and is called by it."""
-    told = []
+    told: list[str] = []
     for _ in range(2):
         request = at.alice.request("REGISTER", f"sip:{DOMAIN}", "register", 1 + len(told))
         at.alice.send(request)

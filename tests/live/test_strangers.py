@@ -72,10 +72,12 @@ def town(site: Site, profile: str, *, nathelper: bool, mode: str = "topoh") -> T
     more = store if mode == "topos" else ""
     relay = "rtpengine" if profile == "strict" else "none"
     gateway = Running(site, CONFIG.format(profile=profile, relay=relay, more=more))
+    carol, moved = (Phone(site, home, "carol", (CAROL, 5060)) for home in HOMES)
     return Town(
         site,
         profile,
-        *(Phone(site, home, "carol", (CAROL, 5060)) for home in HOMES),
+        carol,
+        moved,
         Phone(site, "inside", "bob", (BOB, 5062)),
         Phone(site, "inside", "alice", (ALICE, 5064)),
         gateway,
@@ -120,7 +122,9 @@ def _ring(at: Town, carol: Phone, call_id: str) -> tuple[Dialog, Dialog]:
 
 def _stranger(contact: str, public: str) -> bool:
     """Whether the inside knows carol by the address of her router there, and a mark."""
-    return bool(re.match(rf"<sip:carol@{re.escape(public)}:[0-9]+;", contact) and MARK.search(contact))
+    return bool(
+        re.match(rf"<sip:carol@{re.escape(public)}:[0-9]+;", contact) and MARK.search(contact)
+    )
 
 
 def _is_called(at: Town, carol: Phone, call_id: str) -> None:
@@ -276,7 +280,7 @@ def test_who_claims_to_be_inside_is_not_called_there(
         del claims["Contact"]  # `hide.claims = "accept"`: README says what that leaves
     for where, words in claims.items():
         at.carol.user = where
-        assert bindings(at.carol.register(Supported="path", **words)) == [words["uri"]]
+        assert bindings(at.carol.register(600, Supported="path", **words)) == [words["uri"]]
         Dialog.calling(at.bob, f"sip:{where}@{DOMAIN}", where)
         if profile == "strict" and not nathelper and where != "Path":
             at.bob.hear("478 INVITE")  # Kamailio: unresolvable destination
