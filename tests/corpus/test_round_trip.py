@@ -215,7 +215,9 @@ class RoundTrip:
         )
         cookies = row.cookies if self.codec == "kamailio" else 0
         mask = row.config.get("topoh", {}).get("mask_ip")
-        own = row.config.get("own", [net for net in inside if "/" not in net])
+        is_nat = row.config.get("shape") == "nat"  # where the host inside is one to be hidden
+        mask = row.config["public"] if is_nat else mask
+        own = row.config.get("own", [net for net in inside if "/" not in net and not is_nat])
 
         def words(*, leaving: bool) -> list[tuple[bytes, Words]]:
             """What passes outside, with the networks inside and the addresses that may be seen."""
@@ -225,7 +227,8 @@ class RoundTrip:
             messages = of_side(legs.outside, leaving=leaving)
             for message, (one, read) in zip(messages, ends, strict=True):
                 end, other = (one.source, one.destination)[:: 1 if leaving else -1]
-                named = inside if read and not is_in(other, inside) else []
+                crosses = is_in(end, inside) and not is_in(other, inside)
+                named = inside if read and crosses else []
                 found.append((message, (named, [*own, mask or end])))
             return found
 
