@@ -21,12 +21,14 @@ CLEAR: dict[str, Any] = {"rule": [{"action": "skip"}]}
 # What leaves the carriers of a group clear, or one of them.
 RULES: dict[str, dict[str, Any]] = {
     "routing": CLEAR,
-    "Path": CLEAR,  # what opens always, no switch leaves clear
+    "Path": CLEAR,  # where something routes, no switch leaves the inside clear
     "Service-Route": CLEAR,
     "Refer-To": CLEAR,
     "Contact in REGISTER": CLEAR,
     "Contact in PUBLISH": CLEAR,
     "Contact in 3xx": CLEAR,
+    "Contact, display name": CLEAR,  # beside what routes, neither
+    "Contact, parameters": CLEAR,
     "references": {"hide.references": False},
     "Call-IDs": {"topoh.mask_callid": False},
     "who somebody is": {"hide.identities": False},

@@ -19,7 +19,6 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import DIALOG_IDS
 from inline_topo.masking.codecs.base import SealError
-from inline_topo.masking.elements import check_routing
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Host, Hosts, may_be_odd
@@ -101,7 +100,6 @@ class Rest:
         self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
     ) -> list[Edit]:
         """`edits`, and those for what they leave. Raises SealError where that does not parse."""
-        check_routing(message, fields)
         found: list[Edit] = []
         taken = Taken(edits)
         if message.is_request and not self._lets_through:

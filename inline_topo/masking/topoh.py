@@ -20,7 +20,7 @@ from inline_topo.masking.callid import CALL_IDS, CallIds
 from inline_topo.masking.carriers import REFERENCES, Carriers, Switches
 from inline_topo.masking.claims import ClaimError, Claims
 from inline_topo.masking.codecs.base import Codec, SealError
-from inline_topo.masking.elements import check_escapes
+from inline_topo.masking.elements import check_escapes, check_routing
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
@@ -198,6 +198,10 @@ class Topoh:
         swaps = enters and strangers.swaps and flow.masks_identifiers
         if swaps:
             swaps = strangers.are_in(message.data, flow)
+        if not enters and self._seals_rest:
+            check_routing(message, rest.FIELDS)
+        elif swaps or self._claims:
+            check_escapes(message)
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
@@ -243,11 +247,8 @@ class Topoh:
                     edits += identifiers[name](message, flow, name, spans)
         if message.has_lone_cr and direction is Direction.INGRESS:
             self._check_lines(message, flow)
-        claims = self._claims if flow.masks_identifiers else None
-        if (claims or strangers) and direction is Direction.INGRESS:
-            check_escapes(message)
-        if claims and direction is Direction.INGRESS:
-            claims.check(message, flow, edits)
+        if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
+            self._claims.check(message, flow, edits)
         if strangers:
             edits += self.strangers.enter(message, flow, edits)
         if message.body < len(message.data):

@@ -40,6 +40,8 @@ class Row:
     cookies: int
     spirals: int
     not_read: list[int]
+    claims: list[int]
+    unread: list[int]
 
     full: bool
 
@@ -76,6 +78,8 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("cookies", 0),
         expected.get("spirals", 0),
         expected.get("not_read", []),
+        expected.get("claims", []),
+        expected.get("unread", []),
         expected.get("full", False),
     )
 

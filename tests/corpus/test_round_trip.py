@@ -185,14 +185,23 @@ class RoundTrip:
         self, row: Row, legs: Legs, replay: Callable[..., dict[str, Any]],
         frames: Callable[[Path], list[Frame]], kept: list[Judged],
     ) -> None:  # fmt: skip
-        """What leaves leaves as in the outside leg; what enters enters as in the inside leg. Answers
-        in clear do not enter: no gateway was there when the capture was taken."""
+        """What leaves leaves as in the outside leg; what enters enters as in the inside leg, but for
+        what makes a claim. Answers in clear do not enter: no gateway was there when the capture was
+        taken."""
         inside = row.config["inside"]
+        refused = row.left_out
+        numbers = [n for n in range(1, len(kept) + len(refused) + 1) if n not in refused]
+        claims = {numbers.index(number) for number in row.claims}
+        kept = [judge for index, judge in enumerate(kept) if index not in claims]
+        unread = {*row.not_read, *row.unread}
+        was_read = [number not in unread for number in numbers if number not in row.claims]
         sides = [is_in(one.source, inside) if one.sip or one.fragment else None for one in kept]
 
         def payloads(path: Path) -> list[bytes]:
             # the headers before are the live gateway's and the kernel's: DF, translated addresses
-            return [frame.data[ETHERNET_IP_UDP:] for frame in frames(path)]
+            out = claims if path in (legs.outside, legs.inside) else ()
+            read = enumerate(frames(path))
+            return [frame.data[ETHERNET_IP_UDP:] for index, frame in read if index not in out]
 
         def of_side(path: Path, *, leaving: bool) -> list[bytes]:
             pairs = zip(sides, payloads(path), strict=True)
@@ -200,24 +209,28 @@ class RoundTrip:
 
         masked, opened = (legs.config.with_name(f"{n}{legs.before.suffix}") for n in ("out", "in"))
         replay(legs.before, masked, legs.config, "gateway")
-        replay(legs.outside, opened, legs.config, "gateway")
+        live = replay(legs.outside, opened, legs.config, "gateway")
+        assert {key: one["count"] for key, one in live["refused"].items()} == (
+            {"refused_claim": len(claims)} if claims else {}
+        )
         cookies = row.cookies if self.codec == "kamailio" else 0
         mask = row.config.get("topoh", {}).get("mask_ip")
-        own = row.config.get("own", [net for net in inside if "/" not in net])
-        own = [*own, mask] if mask else own
+        is_nat = row.config.get("shape") == "nat"  # where the host inside is one to be hidden
+        mask = row.config["public"] if is_nat else mask
+        own = row.config.get("own", [net for net in inside if "/" not in net and not is_nat])
 
         def words(*, leaving: bool) -> list[tuple[bytes, Words]]:
             """What passes outside, with the networks inside and the addresses that may be seen."""
-            ends = [
-                (one.source, one.destination) if leaving else (one.destination, one.source)
-                for one, side in zip(kept, sides, strict=True)
-                if side is leaving
-            ]
+            found = []
+            both = zip(kept, sides, was_read, strict=True)
+            ends = [(one, read) for one, side, read in both if side is leaving]
             messages = of_side(legs.outside, leaving=leaving)
-            return [
-                (message, ([] if is_in(other, inside) else inside, [*own, end]))
-                for message, (end, other) in zip(messages, ends, strict=True)
-            ]
+            for message, (one, read) in zip(messages, ends, strict=True):
+                end, other = (one.source, one.destination)[:: 1 if leaving else -1]
+                crosses = is_in(end, inside) and not is_in(other, inside)
+                named = inside if read and crosses else []
+                found.append((message, (named, [*own, mask or end])))
+            return found
 
         of_strangers = sum(routes_inside(*one) for one in words(leaving=True))
         left = Counter(of_side(legs.outside, leaving=True))

@@ -206,17 +206,19 @@ def test_what_is_not_masked_is_counted(make_capture: Callable[..., Path]) -> Non
     text = REQUEST + REST.format(fields).replace("<sip:a@x.example>", "<sip:a@10.1.1.30>") + body
     path = make_capture("one.pcap", (PROXY, OUTSIDE, text))
     found = run(path, configure(profile="topoh"))
-    assert shown(found) == []
-    assert found.not_masked == {
-        ("From", "ipv4"): 1,
-        ("P-Asserted-Identity", "ipv4"): 1,
-        ("Contact, display name", "ipv4"): 1,
-        ("Contact, parameters", "ipv4"): 1,
-        ("SDP o=", "ipv4"): 1,
-    }
+    beside = [("Contact, display name", "10.1.1.30"), ("Contact, parameters", "10.1.1.31")]
+    assert shown(found) == beside  # a Contact names the inside in no profile
+    elsewhere = {(name, "ipv4"): 1 for name in ("From", "P-Asserted-Identity", "SDP o=")}
+    assert found.not_masked == elsewhere
+    kamailio = {"topoh.codec": "kamailio", "topoh.mask_key": "one"}
+    as_topoh = run(path, configure(profile="topoh", **kamailio))
+    assert shown(as_topoh) == []
+    assert as_topoh.not_masked == elsewhere | {(field, "ipv4"): 1 for field, _ in beside}
     assert found.media == {("SDP c=", "ipv4"): 1, ("SDP a=candidate", "ipv4"): 1}
     by_default = run(path, configure())
-    assert {field for field, _ in shown(by_default)} == {"P-Asserted-Identity", "SDP o="}
+    assert {field for field, _ in shown(by_default)} == {
+        *("P-Asserted-Identity", "Contact, display name", "Contact, parameters", "SDP o="),
+    }
     strict = run(path, configure(profile="strict"))
     assert {field for field, _ in shown(strict)} == {
         *("From", "P-Asserted-Identity", "Contact, display name", "Contact, parameters", "SDP o="),
@@ -237,9 +239,12 @@ def test_what_a_rule_skips_is_no_leak(judge: Judge) -> None:
 
 def test_a_redirection_with_mask_mode_1(judge: Judge) -> None:
     start = RESPONSE.replace("200 OK", "302 Moved")
-    line = "Contact: <sip:b@10.1.1.30>\n"
-    assert shown(judge(start, line)) == [("Contact", "10.1.1.30")]
-    found = judge(start, line, configure(**{"topoh.mask_mode": 1}))
+    inside, carrier = (f"Contact: <sip:b@{host}>\n" for host in ("10.1.1.30", "198.51.100.7"))
+    for line, host in ((inside, "10.1.1.30"), (carrier, "198.51.100.7")):
+        assert shown(judge(start, line)) == [("Contact", host)]
+    clear = configure(**{"topoh.mask_mode": 1})
+    assert shown(judge(start, inside, clear)) == [("Contact (mask_mode 1)", "10.1.1.30")]
+    found = judge(start, carrier, clear)
     assert (shown(found), open_fields(found)) == ([], {"Contact (mask_mode 1)"})
 
 
