@@ -82,7 +82,7 @@ def gateway(
     records = seal(config, ring, fast=fast) if config.topos.store is not None else None
     make: Callable[..., Gateway] = Gateway
     if (config.audit or refuses_unread) and not drain and leg is not Leg.INSIDE:
-        audits = audit(config, sealer, relayed=relayed, refuses_unread=refuses_unread)
+        audits = audit(config, sealer, relayed=relayed, fill=fill, refuses_unread=refuses_unread)
         make = partial(AuditedGateway, audits)
     return make(
         flows(config, known_hosts, rules),
@@ -107,13 +107,18 @@ def gateway(
 
 
 def audit(
-    config: Config, codec: Codec, *, relayed: bool = False, refuses_unread: bool = False
+    config: Config,
+    codec: Codec,
+    *,
+    relayed: bool = False,
+    fill: bool = False,
+    refuses_unread: bool = False,
 ) -> Audit:
     """What is audited of the messages that leave. `refuses_unread`: what cannot be read is refused,
     enforced or not."""
     queue, enforce = config.queue, config.audit == "enforce"
     return Audit(
-        scanner(config, codec, relayed=relayed),
+        scanner(config, codec, relayed=relayed, fill=fill),
         1.0 if enforce else float(config.audit),
         enforce,
         refuses_unread,
@@ -373,8 +378,9 @@ def switches(config: Config) -> Switches:
     )
 
 
-def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
-    """What audits messages that leave; `relayed`: the media relay that is configured has seen them."""
+def scanner(config: Config, codec: Codec, *, relayed: bool = True, fill: bool = False) -> Scanner:
+    """What audits messages that leave; `relayed`: the media relay that is configured has seen them;
+    `fill`: a clear Request-URI and Routes leave."""
     hide, call_ids = config.hide, config.topoh.mask_callid
     states = {
         "references": hide.references,
@@ -392,6 +398,7 @@ def scanner(config: Config, codec: Codec, *, relayed: bool = True) -> Scanner:
         "relay": relayed and config.media.relay != "none",
         "nat": config.shape == "nat",
         "routed": not is_topoh(config),
+        "fills": fill,
         "strict": config.profile == "strict",
     }
     judge = Judge([name for name, is_on in states.items() if is_on], (*hide.swap, *hide.strip))

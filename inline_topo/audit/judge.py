@@ -36,6 +36,7 @@ class Judge:
         self.registers = REGISTERS in self._on
         self.routed = "routed" in self._on
         self.nat = "nat" in self._on
+        self.fills = "fills" in self._on
         self.redirections = "redirections" in self._on
         self.media = INSIDE if "relay" in self._on else ANY if self.strict else ""
         self._listed = [one.lower() for one in listed]

@@ -32,7 +32,7 @@ REGISTERS: Final = "registers"
 
 SWITCHES: Final = (
     *("references", "paths", "spirals", REGISTERS, "identities", "texts", "from_to", "products"),
-    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "routed", "strict"),
+    *("call_ids", "redirections", "sdp", "bodies", "relay", "nat", "routed", "fills", "strict"),
 )
 """Those that a configuration can set."""
 
@@ -104,6 +104,10 @@ ROUTED: Final = (
 )
 """Where requests go by what stands there: with the switch "routed" nothing that lies inside may show, though
 the switch of the row is off. It is off where all is as topoh has it."""
+
+FILLED: Final = ("Request-URI", "Route", "Route, display name", "Route, parameters")
+"""Where names of the inside leave in clear with the switch "fills": in the first of two steps of a start
+(`run --fill`), while phones outside still know what was said before the gateway was there."""
 
 MEDIA: Final = Row(("SDP c=",), "relay", INSIDE)
 """Where a stream goes (c=, m=, a=candidate and their kin): without a relay it is counted, in profile

@@ -188,6 +188,8 @@ class _Message:
             return ""
         if is_call_id:
             return self._call_id(place)
+        if self._scanner.judge.fills and field.removesuffix(" ?headers") in left.FILLED:
+            return LEFT_OPEN
         if sighting.named and self._is_restored(place, sighting):
             return ECHOED
         if hosts == OWN_WORDS:

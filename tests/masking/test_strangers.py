@@ -532,6 +532,12 @@ def test_fill_lets_a_clear_request_uri_and_routes_leave() -> None:
     assert line(left, "Route") == f"<sip:10.1.1.1;lr>, <sip:{THIRD};lr>"
     assert "10.1.1" not in line(left, "Path") + line(left, "Contact") + line(left, "Refer-To")
     assert b"out=" in enter(gateway(fill=True), stranger())
+    enforced = gateway(profile="strict", audit="enforce", fill=True)
+    via = b"UDP 10.1.1.30:5062", b"UDP " + PROXY.encode()
+    text = request("INVITE", PHONE, f"Route: <sip:10.1.1.1;lr>, <sip:{THIRD};lr>").replace(*via)
+    assert leave(enforced, text).startswith(f"INVITE {PHONE} SIP/2.0".encode())
+    leak = request("INVITE", PHONE)  # its topmost Via is the phone's
+    assert judge(enforced, datagram(leak, PROXY, PEER)).outcome == "refused_leak"
 
 
 @pytest.mark.parametrize("drains", [True, False])
