@@ -33,7 +33,6 @@ _DONT_FRAGMENT: Final = 0x40  # in the first byte of flags and offset
 _IPV6_HEADER: Final = 40
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 _SKIPPED_IPV6: Final = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
-_MAX_EXTENSION_HEADERS: Final = 16
 
 
 class Datagram:
@@ -103,9 +102,7 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
         return MALFORMED
     total = _IPV6_HEADER + _u16(packet, 4)
     header, offset, flaw, later = packet[6], _IPV6_HEADER, WHOLE, False
-    for _ in range(_MAX_EXTENSION_HEADERS):
-        if header == PROTOCOL_UDP:
-            break
+    while header != PROTOCOL_UDP:  # each has eight bytes at least
         if offset + 8 > min(available, total):
             return MALFORMED
         if header == _FRAGMENT:
@@ -124,8 +121,6 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
             header, offset = packet[offset], offset + (packet[offset + 1] + extra) * unit
         else:
             return NOT_UDP
-    else:
-        return MALFORMED
     if flaw:
         return _partial(packet, offset, packet[8:40], total, FRAGMENT, later)
     if available < total:

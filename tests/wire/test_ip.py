@@ -360,3 +360,14 @@ def test_any_bytes_give_a_datagram_or_a_reason(data: bytes) -> None:
         else:
             assert len(datagram.endpoints) in (12, 36)
             assert datagram.payload in packet
+
+
+def test_extension_headers_hide_nothing_however_many() -> None:
+    options = 200
+    chain = bytes((60, 0, 1, 4, 0, 0, 0, 0)) * (options - 1) + bytes((17, 0, 1, 4, 0, 0, 0, 0))
+    whole = bytes(IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=5060) / Raw(b"SIP"))
+    length = (len(whole) - 40 + len(chain)).to_bytes(2, "big")
+    packet = whole[:4] + length + bytes((60,)) + whole[7:40] + chain + whole[40:]
+    datagram = ip.decode(packet)
+    assert isinstance(datagram, ip.Datagram)
+    assert (datagram.payload, datagram.flaw, datagram.udp) == (b"SIP", "", 40 + 8 * options)
