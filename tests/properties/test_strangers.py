@@ -146,7 +146,7 @@ def test_whatever_strangers_write_has_an_outcome(
     there_and_back(way, message, own_first)
 
 
-@pytest.mark.full
+@pytest.mark.nightly
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: "/".join(map(str, way.values())))
 @settings(max_examples=1_000)
 @given(messages(), st.booleans())
