@@ -247,7 +247,8 @@ def _left(data: bytes, span: Span, taken: list[Span]) -> bytes:
         if start > at:
             pieces.append(data[at:start])
         at = max(at, end)
-    pieces.append(data[at:stop])
+    if at < stop:  # a span may reach beyond; compiled, such a slice is an error
+        pieces.append(data[at:stop])
     return b" ".join(pieces)
 
 
