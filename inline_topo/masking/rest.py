@@ -173,8 +173,15 @@ class Rest:
             return ()
         found: list[Edit] = []
         if self._names_inside(uri, known, flow) and not taken.holds(where.start):
-            is_route = name in _ROUTES
-            found += self._uris.seal(data, where, known, flow, name, stable=True, route=is_route)
+            span = where.start, where.start + known.length
+            within = taken.within(span)  # hosts that `hide.swap` swaps
+            if not within:
+                is_route = name in _ROUTES
+                found += self._uris.seal(
+                    data, where, known, flow, name, stable=True, route=is_route
+                )
+            elif known.marked or self._is_named(_left(data, span, within), flow):
+                raise SealError(f"{name}: names the inside in an odd way")
         if known.beyond:
             stop = where.start + known.length
             found += self._headers_part(data, (stop, where.end), flow, name, taken)

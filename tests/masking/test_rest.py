@@ -195,3 +195,18 @@ def test_what_routes_is_bounded(codec: str) -> None:
         message = wire(REQUEST.format(uri="sip:k@carrier.example", line=f"Path: {value}"))
         outcome = judge(network, datagram(message, PROXY, PEER)).outcome
         assert (outcome == "refused_too_much") is refused, value[:60]
+
+
+@pytest.mark.parametrize("field", ["Path", "Service-Route"])  # those that may be named there
+@pytest.mark.parametrize("change", ["swap", "strip"])
+def test_beside_what_a_configuration_changes(field: str, change: str) -> None:
+    network = gateway(inside=INSIDE, **{f"hide__{change}": [field]})
+    for value in (
+        "<sip:a@carrier.example;maddr=10.0.37.9>",
+        "<sip:a@10.0.37.9;x=10.0.37.8?y=10.0.37.7>;z=10.0.37.6",
+        "sip:a@10.0.37.9;x=10.0.37.8",
+        '"10.0.37.5" <sip:10.0.37.5@10.0.37.9>',
+    ):
+        text = left(network, REQUEST.format(uri="sip:k@carrier.example", line=f"{field}: {value}"))
+        assert text
+        assert b"10.0.37." not in text
