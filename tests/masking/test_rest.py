@@ -200,7 +200,8 @@ def test_what_routes_is_bounded(codec: str) -> None:
 @pytest.mark.parametrize("field", ["Path", "Service-Route"])  # those that may be named there
 @pytest.mark.parametrize("change", ["swap", "strip"])
 def test_beside_what_a_configuration_changes(field: str, change: str) -> None:
-    network = gateway(inside=INSIDE, **{f"hide__{change}": [field]})
+    settings: dict[str, Any] = {f"hide__{change}": [field]}
+    network = gateway(inside=INSIDE, **settings)
     for value in (
         "<sip:a@carrier.example;maddr=10.0.37.9>",
         "<sip:a@10.0.37.9;x=10.0.37.8?y=10.0.37.7>;z=10.0.37.6",
