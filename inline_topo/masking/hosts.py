@@ -48,6 +48,7 @@ _MAY_WRAP: Final = re.compile(
     rb"|(?:25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})\.|(?<![\w.-])\.[0-9]"
 )
 _REFERENCE: Final = re.compile(rb"&#(?:0{0,4}([0-9]{1,3})|[xX]0{0,4}([0-9A-Fa-f]{1,2}));?")
+_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _MOST_READINGS: Final = 3
 _MOST_READINGS_OF_NONE: Final = 16  # networks, for an address that lacks a number
 _WRAPPING: Final = re.compile(
@@ -228,6 +229,11 @@ class Hosts:
             hosts += [self.literal(_wrapped(quad, first)) for first in firsts]
         numbers = set(_NUMBER_AS_HOST.findall(joined))
         return hosts + [host for host in map(self.find, numbers) if host.named]
+
+    def named_to_proxies(self, text: bytes) -> list[Host]:
+        """The same, also without zeros before numbers: a proxy reads 010.0.0.5 as 10.0.0.5."""
+        hosts, plain = self.named_in_uri(text), _ZEROS.sub(b"", text)
+        return hosts if plain == text else hosts + self.named_in_uri(plain)
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

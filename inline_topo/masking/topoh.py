@@ -41,7 +41,6 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
-_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _ONE_VALUE: Final = re.compile(
     rb"SIP/2\.0/[A-Za-z]+ [A-Za-z0-9.:\[\]_-]+(?:;[A-Za-z0-9._~-]+(?:=[A-Za-z0-9.:\[\]_~!%*+`'-]*)?)*"
 )
@@ -621,10 +620,7 @@ class Topoh:
 
     def _check_clear(self, data: bytes, entries: list[Span], flow: Flow) -> None:
         for start, end in entries:
-            value = data[start:end]
-            hosts = self.hosts.named_in_uri(value)
-            if _ZEROS.search(value):  # a proxy reads 010.0.0.5 as 10.0.0.5
-                hosts += self.hosts.named_in_uri(_ZEROS.sub(b"", value))
+            hosts = self.hosts.named_to_proxies(data[start:end])
             if any(is_named(host, flow) for host in hosts):
                 raise ClaimError(names.VIA)
 

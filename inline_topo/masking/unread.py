@@ -19,7 +19,6 @@ _LEFT: Final = re.compile(  # a line with a control byte in it may be two for so
     rb"^(?:From|f|To|t|Call-ID|i|CSeq)[ \t]*:[^\x00-\x08\x0a-\x1f\x7f]*\r?$",
     re.IGNORECASE | re.MULTILINE,
 )
-_ZEROS: Final = re.compile(rb"(?<![0-9A-Fa-f])0+(?=[0-9])")
 _END_OF_HEADERS: Final = b"\r\n\r\n"
 
 
@@ -41,9 +40,5 @@ class Unread:
         head = data if end < 0 else data[:end]
         if len(head) > MOST_UNREAD:
             return True
-        text = _LEFT.sub(b"", head)
-        hosts = self._hosts.named_in_uri(
-            _ZEROS.sub(b"", text)
-        )  # proxies read 010.0.0.5 as 10.0.0.5
-        hosts += self._hosts.named_in_uri(text)
+        hosts = self._hosts.named_to_proxies(_LEFT.sub(b"", head))
         return any(is_named(host, flow) and host.address != flow.inside for host in hosts)
