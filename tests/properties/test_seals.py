@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inline_topo.assemble import Leg
@@ -58,15 +58,19 @@ def _end(codec: Codec, text: bytes) -> tuple[object, object]:
     return (text, True), codec.open_end(codec.seal_end(text, bare=True))
 
 
+def _via_of(codec: Codec, text: bytes) -> bytes:
+    """A Via as it comes back: with codec kamailio a folded one is unfolded, as its page says."""
+    return unfold(text) if codec is CODECS["kamailio"] else text
+
+
 def _vias(codec: Codec, text: bytes) -> tuple[object, object]:
-    if codec is CODECS["kamailio"]:
-        text = unfold(text)  # topoh's own bytes
+    text = _via_of(codec, text)
     [(_, _, sealed)] = codec.seal_vias(text, [(0, len(text))], MASK, b"", b"=1")
     return [text], codec.open_vias([sealed], b"=1")
 
 
 def _quoted_via(codec: Codec, text: bytes) -> tuple[object, object]:
-    return text, codec.open_quoted_via(codec.seal_quoted_via(text, MASK))
+    return _via_of(codec, text), codec.open_quoted_via(codec.seal_quoted_via(text, MASK))
 
 
 def _via1(codec: Codec, text: bytes) -> tuple[object, object]:
@@ -102,6 +106,7 @@ def test_a_token_holds_what_was_sealed(kind: str, codec: str) -> None:
     lead, there_and_back = SEALS[kind]
 
     @given(BYTES)
+    @example(b"\r\n 10.0.0.5")  # a fold
     def check(text: bytes) -> None:
         try:
             clear, opened = there_and_back(CODECS[codec], lead + text)
