@@ -87,6 +87,7 @@ def test_each_call_is_another_one(call: Call) -> None:
     assert set(NEW.findall(first)).isdisjoint(NEW.findall(second))
 
 
+@pytest.mark.full  # of replay alone by default: edges/test_replay.py
 def test_ten_times_the_packets_take_no_more_memory(call: Call) -> None:
     assert peak(call, 30_000) < 1.15 * peak(call, 3_000)
 

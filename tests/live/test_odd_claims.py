@@ -239,8 +239,13 @@ def sockets(site: Site) -> Sockets:
 
 
 @pytest.mark.parametrize(
-    ("written", "profile"), [(responses, "default"), (responses, "strict"), (requests, "strict")]
-)  # fmt: skip
+    ("written", "profile"),
+    [
+        (responses, "default"),
+        pytest.param(responses, "strict", marks=pytest.mark.full),
+        (requests, "strict"),
+    ],
+)
 def test_what_would_reach_the_inside_is_refused(
     written: Callable[[], Iterator[bytes]], profile: str, sockets: Sockets
 ) -> None:

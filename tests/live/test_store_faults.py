@@ -164,7 +164,9 @@ REDIS = (pytest.mark.full, pytest.mark.needs("redis-server", "redis-cli"))
 @pytest.mark.parametrize(
     ("kind", "fault", "reason"),
     [
-        pytest.param("sqlite", locked, "database is locked", id="locked"),
+        pytest.param(
+            "sqlite", locked, "database is locked", marks=pytest.mark.full, id="locked"
+        ),
         pytest.param(
             "sqlite?max_mib=1", full, "database or disk is full", marks=pytest.mark.full, id="full"
         ),

@@ -86,8 +86,8 @@ def town(site: Site, profile: str, *, nathelper: bool, mode: str = "topoh") -> T
 @pytest.mark.parametrize(
     ("profile", "mode"),
     [
-        ("default", "topoh"),
         ("strict", "topoh"),
+        pytest.param("default", "topoh", marks=pytest.mark.full),
         pytest.param("default", "topos", marks=pytest.mark.full),
         pytest.param("strict", "topos", marks=pytest.mark.full),
     ],
