@@ -194,6 +194,8 @@ class OutsideLeg(Topoh):
             names.ROUTE: self.echo_routes,
             names.VIA: self.echo_request_vias,
         }
+        if self.opens_all_contacts():
+            fields[names.CONTACT] = self.echo_contacts
         return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
 
     def ingress_response(self) -> tuple[Table, Table]:
@@ -272,8 +274,8 @@ class OutsideLeg(Topoh):
     def echo_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """What a registrar lists or a redirection names; other Contacts are the peer's own."""
-        if lists_contacts(message):
+        """What was minted earlier: what a registrar lists, a redirection names, or comes back of a spiral."""
+        if self.opens_all_contacts() or lists_contacts(message):
             return self.echo_minted(message, flow, name, spans)
         return []
 

@@ -9,6 +9,10 @@ last own one are sealed by the last look (masking.rest).
 
 Service-Route opens, and a stranger's is marked as a Path is: a phone sends what it asks for next along
 it (RFC 3608 section 5), so it routes.
+
+A Contact comes back where a call goes out to a server and in again (a spiral): who is inside sends what
+is next straight to it. Of what only has to route (in a drain, from peers that a rule leaves clear) those of
+a registrar and of a redirection open alone; in mode topos they do at any time, as ids know more.
 """
 
 from typing import Final, NamedTuple
@@ -37,7 +41,7 @@ OPENINGS: Final = {
     names.REQUEST_URI: Opening(ROUTES, True, False, 1, 1),
     names.ROUTE: Opening(ROUTES, True, False, *_LIST),
     names.RECORD_ROUTE: Opening(ROUTES, False, True, *_LIST),  # below the last own one
-    names.CONTACT: Opening(ROUTES, False, True, *_LIST),  # of redirections and registrars
+    names.CONTACT: Opening(ROUTES, True, True, *_LIST),
     names.REFER_TO: Opening(ROUTES, True, True, *_LIST),
     names.PATH: Opening(ROUTES, True, True, *_LIST),
     names.SERVICE_ROUTE: Opening(ROUTES, True, True, *_LIST),

@@ -330,6 +330,8 @@ class Topoh:
             names.REQUEST_URI: self.open_request_uri,
             names.ROUTE: self.carriers.open_routes,
         }
+        if self.opens_all_contacts():
+            fields[names.CONTACT] = self.open_request_contacts
         return fields, self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
 
     def ingress_response(self) -> tuple[Table, Table]:
@@ -337,12 +339,19 @@ class Topoh:
         fields |= {
             names.VIA: self.open_lower_vias,
             names.RECORD_ROUTE: self.carriers.open_routes,
-            names.CONTACT: self.open_response_contacts,
+            names.CONTACT: self.open_listed_contacts,
         }
+        if self.opens_all_contacts():
+            fields[names.CONTACT] = self.open_response_contacts
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
+
+    def opens_all_contacts(self) -> bool:
+        """Whether a Contact that left and comes back (a spiral through a server outside) opens; topoh opens
+        it when a request is sent to it."""
+        return not self.options.as_topoh
 
     def egress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
         """REGISTER and PUBLISH where `hide.registers` is off. Outsiders send these to each other too, and
@@ -370,8 +379,9 @@ class Topoh:
     def routed_response(self) -> tuple[Table, Table]:
         """The same for a response."""
         fields, identifiers = self.ingress_response()
-        kept = {names.VIA, names.RECORD_ROUTE, names.CONTACT, *self.carriers.where_it_routes()}
-        return {name: rule for name, rule in fields.items() if name in kept}, identifiers
+        kept = {names.VIA, names.RECORD_ROUTE, *self.carriers.where_it_routes()}
+        routed = {name: rule for name, rule in fields.items() if name in kept}
+        return routed | {names.CONTACT: self.open_listed_contacts}, identifiers
 
     def _call_id_table(self, plain: Rule, in_uri: Rule) -> Table:
         if not self.options.mask_callid:
@@ -561,13 +571,30 @@ class Topoh:
         edit = self.uris.open_request_uri(message.data, spans[0], name)
         return [edit] if edit else []
 
+    def open_request_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Tokens in the Contact of a request that was outside in between: who is inside writes straight
+        to it."""
+        return self.uris.open_all(message.data, spans, name)
+
     def open_response_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """The bindings that a registrar lists, and the targets of a redirection."""
-        if message.status in _REDIRECTION:  # a registrar alone writes where it saw a phone
-            return self.uris.open_all(message.data, spans, name)
-        return self.open_contacts(message, flow, name, spans) if lists_contacts(message) else []
+        """The bindings that a registrar lists, the targets of a redirection, and whom an answer that was
+        outside in between comes from."""
+        if is_register(message) and lists_contacts(message):
+            # A registrar alone writes where it saw a phone.
+            return self.open_contacts(message, flow, name, spans)
+        return self.uris.open_all(message.data, spans, name)
+
+    def open_listed_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Those of a registrar and of a redirection alone."""
+        if lists_contacts(message):
+            return self.open_response_contacts(message, flow, name, spans)
+        return []
 
     def open_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

@@ -146,6 +146,35 @@ def test_a_spiral(tmp_path: Path, profile: str, mode: str, keys: tuple[str, ...]
         _ends_well(at)
 
 
+@pytest.mark.parametrize(("profile", "keys"), [("default", ("a",)), ("strict", ("a", "b"))])
+def test_a_spiral_that_begins_inside(tmp_path: Path, profile: str, keys: tuple[str, ...]) -> None:
+    """alice calls dave inside, by a server outside: their Contacts come back as they wrote them, as she
+    sends what is next straight to it."""
+    with SeriesSite(tmp_path) as site:
+        spiral = {"SPIRAL": f'"{SERVER}"', "ALICE": f'"sip:dave@{ALICE}:5066"'}
+        at = chain(tmp_path, site, profile, "topoh", keys, spiral)
+        dave = Phone(site, "inside", "dave", (ALICE, 5066))
+        hers = Dialog.calling(at.alice, f"sip:alice@{DOMAIN}", "spiral")
+        invite = dave.hear("INVITE")
+        assert bare(invite.first("Contact")) == at.alice.uri
+        answer = dave.answer(invite, "200 OK")
+        assert bare(hers.answered().first("Contact")) == dave.uri
+        assert dave.hear("ACK").target == dave.uri
+        his = Dialog.called(dave, invite, answer)
+        his.send("INVITE")
+        again = at.alice.hear("INVITE")
+        assert again.target == at.alice.uri
+        at.alice.answer(again, "200 OK")
+        his.answered()
+        assert at.alice.hear("ACK").target == at.alice.uri
+        hers.send("BYE")
+        bye = dave.hear("BYE")
+        assert bye.target == dave.uri
+        dave.answer(bye, "200 OK")
+        at.alice.hear("200 BYE")
+        _ends_well(at)
+
+
 def _came_back(answer: Message) -> None:
     """An answer has alice's Via, as she wrote it."""
     [via] = answer.values("Via")
