@@ -78,6 +78,7 @@ class OutsideLeg(Topoh):
         # By outside address too: a peer echoes what it was sent, not what others were.
         self._minted: Memory[tuple[bytes, bytes], _Minted] = Memory()
         self._minted_vias: Memory[tuple[bytes, bytes], bool] = Memory()
+        self._called: Memory[tuple[bytes, bytes], bool] = Memory()  # Contacts, but of registrations
         self._cookies: Memory[bytes, bytes] = Memory()
         self._said: Memory[tuple[bytes, bytes], bool] = Memory()
 
@@ -149,6 +150,8 @@ class OutsideLeg(Topoh):
             elif field not in CALL_IDS:
                 is_stable = field in _STABLE or (stable and field == names.CONTACT)
                 self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
+                if field == names.CONTACT and not stable:
+                    self._called[peer, clear] = True
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
         for name in (names.CONTACT, names.RECORD_ROUTE, names.PATH):
@@ -274,10 +277,20 @@ class OutsideLeg(Topoh):
     def echo_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """What was minted earlier: what a registrar lists, a redirection names, or comes back of a spiral."""
-        if self.opens_all_contacts() or lists_contacts(message):
-            return self.echo_minted(message, flow, name, spans)
-        return []
+        """What a registrar lists or a redirection names. Other Contacts are the peer's own, but for those of
+        a spiral, which left as Contacts of calls."""
+        entries = values.split(message.data, spans)
+        if not lists_contacts(message):
+            entries = [entry for entry in entries if self._has_left(message.data, entry, flow)]
+        return self.echo_minted(message, flow, name, entries)
+
+    def _has_left(self, data: bytes, entry: Span, flow: Flow) -> bool:
+        where = address.locate(data, *entry)
+        known = self.uris.find(data[where.start : where.end]) if where else None
+        if not where or not known:
+            return False
+        clear = data[where.start : where.start + known.length]
+        return (flow.outside, clear) in self._called and self.opens_all_contacts()
 
     def echo_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """What stands after the first own entry; before it what was minted earlier."""

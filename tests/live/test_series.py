@@ -146,7 +146,14 @@ def test_a_spiral(tmp_path: Path, profile: str, mode: str, keys: tuple[str, ...]
         _ends_well(at)
 
 
-@pytest.mark.parametrize(("profile", "keys"), [("default", ("a",)), ("strict", ("a", "b"))])
+@pytest.mark.parametrize(
+    ("profile", "keys"),
+    [
+        pytest.param("topoh", ("a",), marks=pytest.mark.full),
+        pytest.param("default", ("a",), marks=pytest.mark.full),
+        ("strict", ("a", "b")),
+    ],
+)
 def test_a_spiral_that_begins_inside(tmp_path: Path, profile: str, keys: tuple[str, ...]) -> None:
     """alice calls dave inside, by a server outside: their Contacts come back as they wrote them, as she
     sends what is next straight to it."""

@@ -86,7 +86,7 @@ def places(name: str, value: str, method: str = "INVITE") -> dict[str, bytes]:
 def opens(name: str, kind: str, settings: dict[str, Any], *, spirals: bool = True) -> bool:
     """Written out by hand: what the design says. `spirals`: any Contact opens."""
     if name == "Contact" and kind in ("request", "answer", "registration"):
-        return spirals
+        return spirals and (kind, settings.get("profile")) != ("registration", "topoh")
     routed = {
         *(("Request-URI", "request"), ("Route", "request"), ("Record-Route", "response")),
         *(("Contact", "redirection"), ("Contact", "listed")),
