@@ -170,7 +170,8 @@ def _guess(phones: Phones, theirs: Message, status: str, guess: str) -> None:
         3 if phones.seen.values("Record-Route") else 1
     )  # mode topos takes them out
     assert not [value for value in said if token.partition(":")[2].partition("@")[0] in value]
-    assert not SECRETS.shown(got.wire())
+    # His own words come back as he wrote them, whether they are right or not.
+    assert not SECRETS.shown(got.wire().replace(f"<{guess};lr>".encode(), b""))
 
 
 def _response(name: str, vias: list[str], token: str) -> Message:
