@@ -196,13 +196,14 @@ class Topoh:
         if unopened.seen:
             unopened.forget()
         strangers = self.strangers
-        swaps = enters and strangers.swaps and flow.masks_identifiers
-        if swaps:
-            swaps = strangers.are_in(message.data, flow)
-        if not enters and self._seals_rest:
+        swaps = False
+        if enters:
+            if not self.options.as_topoh:
+                check_escapes(message)
+            if strangers.swaps and flow.masks_identifiers:
+                swaps = strangers.are_in(message.data, flow)
+        elif self._seals_rest:
             check_routing(message, rest.FIELDS)
-        elif swaps or self._claims:
-            check_escapes(message)
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
