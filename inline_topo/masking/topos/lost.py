@@ -92,9 +92,11 @@ class Lost:
 def _beside(message: Message, lower: Sequence[Span]) -> bytes:
     if not lower:
         return b""
-    first = message.fields[names.VIA][0]
-    same_line = [span for span in lower if span[0] < first[1]]
-    topmost = values.split(message.data, [first])[0]
+    lines = message.fields[names.VIA]
+    topmost = values.split(message.data, lines)[0]
+    # Lines before it may hold no value.
+    end = next(stop for start, stop in lines if start <= topmost[0] < stop)
+    same_line = [span for span in lower if span[0] < end]
     return message.data[topmost[1] : same_line[-1][1]] if same_line else b""
 
 
