@@ -17,6 +17,9 @@ _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
 _IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{0,3}){3})(?![0-9]))")
 _PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{0,3})\.([0-9]{0,3})\.([0-9]{0,3})")
+_DASHED: Final = re.compile(
+    rb"(?<![0-9])([0-9]{1,3}([-_])[0-9]{1,3}\2[0-9]{1,3}\2[0-9]{1,3})(?![0-9_-])"
+)
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
@@ -101,6 +104,25 @@ def address_text(address: bytes) -> bytes:
     return b"[" + socket.inet_ntop(socket.AF_INET6, address).encode() + b"]"
 
 
+def dashed(text: bytes) -> list[tuple[int, int]]:
+    """Where names spell an address with dashes or underscores: behind `ip` and one more character, or as the
+    end of a label (ip-10-0-0-5, 10_0_0_5.region.example). Clouds make such names of addresses."""
+    if text.find(b"-") < 0 and text.find(b"_") < 0:
+        return []
+    found = []
+    for match in _DASHED.finditer(text):
+        start, end = match.span()
+        is_label = text[end : end + 1] == b"." and text[end + 1 : end + 2].isalpha()
+        if is_label or text[max(start - 3, 0) : max(start - 1, 0)].lower() == b"ip":
+            found.append((start, end))
+    return found
+
+
+def _spelled_with_dashes(text: bytes) -> list[bytes]:
+    """Those, as they are spelled with dots."""
+    return [text[start:end].replace(b"-", b".").replace(b"_", b".") for start, end in dashed(text)]
+
+
 class Networks:
     """A set of networks that packed addresses are looked up in."""
 
@@ -182,7 +204,8 @@ class Hosts:
         named = any(name == n or name.endswith(b"." + n) for n in self.protected_names)
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
             packed = filter(None, map(pack_address, set(_IPV4_TEXT.findall(name))))
-            named = any(host.named and not host.own for host in map(self.literal, packed))
+            hosts = [*map(self.literal, packed), *map(self.find, _spelled_with_dashes(name))]
+            named = any(host.named and not host.own for host in hosts)
         return Host(b"", name in self._own_names, named, name if named else b"")
 
     def literal(self, address: bytes) -> Host:
@@ -194,10 +217,11 @@ class Hosts:
         return Host(address, address in self.own_addresses, named)
 
     def named_in(self, text: bytes) -> list[Host]:
-        """The IP literals anywhere in a text, and the protected names; escaped ones (%2E) too."""
+        """The IP literals anywhere in a text, names that spell one, and the protected names; escaped ones
+        (%2E) too."""
         if b"%" in text:
             text = b"\n".join((text, unquote_to_bytes(text)))
-        literals = _IPV4_TEXT.findall(text)
+        literals = _IPV4_TEXT.findall(text) + _spelled_with_dashes(text)
         if text.count(b":") > 1:
             for found in _IPV6_TEXT.findall(text):
                 if (
@@ -234,6 +258,13 @@ class Hosts:
         """The same, also without zeros before numbers: a proxy reads 010.0.0.5 as 10.0.0.5."""
         hosts, plain = self.named_in_uri(text), _ZEROS.sub(b"", text)
         return hosts if plain == text else hosts + self.named_in_uri(plain)
+
+    def has_name(self, text: bytes) -> bool:
+        """Whether a protected name stands in a text, anywhere."""
+        if not self.protected_names:
+            return False
+        lower = text.lower()
+        return any(name in lower for name in self.protected_names)
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

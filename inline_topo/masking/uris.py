@@ -9,9 +9,10 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hidden import is_hidden, is_named
+from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import NO_HOST, Host, Hosts
 from inline_topo.masking.out import IN_URI, Outs
+from inline_topo.masking.packed import Packed
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -33,6 +34,10 @@ IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 _SIMPLE_ROUTE: Final = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
+_PLAIN_ROUTE: Final = re.compile(  # beside the host stands nothing that could hide one
+    rb"<sips?:([A-Za-z0-9.-]+)(?::[0-9]+)?"
+    rb"(?:;(?:lr|lr=on|r2=on|ob|nat=yes|transport=[a-z]{2,4}|ftag=(?:[A-Za-z0-9~]|[_-](?![0-9]))*))*>"
+)
 _MOST_FOLDS: Final = 64
 _ENDS_BARE_URI: Final = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
 _REMEMBERED: Final = 1 << 14
@@ -45,24 +50,31 @@ Decision = Callable[[Host, Flow], bool]
 class KnownUri(NamedTuple):
     """The host of a URI, its length without the headers part, the hosts that its userinfo and
     parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own),
-    whether it has a stranger's mark that opens (`out`), and the hosts that its headers part names."""
+    whether it has a stranger's mark that opens (`out`), the hosts that its headers part names, and those
+    inside that its userinfo and parameters have packed: those are the words of its host's owner."""
 
     host: Host
     length: int
     elsewhere: tuple[Host, ...] = ()
     marked: bool = False
     beyond: tuple[Host, ...] = ()
+    packed: tuple[Host, ...] = ()
 
     def shows(self, flow: Flow, decide: Decision) -> bool:
         """Whether the URI is to be masked: by its host, by a hidden one elsewhere in it, or because
         a stranger said something of the inside in it."""
         if self.marked or decide(self.host, flow):
             return True
+        if self.packed and (decide is is_hidden or not is_not_own(self.host, flow)):
+            return True
         return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
 
-    def names_inside(self, flow: Flow) -> bool:
-        """Whether anything in the URI names the inside; a stranger's mark does."""
+    def names_inside(self, flow: Flow, *, goes_back: bool = False) -> bool:
+        """Whether anything in the URI names the inside; a stranger's mark does. `goes_back`: to who may have
+        written it, so what another host's URI has packed is his own word."""
         if self.marked or is_named(self.host, flow):
+            return True
+        if self.packed and not (goes_back and is_not_own(self.host, flow)):
             return True
         return bool(self.elsewhere) and any(is_named(host, flow) for host in self.elsewhere)
 
@@ -75,6 +87,7 @@ class Uris:
         self._codec = codec
         self._hosts = hosts
         self.outs = Outs(codec, hosts)
+        self.packed = Packed(hosts)
         self.unopened = Unopened(codec, hosts)
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
@@ -100,7 +113,8 @@ class Uris:
             elsewhere = tuple(named_in(beside)) if beside else ()
             marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
-            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked, beyond)
+            packed = self.packed.find(parts.userinfo or b"", parts.parameters) if beside else ()
+            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked, beyond, packed)
         host = uris.host(uri)
         if host is None:
             return None
@@ -153,8 +167,8 @@ class Uris:
         Two where `<>` are added around a headers part, which has edits of its own.
         """
         start, end = span
-        simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
+        plain = _PLAIN_ROUTE.fullmatch(data, start, end) if route else None
+        if plain and not self._hosts.has_name(plain[0]) and not decide(self._hosts.find(plain[1]), flow):
             return ()
         where = address.locate(data, start, end)
         if not where:
