@@ -90,6 +90,20 @@ def _referenced(match: re.Match[bytes]) -> bytes:
     return bytes((number,)) if number < 256 else match[0]
 
 
+def readings(text: bytes) -> list[bytes]:
+    """A text, and what it is without `%` twice, character references and backslashes."""
+    found = [text]
+    while len(found) < _MOST_READINGS and len(found[-1].translate(None, b"&\\%")) < len(found[-1]):
+        last = found[-1]
+        read = unquote_to_bytes(last.replace(b"\\", b""))
+        if b"&#" in read:
+            read = _REFERENCE.sub(_referenced, read)
+        if read == last:
+            break
+        found.append(read)
+    return found
+
+
 def _wrapped(text: bytes, first: bytes) -> bytes:
     """Four numbers with dots, each without all but its last 8 bits (of which the last 8 digits know); where
     one is missing, that of `first`."""
@@ -236,16 +250,7 @@ class Hosts:
         """The same in a URI or what stands beside it, in spellings that somebody might undo: `%` twice,
         character references, backslashes; a number for an address where a host may stand; and what
         Kamailio makes of odd ones (266.0.0.5 is 10.0.0.5, and .0.0.5 has whatever octet it had before)."""
-        readings = [text]
-        while len(readings) < _MOST_READINGS:
-            last = readings[-1]
-            read = unquote_to_bytes(last.replace(b"\\", b""))
-            if b"&#" in read:
-                read = _REFERENCE.sub(_referenced, read)
-            if read == last:
-                break
-            readings.append(read)
-        joined = b"\n".join(readings)
+        joined = b"\n".join(readings(text))
         hosts = self.named_in(joined)
         quads = _WRAPPING.findall(joined) if _MAY_WRAP.search(joined) else []
         for quad in {whole or headless for whole, headless in quads}:

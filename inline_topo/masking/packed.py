@@ -15,20 +15,18 @@ with `user=phone`. Text that was encoded is read as text. The parameters `tag` a
 import re
 from binascii import Error, a2b_base64
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
-from inline_topo.bounds import MOST_HOSTS, TooMuch
-from inline_topo.masking.hosts import Host, Hosts
+from inline_topo.bounds import MOST_HOSTS, MOST_ROUTING, TooMuch
+from inline_topo.masking.hosts import Host, Hosts, readings
 
 _LEAST_BITS: Final = 16
-_LONGEST: Final = 1024  # bytes of a piece that are read
 _SHORTEST: Final = 6  # four bytes in base64
 _SHORTEST_TEXT: Final = 7
 _URI: Final = re.compile(rb"sips?:(?:([^@\s<>\"]{0,255})@)?[^\s;?@<>\",]+((?:;[^?\s<>\"]*)?)", re.I)
 _VALUE: Final = re.compile(rb";(?!f?tag=)[^;=]*=([^;]+)", re.IGNORECASE)
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{6,}={0,2}")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{8,}")
-_NUMBER: Final = re.compile(rb"[0-9]{8,10}(?=:|\Z)")
+_NUMBER: Final = re.compile(rb"(?<![\w.+-])[1-9][0-9]{7,9}(?![\w.-])")
 _TEXT: Final = re.compile(rb"[\t -~]{%d,}" % _SHORTEST_TEXT)
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _MAY_HOLD: Final = re.compile(rb"@|;(?!f?tag=)[^;=>]+=[^;=>]{6}", re.IGNORECASE)
@@ -103,13 +101,18 @@ class Packed:
         return found
 
     def _in_piece(self, piece: bytes, numbers: bool) -> list[Host]:
-        if b"%" in piece:
-            piece = unquote_to_bytes(piece)
-        piece = piece[:_LONGEST]
+        if len(piece) > MOST_ROUTING:
+            raise TooMuch("bytes of a user or parameter")
         found: list[Host] = []
-        number = _NUMBER.match(piece) if numbers else None
-        if number and int(number[0]) >> 32 == 0:
-            found += self._in_bytes(int(number[0]).to_bytes(4, "big"), alone=False)
+        for reading in readings(piece):
+            found += self._in_reading(reading, numbers)
+        return found
+
+    def _in_reading(self, piece: bytes, numbers: bool) -> list[Host]:
+        found: list[Host] = []
+        for digits in _NUMBER.findall(piece) if numbers else ():
+            if int(digits) >> 32 == 0:
+                found += self._in_bytes(int(digits).to_bytes(4, "big"), alone=False)
         for run in _RUN.findall(piece):
             for digits in _HEXADECIMAL.findall(run):
                 for shift in (0, 1):
