@@ -216,6 +216,7 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
         vparam_name=topoh.vparam_name.encode(),
         vparam_prefix=topoh.vparam_prefix.encode(),
         callid_prefix=topoh.callid_prefix.encode(),
+        exact=is_topoh(config),
     )
 
 

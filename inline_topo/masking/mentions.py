@@ -107,10 +107,15 @@ class Mentions:
             for begins in hextet.finditer(data):
                 start = _first(data, begins.start(), _OF_IPV6, 40)
                 match = _IPV6.match(data, start, start + 64)
-                if match and is_named(self._hosts.find(match[0].rstrip(b".")), flow):
-                    return True
-                if match and not self._hosts.find(match[0].rstrip(b".")).address:
+                text = match[0].rstrip(b".") if match else b""
+                host = self._hosts.find(text)
+                if is_named(host, flow) or (text and not host.address):
                     return True  # more than an address: whoever looks closer shall say
+                behind = text.partition(b":")[
+                    2
+                ]  # what stands before the first colon may be no part of it
+                if is_named(self._hosts.find(behind), flow):
+                    return True
         for name in self._names:
             at = data.find(name)
             while at >= 0:

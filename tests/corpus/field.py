@@ -43,7 +43,7 @@ SETTINGS = tuple(Setting(*words) for words in product(PROFILES, CODECS, MODES))
 
 
 class Where(NamedTuple):
-    """Fields of a message, as `passed.hidden_lines` names them, in some settings; all where none are named."""
+    """Fields of a message, as `passed.hidden_lines` names them, in some settings: all that are not named."""
 
     fields: tuple[str, ...]
     profiles: tuple[str, ...] = PROFILES
@@ -87,8 +87,35 @@ def _fields(rows: tuple[Where, ...], setting: Setting) -> Iterator[str]:
             yield from row.fields
 
 
+NO_WORD = "kamailio"
+"""The codec that has no word for brackets that it adds: they stay."""
+
+_AS_TOPOH = {"profiles": ("topoh",), "codecs": ("kamailio",)}
+_TOKENS = {"modes": ("topoh",)}
+"""The mode in which what is swapped does not come back by `--leg inside`."""
+
 CASES: tuple[Case, ...] = (
+    Case("min_bare_contact", changes=(Where(("contact",), codecs=(NO_WORD,), **_TOKENS),)),
     Case("min_anonymise_instance"),
-    Case("min_path_ob", shows=(Where(("contact", "path"), ("topoh",), ("kamailio",)),)),
+    Case(
+        "min_bare_record_route",
+        changes=(Where(("record-route",), codecs=(NO_WORD,), **_TOKENS),),
+    ),
+    Case("min_strict_route"),
+    # topoh leaves a REGISTER alone
+    Case("min_path_ob", shows=(Where(("contact", "path"), **_AS_TOPOH),)),
+    Case("min_garbage_contact"),
+    Case("min_display_comma"),
+    Case(
+        "ipv6_zone",
+        shows=(Where(("referred-by",), profiles=("topoh",)),),
+        refused=((1, "refused_leak", Where((), **_AS_TOPOH)),),
+    ),
+    Case("quoted_uri_param", shows=(Where(("body",), profiles=("topoh",)),)),
+    Case(
+        "no_scheme",
+        shows=(Where(("body", "p-asserted-identity", "referred-by"), profiles=("topoh",)),),
+        changes=(Where(("p-asserted-identity",), profiles=("default", "strict"), **_TOKENS),),
+    ),
     Case("min_many_routes"),
 )

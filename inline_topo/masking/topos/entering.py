@@ -169,13 +169,13 @@ class Entering:
         return tuple([route for route in routes if self._hop(route) not in there])
 
     def _opened(self, data: bytes, entry: Span) -> bytes:
-        opened = self._tokens.uris.open(data, entry, names.ROUTE, unbracket=False)
+        opened = self._tokens.uris.open(data, entry, names.ROUTE, route=True)
         return opened[0].new if opened else data[entry[0] : entry[1]]
 
     @staticmethod
     def _hop(route: bytes) -> bytes:
         """Host and port of a Route; all of it where it does not parse."""
-        where = address.locate(route, 0, len(route))
+        where = address.locate(route, 0, len(route), route=True)
         parts = uris.parse(route[where.start : where.end]) if where else None
         return parts.host.lower() + b":" + (parts.port or b"5060") if parts else route
 

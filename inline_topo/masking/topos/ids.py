@@ -159,7 +159,7 @@ class _Opening:
         if _WORD in uri:
             target = self._ids.targets.get(key_in(uri) or b"")
             if target:
-                return OpenedUri(target.uri, bare=False)
+                return OpenedUri(target.uri, 0)
         return self._open_uri(uri)
 
     def is_uri_token(self, uri: bytes) -> bool:
