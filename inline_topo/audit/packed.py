@@ -49,7 +49,9 @@ class Packed:
     def find(self, text: bytes, exempt: tuple[bytes, ...], work: Work) -> list[Run]:
         """Those in the start line and the header fields. `exempt`: packed addresses that are known
         anyway."""
-        head = min([at for at in (text.find(b"\r\n\r\n"), text.find(b"\n\n")) if at >= 0] or [len(text)])
+        head = min(
+            [at for at in (text.find(b"\r\n\r\n"), text.find(b"\n\n")) if at >= 0] or [len(text)]
+        )
         line = text.find(b"\n")
         found: list[Run] = []
         position = 0

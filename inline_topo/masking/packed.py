@@ -95,9 +95,7 @@ class Packed:
                 raise TooMuch("parameters of a URI")
             hosts = self._in_piece(value[1], True) if len(value[1]) >= _SHORTEST else []
             if hosts:
-                found.append(
-                    Piece(second + value.start(1), second + value.end(1), tuple(hosts))
-                )
+                found.append(Piece(second + value.start(1), second + value.end(1), tuple(hosts)))
         return found
 
     def _in_piece(self, piece: bytes, numbers: bool) -> list[Host]:

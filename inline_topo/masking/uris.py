@@ -43,6 +43,7 @@ _ENDS_BARE_URI: Final = re.compile(rb"[;,?\"]")  # RFC 3261 section 20.10
 _READABLE: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~=:/-]+")
 _LOOSE: Final = b"lr"
 _OUTBOUND: Final = b"ob"  # RFC 5626
+_GRUU: Final = b"gr"  # RFC 5627: whoever has such a URI must know it; its value stays in the token
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 
@@ -156,6 +157,8 @@ class Uris:
                 names = any(one.address or one.named for one in hosts)
                 names = names or bool(self.packed.find(b"", b";" + text))
                 shown += b"" if names else b";" + text
+            elif name == _GRUU:
+                shown += b";" + _GRUU
         return shown, loose
 
     def headers_parts(self, data: bytes, spans: list[Span]) -> list[Span]:
@@ -199,7 +202,11 @@ class Uris:
         """
         start, end = span
         plain = _PLAIN_ROUTE.fullmatch(data, start, end) if route else None
-        if plain and not self._hosts.has_name(plain[0]) and not decide(self._hosts.find(plain[1]), flow):
+        if (
+            plain
+            and not self._hosts.has_name(plain[0])
+            and not decide(self._hosts.find(plain[1]), flow)
+        ):
             return ()
         where = address.locate(data, start, end, route=route)
         known = self.find(data[where.start : where.end]) if where else None
@@ -340,13 +347,13 @@ class Uris:
         self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision, name: bytes
     ) -> Edit | None:
         """The edit that masks a URI in a parameter of a field value (Kamailio's registrar lists
-        where a phone behind NAT came from as `;received="sip:…"`)."""
+        where a phone behind NAT came from as `;received="sip:…"`, any its GRUUs)."""
         found = self._parameter(data, span, name)
         known = self.find(data[found[0] : found[1]]) if found else None
         if not found or not known or not known.shows(flow, decide):
             return None
         uri = data[found[0] : found[1]]
-        sealed = self._seal(uri, flow, field, stable=True, bare=0, shown=b"")
+        sealed = self._seal(uri, flow, field, stable=True, bare=0, shown=known.shown)
         return Edit(*found, sealed, field, MASKED)
 
     def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:
