@@ -41,10 +41,12 @@ class Judge(Protocol):
 
 @dataclass
 class Refusals:
-    """Datagrams left out of the output for one reason."""
+    """Datagrams left out of the output for one reason. `details`: how many, by field and what is wrong with
+    it."""
 
     count: int = 0
     packets: list[int] = field(default_factory=list)  # the first numbers
+    details: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -94,7 +96,11 @@ class ReplayReport:
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
             "refused": {
-                reason: {"count": refusals.count, "packets": refusals.packets}
+                reason: {
+                    "count": refusals.count,
+                    "packets": refusals.packets,
+                    "details": dict(refusals.details),
+                }
                 for reason, refusals in self.refused.items()
             },
             "fragments": vars(self.fragments).copy(),
@@ -294,16 +300,18 @@ class _Replay:
     def _is_out(self, verdict: Verdict, packet: Packet, count: int = 1) -> bool:
         """Whether nothing of the packet is to be written; says so in the report."""
         if verdict.action is Action.DROP:
-            self._refuse(verdict.outcome, packet.number)
+            self._refuse(verdict, packet.number)
             return True
         if self._only_outside and verdict.outcome == "inside":
             self.report.left_out += count
             return True
         return False
 
-    def _refuse(self, reason: str, number: int) -> None:
-        refusals = self.report.refused.setdefault(reason, Refusals())
+    def _refuse(self, verdict: Verdict, number: int) -> None:
+        refusals = self.report.refused.setdefault(verdict.outcome, Refusals())
         refusals.count += 1
+        if verdict.detail:
+            refusals.details[verdict.detail] += 1
         if len(refusals.packets) < _NUMBERS_KEPT:
             refusals.packets.append(number)
 

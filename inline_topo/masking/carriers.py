@@ -125,7 +125,7 @@ class Carriers:
         if switches.references:
             table |= dict.fromkeys(REFERENCES, self.mask_hidden)
         if switches.paths and is_request:
-            table[names.PATH] = self.mask_routes
+            table |= dict.fromkeys(PATHS, self.mask_routes)
         elif switches.paths:
             table |= {names.PATH: self.mask_named_routes, names.SERVICE_ROUTE: self.mask_routes}
         if switches.identities:

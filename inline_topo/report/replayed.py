@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from inline_topo.edges.replay import ReplayReport
 
 _WIDTH = 12
+_MOST_DETAILS = 8
 
 
 def lines(report: "ReplayReport") -> Iterator[str]:
@@ -56,6 +57,8 @@ def lines(report: "ReplayReport") -> Iterator[str]:
         numbers = ", ".join(map(str, refused.packets))
         more = ", ..." if refused.count > len(refused.packets) else ""
         yield _line("REFUSED", f"{refused.count}: {OUTCOMES[reason]} (packet {numbers}{more})")
+        for detail, number in refused.details.most_common(_MOST_DETAILS):
+            yield _line("", f"{number}: {detail}")
 
 
 def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:

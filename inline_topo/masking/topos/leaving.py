@@ -237,7 +237,7 @@ class Leaving:
             start, stop = where.start, where.start + known.length
             target = Target(data[start:stop], routes)
             key = self._keys.contact(dialog, target)
-            new = self._ids.write(letter, key, target.uri, flow.mask)
+            new = self._ids.write(letter, key, target.uri, flow.mask, known.shown)
             edits += replace_uri(
                 start, stop, where.end, new, names.CONTACT, MASKED, bracket=where.bare
             )
