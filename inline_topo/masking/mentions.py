@@ -17,6 +17,7 @@ from inline_topo.masking.hosts import Hosts
 
 _IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
+_ESCAPED: Final = re.compile(b"%[0-9A-Fa-f]{2}")
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
 _OF_IPV6: Final = frozenset(b"0123456789abcdef:.")
@@ -85,7 +86,9 @@ class Mentions:
         """Whether `data`, or what it escapes with `%`, names something of the inside."""
         if self._find(data, flow):
             return True
-        return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
+        if data.find(b"%") < 0 or not _ESCAPED.search(data):
+            return False
+        return self._find(unquote_to_bytes(data), flow)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:
@@ -106,10 +109,15 @@ class Mentions:
             for begins in hextet.finditer(data):
                 start = _first(data, begins.start(), _OF_IPV6, 40)
                 match = _IPV6.match(data, start, start + 64)
-                if match and is_named(self._hosts.find(match[0].rstrip(b".")), flow):
-                    return True
-                if match and not self._hosts.find(match[0].rstrip(b".")).address:
+                text = match[0].rstrip(b".") if match else b""
+                host = self._hosts.find(text)
+                if is_named(host, flow) or (text and not host.address):
                     return True  # more than an address: whoever looks closer shall say
+                behind = text.partition(b":")[
+                    2
+                ]  # what stands before the first colon may be no part of it
+                if is_named(self._hosts.find(behind), flow):
+                    return True
         for name in self._names:
             at = data.find(name)
             while at >= 0:

@@ -17,6 +17,7 @@ never equal to what the inside says.
 from collections.abc import Sequence
 from typing import Final
 
+from inline_topo.bounds import MOST_EDITS, MOST_VALUES, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.callid import CALL_IDS, DIALOG_IDS
 from inline_topo.masking.codecs.base import Codec
@@ -118,6 +119,8 @@ class Strangers:
             name = names.field_name(spelled)
             if name not in _STAYS and self.are_in(message.data[span[0] : span[1]], flow):
                 edits += self._field(message, flow, name, span, taken)
+                if len(edits) > MOST_EDITS:
+                    raise TooMuch("edits")
         return outside_of(edits, taken)
 
     def _request_uri(self, message: Message, flow: Flow) -> list[Edit]:
@@ -139,7 +142,10 @@ class Strangers:
         if place is None:
             return self._swap.strangers(data, span, flow, name)
         edits: list[Edit] = []
-        for entry in values.split(data, [span]):
+        entries = values.split(data, [span])
+        if len(entries) > MOST_VALUES:  # not counted yet where no rule looks at the field
+            raise TooMuch(f"values of {name}")
+        for entry in entries:
             edits += self._entry(data, entry, flow, name, place)
         return edits
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from inline_topo.bounds import MOST_EDITS, TooMuch
+from inline_topo.bounds import MOST_EDITS, MOST_ROUTING_ENTERING, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, claims, rest, vias
@@ -194,13 +194,16 @@ class Topoh:
         if unopened.seen:
             unopened.forget()
         strangers = self.strangers
-        swaps = enters and strangers.swaps and flow.masks_identifiers
-        if swaps:
-            swaps = strangers.are_in(message.data, flow)
-        if not enters and self._seals_rest:
+        swaps = False
+        if enters:
+            if self._claims:
+                check_routing(message, claims.FIELDS, MOST_ROUTING_ENTERING)
+            elif not self.options.as_topoh:
+                check_escapes(message)
+            if strangers.swaps and flow.masks_identifiers:
+                swaps = strangers.are_in(message.data, flow)
+        elif self._seals_rest:
             check_routing(message, rest.FIELDS)
-        elif swaps or self._claims:
-            check_escapes(message)
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
