@@ -222,6 +222,7 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
         vparam_name=topoh.vparam_name.encode(),
         vparam_prefix=topoh.vparam_prefix.encode(),
         callid_prefix=topoh.callid_prefix.encode(),
+        exact=is_topoh(config),
     )
 
 
@@ -293,6 +294,7 @@ def tokens(
         rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
         as_topoh=is_topoh(config),
         guards=not dry_run and not fill,
+        clear_params=frozenset([name.encode() for name in config.topoh.clear_params]),
         nowhere=config.hide.claims == "refuse",
         refuses=_refuses(config, leg, steady=not drain and not dry_run and not fill),
     )

@@ -126,6 +126,7 @@ class AuditedGateway(Gateway):
         ):
             direction = Direction.EGRESS if why.source else verdict.direction
             verdict = Verdict(self._on_refusal, packet, direction, REFUSED_UNREAD)
+            verdict.detail = why.reason
         verdict.shown = [Finding(NOT_READ, why.reason, "", b"", b"")]
         return verdict
 
@@ -152,5 +153,7 @@ class AuditedGateway(Gateway):
             if self._on_refusal is Action.DROP:
                 verdict = Verdict(Action.DROP, datagram.packet, flow.direction, outcome)
             verdict.outcome = outcome
+            fields = [finding.field for finding in shown if finding.cause in causes]
+            verdict.detail = ", ".join(dict.fromkeys(fields))
         verdict.shown = shown
         return verdict

@@ -45,10 +45,12 @@ class Judge(Protocol):
 
 @dataclass
 class Refusals:
-    """Datagrams left out of the output, or not read, for one reason."""
+    """Datagrams left out of the output, or not read, for one reason. `details`: how many, by field and what
+    is wrong with it."""
 
     count: int = 0
     packets: list[int] = field(default_factory=list)  # the first numbers
+    details: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int) -> None:
         self.count += 1
@@ -107,7 +109,10 @@ class ReplayReport:
             "bytes_added": self.bytes_added,
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
-            "refused": {reason: one.as_dict() for reason, one in self.refused.items()},
+            "refused": {
+                reason: one.as_dict() | {"details": dict(one.details)}
+                for reason, one in self.refused.items()
+            },
             "not_read": {reason: one.as_dict() for reason, one in self.not_read.items()},
             "fragments": vars(self.fragments).copy(),
             "warnings": list(self.warnings),
@@ -317,15 +322,18 @@ class _Replay:
     def _is_out(self, verdict: Verdict, packet: Packet, count: int = 1) -> bool:
         """Whether nothing of the packet is to be written; says so in the report."""
         if verdict.action is Action.DROP:
-            self._refuse(verdict.outcome, packet.number)
+            self._refuse(verdict, packet.number)
             return True
         if self._only_outside and verdict.outcome == "inside":
             self.report.left_out += count
             return True
         return False
 
-    def _refuse(self, reason: str, number: int) -> None:
-        self.report.refused.setdefault(reason, Refusals()).add(number)
+    def _refuse(self, verdict: Verdict, number: int) -> None:
+        refusals = self.report.refused.setdefault(verdict.outcome, Refusals())
+        refusals.add(number)
+        if verdict.detail:
+            refusals.details[verdict.detail] += 1
 
     def _tell(self, packet: bytes, outcome: str, number: int) -> None:
         """Count what goes on, and nobody has read."""

@@ -61,6 +61,9 @@ _TRANSLATED: Final = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.
 NO_HOST: Final = Host(b"", True, False)
 """What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
 
+UNKNOWN: Final = Host(b"", False, False)
+"""What stands where no URI can be read: somebody's, and not ours."""
+
 
 def pack_address(host: bytes) -> bytes:
     """The 4 or 16 bytes of an IP literal (an IPv6 one with or without brackets), b"" for a name."""
@@ -72,6 +75,12 @@ def pack_address(host: bytes) -> bytes:
         padded = _PADDED.fullmatch(host)  # 010.0..5, which Kamailio reads as 10.0.0.5
         numbers = [int(number or b"0") for number in padded.groups()] if padded else [256]
         return bytes(numbers) if max(numbers) < 256 else b""
+
+
+def _without_zone(host: bytes) -> bytes:
+    """An IPv6 literal without the zone behind its `%` (RFC 4007 section 11); empty for anything else."""
+    literal = host[: host.find(b"%")]
+    return literal if b":" in literal and pack_address(literal) else b""
 
 
 def may_be_odd(text: bytes) -> bool:
@@ -167,7 +176,7 @@ class Hosts:
 
     def _classify(self, host: bytes) -> Host:
         if b"%" in host:
-            host = unquote_to_bytes(unquote_to_bytes(host))
+            host = _without_zone(host) or unquote_to_bytes(unquote_to_bytes(host))
         address = pack_address(host)
         if _NUMBERS.fullmatch(host):
             try:  # a resolver reads a name as inet_aton(3) does: 0xa000005, 10.5, 012.0.0.5

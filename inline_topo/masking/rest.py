@@ -45,7 +45,7 @@ FIELDS: Final = (
 )
 """The header fields that are looked at, beside the Request-URI."""
 
-_ROUTES: Final = frozenset(FIELDS[:4])
+_ROUTES: Final = address.ROUTES
 _NO_HEADERS: Final = frozenset((names.REQUEST_URI, *_ROUTES))
 _LONGEST_SWAPPED: Final = 4096  # bytes beside a URI
 _NOTHING: Final = -1  # in a header line that names nothing of the inside
@@ -94,7 +94,7 @@ class Rest:
         self._lets_through = lets_through
         self._mentions = Mentions(shown)
         self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._lines: Cache[tuple[bytes, bytes], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._lines: Cache[tuple[bytes, bytes, bool], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def seal(
         self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
@@ -115,10 +115,10 @@ class Rest:
         """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
         without parsing them again."""
         start, end = span
-        key = (data[start:end], flow.mask_address)
+        key = (data[start:end], flow.mask_address, name in _ROUTES)
         at = self._lines.get(key)
         if at is None:
-            at = self._look(key[0], flow)
+            at = self._look(key[0], flow, name)
             self._lines.remember(key, at, end - start)
         if at == _NOTHING or (at >= 0 and taken.holds(start + at)):
             return ()
@@ -127,7 +127,7 @@ class Rest:
             found += self._value(data, entry, flow, name, taken)
         return found
 
-    def _look(self, value: bytes, flow: Flow) -> int:
+    def _look(self, value: bytes, flow: Flow, name: str) -> int:
         """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
         or _NOTHING."""
         if (
@@ -136,7 +136,7 @@ class Rest:
             and not (may_be_odd(value) and self._is_named(value, flow))
         ):
             return _NOTHING
-        where = address.locate(value, 0, len(value))
+        where = address.locate(value, 0, len(value), route=name in _ROUTES)
         known = self._uris.find(value[where.start : where.end]) if where else None
         if not where or not known or len(values.split(value, [(0, len(value))])) != 1:
             return _SEVERAL
@@ -165,7 +165,7 @@ class Rest:
     def _value(
         self, data: bytes, entry: Span, flow: Flow, name: str, taken: Taken
     ) -> Sequence[Edit]:
-        where = address.locate(data, *entry)
+        where = address.locate(data, *entry, route=name in _ROUTES)
         uri = data[where.start : where.end] if where else b""
         known = self._uris.find(uri) if where else None
         if not where or not known:

@@ -63,7 +63,8 @@ class Options:
     whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
     the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
     `refuses`: a message that enters and names the inside where proxies route does not (masking.claims);
-    `nowhere`: nor has a registered Contact a host of the inside."""
+    `nowhere`: nor has a registered Contact a host of the inside. `clear_params`: URI parameters that stay
+    readable beside a token."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -79,6 +80,7 @@ class Options:
     nowhere: bool = False
     as_topoh: bool = False
     guards: bool = True
+    clear_params: frozenset[bytes] = frozenset()
 
 
 DEFAULTS: Final = Options()
@@ -113,7 +115,7 @@ class Topoh:
         self.hosts = hosts
         self.policy = policy
         self.options = options
-        self.uris = Uris(codec, hosts)
+        self.uris = Uris(codec, hosts, options.clear_params)
         self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
         self.strangers = Strangers(
@@ -464,8 +466,6 @@ class Topoh:
         entries = values.split(data, spans)
         for i, entry in enumerate(entries):
             if self.uris.host_of(data, entry).own:
-                if not self.uris.find(data[message.request_uri[0] : message.request_uri[1]]):
-                    raise SealError("Request-URI does not parse")
                 # INVITE and CANCEL have the same Request-URI, across a rotation of the active key.
                 edits = self.uris.mask_all(
                     data, entries[i + 1 :], flow, name, is_hidden, stable=True, route=True
@@ -777,7 +777,7 @@ def dialog_cookie(message: Message) -> bytes:
     if not tag_of(message, names.TO):
         return b"div"
     routes = values.split(message.data, message.fields.get(names.ROUTE, []))
-    first = address.locate(message.data, *routes[0]) if routes else None
+    first = address.locate(message.data, *routes[0], route=True) if routes else None
     if first:
         ftag = values.parameter(message.data, first.start, first.end, b"ftag")
         if ftag and message.data[ftag[0] : ftag[1]] != tag_of(message, names.FROM):

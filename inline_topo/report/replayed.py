@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from inline_topo.edges.replay import ReplayReport
 
 _WIDTH = 12
+_MOST_DETAILS = 8
 
 
 def lines(report: "ReplayReport") -> Iterator[str]:
@@ -57,6 +58,8 @@ def lines(report: "ReplayReport") -> Iterator[str]:
         numbers = ", ".join(map(str, refused.packets))
         more = ", ..." if refused.count > len(refused.packets) else ""
         yield _line("REFUSED", f"{refused.count}: {OUTCOMES[reason]} (packet {numbers}{more})")
+        for detail, number in refused.details.most_common(_MOST_DETAILS):
+            yield _line("", f"{number}: {detail}")
     for reason, unread in report.not_read.items():
         numbers = ", ".join(map(str, unread.packets))
         more = ", ..." if unread.count > len(unread.packets) else ""

@@ -42,6 +42,11 @@ class Passed(NamedTuple):
         return self.verdict.outcome.startswith("refused_")
 
     @property
+    def payload(self) -> bytes:
+        """The message as it left."""
+        return payload_of(self.verdict.packet)
+
+    @property
     def leaves(self) -> bool:
         return self.verdict.direction is Direction.EGRESS and not self.is_refused
 

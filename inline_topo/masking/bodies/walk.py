@@ -168,7 +168,7 @@ class Bodies:
             if not known.shows(flow, is_hidden):
                 return None
             # Who watches a resource knows it by its URI, across key rotation too.
-            return self._codec.seal_uri(uri, flow.mask, stable=True, bare=bare, route=False)
+            return self._codec.seal_uri(uri, flow.mask, stable=True, bare=bare)
 
         return seal
 
