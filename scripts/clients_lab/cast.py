@@ -8,7 +8,7 @@ from clients_lab.ground import Ground
 from clients_lab.linphone import Linphone
 from clients_lab.phone import REGISTERED, Failed, Line, Phone, bracketed
 from clients_lab.pjsua import Pjsua
-from clients_lab.settings import EDGE, NAT
+from clients_lab.settings import NAT
 
 KINDS: dict[str, type[Phone]] = {one.kind: one for one in (Pjsua, Baresip, Linphone)}
 
@@ -25,30 +25,35 @@ class Pair(NamedTuple):
 
 
 class Cast:
-    """The clients of a pair, registered. `expires`: seconds for which they do."""
+    """The clients of a pair."""
 
-    def __init__(self, ground: Ground, pair: Pair, name: str, expires: int = 600) -> None:
+    def __init__(self, ground: Ground, pair: Pair, name: str) -> None:
         """`name`: how their folders begin."""
         self.ground = ground
         self.pair = pair
         self._name = name
-        self._expires = expires
         self._phones: list[Phone] = []
         self._made = 0
         self.start()
 
     def start(self) -> None:
         """Start all four, and wait until each says that it is registered."""
-        is_ob = self.ground.setting.shape == EDGE and self._expires < 600
-        self.alice = self.add(self.pair.inside, "alice", outbound=is_ob)
+        self.alice = self.add(self.pair.inside, "alice")
         self.dave = self.add(self.pair.inside, "dave")
         self.bob = self.add(self.pair.outside, "bob")
         self.carol = self.add(self.pair.outside, "carol")
 
     def add(
-        self, kind: type[Phone], host: str, user: str = "", port: int = 0, outbound: bool = False
+        self,
+        kind: type[Phone],
+        host: str,
+        user: str = "",
+        port: int = 0,
+        *,
+        outbound: bool = False,
+        expires: int = 600,
     ) -> Phone:
-        """Start one more in a host."""
+        """Start one more in a host; `expires`: seconds for which it registers."""
         setting = self.ground.setting
         at = setting.at
         is_inside = host in ("alice", "dave")
@@ -59,12 +64,7 @@ class Cast:
         # A router that translates keeps ports where two phones do not have the same one.
         usual = 5062 if setting.shape == NAT and host == "dave" else 5060
         line = Line(
-            user or host,
-            getattr(at, host),
-            bracketed(proxy),
-            port or usual,
-            self._expires,
-            outbound,
+            user or host, getattr(at, host), bracketed(proxy), port or usual, expires, outbound
         )
         self._made += 1
         phone = kind(self.ground, host, line, f"{self._name}-{line.user}-{self._made}")

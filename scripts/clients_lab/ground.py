@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ _TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 _MODULES = tuple(Path("/usr").glob("lib*/**/kamailio/modules/tm.so"))
 _NG_PORT = 2223
 _FRAGMENTS = "(ip[6:2] & 0x1fff != 0) or (ip6[6:1] = 44)"
-_PORTS = "udp port 5060 or udp port 5062"
+_PORTS = "udp portrange 5060-5066"
 INSIDE_HOSTS, OUTSIDE_HOSTS = ("alice", "dave"), ("bob", "carol", "carrier")
 
 
@@ -108,10 +109,8 @@ class Ground(Net):
                 "FORWARD",
                 "-p",
                 "udp",
-                "-m",
-                "multiport",
-                "--dports",
-                "5060,5062",
+                "--dport",
+                "5060:5066",
                 "-j",
                 "ACCEPT",
             ),
@@ -139,6 +138,7 @@ class Ground(Net):
             "CONTROL": f'"unix:{self.folder / host}.ctl"',
             "MOVED": f'"sip:moved@{bracketed(self.setting.moved_host)}:5062"',
         }
+        defines["SERVICE"] = f'"sip:service@{bracketed(self._at.carol)}:5066"'
         if has_module("outbound") and (is_edge or self.setting.shape != EDGE):
             defines["OUTBOUND"] = ""
         if self.setting.shape == NAT:
@@ -167,6 +167,11 @@ class Ground(Net):
             ["kamcmd", "-s", control, "ul.dump"], capture_output=True, text=True, check=False
         )
         return told.stdout
+
+    def contacts(self, user: str) -> list[str]:
+        """The Contacts that the registrar has of a user."""
+        _, _, of_user = self.bindings().partition(f"AoR: {user}\n")
+        return sorted(re.findall(r"Address: (\S+)", of_user.partition("AoR: ")[0]))
 
     def configure_gateway(self) -> None:
         """Write the gateway's configuration and key, load its rules, and start it."""
@@ -214,7 +219,7 @@ class Ground(Net):
     def worker(self) -> int:
         """The process that serves the first queue, or 0."""
         queue = self.status()["queues"][0]
-        return int(queue["pid"]) if queue["ready"] else 0
+        return int(queue["pid"])
 
     def status(self) -> dict[str, Any]:
         """What `inline-topo status --json` says."""

@@ -65,7 +65,7 @@ class Linphone(Phone):
             ESTABLISHED: r"to (LinphoneCall|CallSession|CallSession::State::)?StreamsRunning",
             ENDED: r"to (LinphoneCall|CallSession|CallSession::State::)?(End|Error)",
             HELD: r"to (LinphoneCall|CallSession|CallSession::State::)?Paused(ByRemote)?\b",
-            MEDIA: r"audio=\[d= *(?!0\.0)\d",
+            MEDIA: r"\(audio\) .* RTP : \[d=[1-9]",
             RESUMED: r"to (LinphoneCall|CallSession|CallSession::State::)?StreamsRunning",
         }
     )

@@ -174,6 +174,11 @@ class Phone(ABC):
         if MEDIA in self.says:
             self.hears(MEDIA)
 
+    def ever_said(self, pattern: str, what: str) -> None:
+        """Failed where it has not said this since it was started."""
+        if not re.search(pattern, self._text()):
+            raise Failed(f"{self.line.user} ({self.kind}) never said: {what}")
+
     def has_said(self, event: str) -> int:
         """How often it said this since it was started."""
         return len(re.findall(self.says[event], self._text()))

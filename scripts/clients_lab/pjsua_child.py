@@ -53,11 +53,12 @@ class Call(pj.Call):
         tell("redirected", prm.targetUri)
         return pj.PJSIP_REDIRECT_ACCEPT_REPLACE
 
+    def onCallTsxState(self, prm):
+        transaction = prm.e.body.tsxState.tsx
+        tell("transaction", transaction.method, transaction.statusCode)
+
     def onInstantMessage(self, prm):
         tell("message", prm.msgBody)
-
-    def onDtmfDigit(self, prm):
-        tell("digit", prm.digit)
 
 
 class Account(pj.Account):
@@ -93,7 +94,7 @@ def parameters(code=0, headers=None):
 
 
 def newest():
-    return calls[max(calls)]
+    return list(calls.values())[-1]
 
 
 def answer(code=200, call=None):
@@ -134,7 +135,7 @@ def transfer(uri):
 
 
 def transfer_first_to_second():
-    first, second = sorted(calls)
+    first, second = calls
     calls[first].xferReplaces(calls[second], pj.CallOpParam())
 
 
@@ -222,6 +223,7 @@ def start_account():
     config.callConfig.prackUse = pj.PJSUA_100REL_OPTIONAL
     if SETTINGS["prack"]:
         config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+    config.mediaConfig.lockCodecEnabled = False
     config.mwiConfig.enabled = config.presConfig.publishEnabled = SETTINGS["presence"]
     config.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
     if ":" in SETTINGS["address"]:

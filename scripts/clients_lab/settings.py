@@ -93,7 +93,7 @@ class Setting:
             own.append(at.router_outside)
         lines.append(f"inside = {_array(inside)}")
         lines += [f"own = {_array(own)}"] if own else []
-        lines.append("ports = [5060, 5062]")
+        lines.append("ports = [5060, 5062, 5064, 5066]")
         lines += ['profile = "strict"'] if self.treatment == STRICT else []
         lines += ['mode = "topos"'] if self.treatment == TOPOS else []
         lines += ["[topoh]", 'mask_key_file = "mask.key"']

@@ -69,10 +69,11 @@ class Tour:
         try:
             first = tried(REGISTRATION, cast.await_registered)
             yield first
-            for scenario in SCENARIOS:
-                if first.outcome != OK or ground.setting.shape in scenario.not_in:
-                    continue
+            for scenario in SCENARIOS if first.outcome == OK else ():
                 if self._wanted and scenario.name not in self._wanted:
+                    continue
+                if reason := scenario.reason(ground.setting, pair):
+                    yield Result(ground.setting, pair, scenario.name, SKIPPED, reason)
                     continue
                 result = tried(scenario.name, partial(scenario.play, cast))
                 yield result
