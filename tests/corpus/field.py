@@ -109,7 +109,6 @@ CASES: tuple[Case, ...] = (
     Case(
         "ipv6_zone",
         shows=(Where(("referred-by",), profiles=("topoh",)),),
-        refused=((1, "refused_leak", Where((), **_AS_TOPOH)),),
     ),
     Case("quoted_uri_param", shows=(Where(("body",), profiles=("topoh",)),)),
     Case(
@@ -118,4 +117,19 @@ CASES: tuple[Case, ...] = (
         changes=(Where(("p-asserted-identity",), profiles=("default", "strict"), **_TOKENS),),
     ),
     Case("min_many_routes"),
+    Case(
+        "protected_no_dot",
+        shows=(
+            Where(("body", "p-asserted-identity"), profiles=("topoh",)),
+            Where(("refer-to",), **_AS_TOPOH),
+        ),
+        changes=(Where(("p-asserted-identity",), profiles=("default", "strict"), **_TOKENS),),
+    ),
+    Case("min_cloud_name", shows=(Where(("refer-to",), **_AS_TOPOH),)),
+    Case("min_gruu_own_binding", shows=(Where(("contact",), **_AS_TOPOH),)),
+    Case(
+        "min_xml_call_id",
+        shows=(Where(("call-id", "body"), profiles=("default", "topoh")),),
+    ),
+    Case("min_via_register_topoh", shows=(Where(("via",), **_AS_TOPOH),)),
 )
