@@ -19,6 +19,8 @@ from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.masking.hosts import address_text
+from inline_topo.masking.uris import UNMARKED
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
@@ -252,6 +254,10 @@ class Gateway:
                 message.notes,
                 message.unopened,
             )
+        if flow.is_inner and direction is Direction.EGRESS and _writes(flow.mask_address, edits):
+            return self._drop(
+                datagram.packet, direction, "unmaskable", "no own address to mask with"
+            )
         state = ip.checksum_state(datagram)
         is_corrupt = state[0] == ip.CORRUPT
         if is_corrupt and self._on_corrupt is not Action.REPLACE:
@@ -392,6 +398,12 @@ class Gateway:
             log.exception("a packet that could not be judged could not be searched")
             return Verdict(Action.DROP, datagram.packet, flow.direction, "refused_error")
         return verdict
+
+
+def _writes(address: bytes, edits: list[Edit]) -> bool:
+    """Whether edits write an address that was not restored from a mark."""
+    text = address_text(address).strip(b"[]")
+    return any(edit.action != UNMARKED and edit.new.find(text) >= 0 for edit in edits)
 
 
 def _claimed(packet: bytes, direction: Direction, detail: str = "") -> Verdict:
