@@ -20,13 +20,15 @@ from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow, Flows
 from inline_topo.masking.hosts import address_text
-from inline_topo.masking.uris import UNMARKED
+from inline_topo.masking.uris import MASKED, REMOVED, SWAPPED
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 from inline_topo.wire import icmp, ip
 
 log = logging.getLogger(__name__)
+
+_HIDES: Final = (MASKED, SWAPPED, REMOVED)
 
 
 class Action(Enum):
@@ -401,9 +403,9 @@ class Gateway:
 
 
 def _writes(address: bytes, edits: list[Edit]) -> bool:
-    """Whether edits write an address that was not restored from a mark."""
+    """Whether edits write an address in the place of something that they hide."""
     text = address_text(address).strip(b"[]")
-    return any(edit.action != UNMARKED and edit.new.find(text) >= 0 for edit in edits)
+    return any(edit.action in _HIDES and edit.new.find(text) >= 0 for edit in edits)
 
 
 def _claimed(packet: bytes, direction: Direction, detail: str = "") -> Verdict:
