@@ -7,7 +7,7 @@ from functools import partial
 from inline_topo.audit import hosts as audit_hosts
 from inline_topo.audit.judge import Judge
 from inline_topo.audit.scan import Scanner
-from inline_topo.audited import Audit, AuditedGateway
+from inline_topo.audited import Audit, AuditedGateway, left_unread
 from inline_topo.config import Config, values
 from inline_topo.config import Rule as ConfiguredRule
 from inline_topo.edges.relay import rtpengine
@@ -174,6 +174,12 @@ def seal(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> S
     if config.topoh.codec == "aes-siv":
         return Seal.of_ring(ring or _key_ring(config), fast=fast)
     return Seal.of_word(_mask_key(config), fast=fast)
+
+
+def unread(config: Config) -> Callable[[bytes, str], str]:
+    """What tells which packets stay in a replay's output unread (edges.replay.Unread)."""
+    found = flows(config, hosts(config), policy(config))
+    return partial(left_unread, found.find, frozenset(config.ports))
 
 
 def hosts(config: Config, *more: Address | str) -> Hosts:

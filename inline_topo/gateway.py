@@ -131,6 +131,7 @@ OUTCOMES: Final = {
     "transit": "between two outsiders",
     "not_sip": "not SIP by content",
     ip.NOT_UDP: "not UDP",
+    ip.UDP_LITE: "UDP-Lite",
     "icmp_cut": "an ICMP error that leaves, its quote of what is or may be SIP cut",
     ip.NOT_IP: "not IP",
     ip.MALFORMED: "IP or UDP headers that do not fit the packet",
@@ -140,7 +141,8 @@ OUTCOMES: Final = {
     "too_much": "more than a packet may ask for (see bounds), entering: nothing in it opens",
     "too_long": "would be longer than an IP packet can be, entering",
     "refused_fragment": "a fragment cannot be masked, or enters where claims are refused",
-    "refused_cut": "a packet, cut or of a wrong length, likewise",
+    "refused_cut": "a packet, cut or of a wrong length, likewise; bytes behind a datagram that leaves",
+    "refused_malformed_packet": "headers that do not fit, or UDP-Lite, and SIP in sight, leaving",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
@@ -217,8 +219,12 @@ class Gateway:
                 return Verdict(Action.ACCEPT, packet, direction, direction.value)
             if datagram.flaw:
                 return self._flawed(datagram, flow)
+            payload = datagram.payload
+            has_surplus = len(packet) != datagram.udp + 8 + len(payload)
+            if has_surplus and direction is Direction.EGRESS and self._hides_sip(datagram):
+                return self._on_flaw_of(packet, direction, ip.CUT)
             try:
-                message = sip.parse(datagram.payload, *self._names[direction])
+                message = sip.parse(payload, *self._names[direction])
                 if message is None:
                     if direction is Direction.INGRESS and self._strategy.reads_all(flow):
                         return self._not_sip(datagram, flow)
@@ -311,7 +317,8 @@ class Gateway:
         return Ask(need.effect, resume)
 
     def _not_udp(self, packet: bytes, outcome: str) -> Verdict:
-        """An ICMP error from here to outside must not quote what was opened on its way in."""
+        """An ICMP error from here to outside must not quote what was opened on its way in. What is broken
+        leaves only where no SIP is in sight: a receiver may be more lenient."""
         error = icmp.parse(packet) if self._cut_errors else None
         if error is not None:
             quoted = self._find_flow(error.endpoints)
@@ -321,7 +328,26 @@ class Gateway:
             may_be_sip = error.is_later or self._looks_like_sip(error.payload, Direction.INGRESS)
             if entered and may_be_sip:
                 return Verdict(Action.REPLACE, icmp.cut(error), outer.direction, "icmp_cut")
+        if outcome == ip.MALFORMED or outcome == ip.UDP_LITE:
+            endpoints = ip.addresses(packet)
+            direction = self._find_flow(endpoints).direction if endpoints else Direction.NONE
+            if direction is Direction.EGRESS and sip.is_in_sight(packet):
+                return self._on_flaw_of(packet, direction, ip.MALFORMED, ip.CUT)
         return Verdict(Action.ACCEPT, packet, Direction.NONE, outcome)
+
+    def _on_flaw_of(
+        self, packet: bytes, direction: Direction, flaw: str, like: str = ""
+    ) -> Verdict:
+        """The refusal of what leaves, may be SIP and has a flaw, by the policy for that or one `like` it."""
+        action = self._on_flaw.get(like or flaw, self._on_refusal)
+        return Verdict(action, packet, direction, "refused_" + flaw)
+
+    def _hides_sip(self, datagram: ip.Datagram) -> bool:
+        """Whether bytes stand behind a datagram (no padding), and it or they may be SIP."""
+        behind = ip.surplus(datagram)
+        if not behind:
+            return False
+        return sip.is_in_sight(behind) or self._looks_like_sip(datagram.payload, Direction.EGRESS)
 
     def _looks_like_sip(self, payload: bytes, direction: Direction) -> bool:
         try:
@@ -343,8 +369,7 @@ class Gateway:
             if self._strategy.reads_all(flow):
                 return Verdict(Action.DROP, datagram.packet, direction, "refused_" + datagram.flaw)
             return self._unread(datagram, flow, datagram.flaw)
-        action = self._on_flaw.get(datagram.flaw, self._on_refusal)
-        return Verdict(action, datagram.packet, direction, "refused_" + datagram.flaw)
+        return self._on_flaw_of(datagram.packet, direction, datagram.flaw)
 
     def _refuse(
         self, packet: bytes, direction: Direction, reason: str, detail: str = ""

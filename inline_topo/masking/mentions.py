@@ -19,6 +19,7 @@ _IPV4: Final = re.compile(rb"[0-9]{1,3}(?:[._-][0-9]{0,3}){3}(?![0-9])")
 _SEPARATOR: Final = b"[._-]"
 _TO_DOTS: Final = bytes.maketrans(b"_-", b"..")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
+_ESCAPED: Final = re.compile(b"%[0-9A-Fa-f]{2}")
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
 _OF_IPV6: Final = frozenset(b"0123456789abcdef:.")
@@ -87,7 +88,9 @@ class Mentions:
         """Whether `data`, or what it escapes with `%`, names something of the inside."""
         if self._find(data, flow):
             return True
-        return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
+        if data.find(b"%") < 0 or not _ESCAPED.search(data):
+            return False
+        return self._find(unquote_to_bytes(data), flow)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:

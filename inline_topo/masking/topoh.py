@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from inline_topo.bounds import MOST_EDITS, TooMuch
+from inline_topo.bounds import MOST_EDITS, MOST_ROUTING_ENTERING, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, claims, rest, vias
@@ -203,7 +203,9 @@ class Topoh:
         strangers = self.strangers
         swaps = False
         if enters:
-            if not self.options.as_topoh:
+            if self._claims:
+                check_routing(message, claims.FIELDS, MOST_ROUTING_ENTERING)
+            elif not self.options.as_topoh:
                 check_escapes(message)
             if strangers.swaps and flow.masks_identifiers:
                 swaps = strangers.are_in(message.data, flow)
