@@ -181,7 +181,13 @@ def test_json_is_one_object(command: Command, troubled: Path, tmp_path: Path) ->
     assert report["messages"] == {"egress": 2}
     assert report["edits"] == {"masked": {"Contact": 1}}
     assert report["outcomes"] == {"masked": 1, "refused_malformed_sip": 1, "inside": 1}
-    assert report["refused"] == {"refused_malformed_sip": {"count": 1, "packets": [2]}}
+    assert report["refused"] == {
+        "refused_malformed_sip": {
+            "count": 1,
+            "packets": [2],
+            "details": {"header line without a valid field name": 1},
+        }
+    }
 
 
 def test_only_outside_leaves_insiders_out(command: Command, troubled: Path, tmp_path: Path) -> None:
