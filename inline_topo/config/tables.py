@@ -46,9 +46,6 @@ QueueNumbers = Annotated[str, PlainValidator(values.queue_numbers), Kind("`N` or
 QueueLength = Annotated[
     int, PlainValidator(partial(values.whole, least=1, most=65535)), Kind("number")
 ]
-Microseconds = Annotated[
-    int, PlainValidator(partial(values.whole, least=0, most=20_000)), Kind("microseconds")
-]
 Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)), Kind("bytes")]
 MetricsPort = Annotated[
     int, PlainValidator(partial(values.whole, least=0, most=65535)), Kind("port or `0`")
@@ -391,11 +388,6 @@ class Queue(Table):
     )
     max_len: QueueLength = Field(
         default=4096, description="live: packets that wait in one queue; more are dropped"
-    )
-    gather_us: Microseconds = Field(
-        default=4000,
-        description="live: how long a busy worker lets packets come together before it reads them, "
-        "as a network card's rx-usecs; an idle one wakes at once",
     )
     on_error: Literal["drop", "accept"] = Field(
         default="drop",

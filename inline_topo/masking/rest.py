@@ -30,6 +30,7 @@ from inline_topo.masking.uris import STRIPPED, KnownUri, Uris
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
+from inline_topo.sip.method import is_register
 
 SEAL: Final = "seal"
 FILL: Final = "fill"
@@ -55,9 +56,11 @@ _LONGEST_REMEMBERED: Final = 512
 
 
 class Taken:
-    """The spans that edits replace, sorted when they are first looked up: most often none is."""
+    """The spans that edits replace, sorted when they are first looked up: most often none is.
+    `goes_back`: the field that is looked at goes to who may have written it."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
+        self.goes_back = True
         self._edits = edits
         self._starts: list[int] | None = None
         self._ends: list[int] = []
@@ -107,6 +110,7 @@ class Rest:
         for name in fields:
             spans = message.fields.get(name)
             if spans and not (name == names.ROUTE and self._lets_through):
+                taken.goes_back = _goes_back(message, name)
                 for span in spans:
                     found += self._line(message.data, span, flow, name, taken)
         return edits + found if found else edits
@@ -130,10 +134,12 @@ class Rest:
     def _look(self, value: bytes, flow: Flow, name: str) -> int:
         """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
         or _NOTHING."""
+        packed = self._uris.packed
         if (
             value.find(IN_URI) < 0
             and not self._mentions.found(value, flow)
             and not (may_be_odd(value) and self._is_named(value, flow))
+            and not (packed.may_be_in(value) and packed.pieces(value))
         ):
             return _NOTHING
         where = address.locate(value, 0, len(value), route=name in _ROUTES)
@@ -152,7 +158,7 @@ class Rest:
             self._refuse_if_named(uri, flow, names.REQUEST_URI)
             return []
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.holds(span[0]):
+        if self._names_inside(uri, known, flow, taken) and not taken.holds(span[0]):
             edit = self._uris.mask_request_uri(
                 data, span, flow, is_named, names.REQUEST_URI, stable=True
             )
@@ -176,7 +182,7 @@ class Rest:
             self._refuse_if_named(left, flow, name)
             return ()
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.holds(where.start):
+        if self._names_inside(uri, known, flow, taken) and not taken.holds(where.start):
             span = where.start, where.start + known.length
             within = taken.within(span)  # hosts that `hide.swap` swaps
             if not within:
@@ -194,9 +200,9 @@ class Rest:
                 found += self._beside(data, beside, flow, name, taken)
         return found
 
-    def _names_inside(self, uri: bytes, known: KnownUri, flow: Flow) -> bool:
+    def _names_inside(self, uri: bytes, known: KnownUri, flow: Flow, taken: Taken) -> bool:
         """Whether a URI does; a Contact that mode topos wrote does not, whatever its host."""
-        if not known.names_inside(flow):
+        if not known.names_inside(flow, goes_back=taken.goes_back):
             return False
         if known.marked or known.host.own:
             return True
@@ -248,6 +254,15 @@ class Rest:
             hosts = tuple(self._shown.named_in_uri(text))
             self._named.remember(text, hosts, len(text))
         return bool(hosts) and any(is_named(host, flow) for host in hosts)
+
+
+def _goes_back(message: Message, name: str) -> bool:
+    """Whether a field goes to where its values came from: routes, the Record-Routes and the Path that came
+    with a request, the bindings that a registrar lists."""
+    if message.is_request:
+        return name == names.ROUTE
+    lists = 200 <= message.status < 300 and is_register(message)
+    return lists if name == names.CONTACT else name in (names.RECORD_ROUTE, names.PATH)
 
 
 def _left(data: bytes, span: Span, taken: list[Span]) -> bytes:

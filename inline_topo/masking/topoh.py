@@ -43,6 +43,11 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
+_GRUUS: Final = (b"pub-gruu", b"temp-gruu")
+_GRUU: Final = b"-gruu="
+"""What a registrar gives a phone to say where it is (RFC 5627 section 5.1): it comes back in Contacts and
+as Request-URI."""
+
 _ONE_VALUE: Final = re.compile(
     rb"SIP/2\.0/[A-Za-z]+ [A-Za-z0-9.:\[\]_-]+(?:;[A-Za-z0-9._~-]+(?:=[A-Za-z0-9.:\[\]_~!%*+`'-]*)?)*"
 )
@@ -510,7 +515,7 @@ class Topoh:
             for entry in entries:
                 edit = self.uris.mask_parameter(data, entry, flow, name, is_anothers, _RECEIVED)
                 edits += [edit] if edit else []
-            return edits
+            return edits + self._mask_gruus(data, entries, flow, name)
         return self._mask_own_contacts(data, flow, spans, False)
 
     def mask_where_registered(
@@ -520,9 +525,20 @@ class Topoh:
         if not is_register(message):
             return []
         edits = []
-        for entry in values.split(message.data, spans):
+        entries = values.split(message.data, spans)
+        for entry in entries:
             edit = self.uris.mask_parameter(message.data, entry, flow, name, is_named, _RECEIVED)
             edits += [edit] if edit else []
+        return edits + self._mask_gruus(message.data, entries, flow, name)
+
+    def _mask_gruus(self, data: bytes, entries: list[Span], flow: Flow, name: str) -> list[Edit]:
+        """The GRUUs of bindings that name something hidden."""
+        edits = []
+        for entry in entries:
+            if data.find(_GRUU, *entry) >= 0:
+                for gruu in _GRUUS:
+                    edit = self.uris.mask_parameter(data, entry, flow, name, is_hidden, gruu)
+                    edits += [edit] if edit else []
         return edits
 
     def _mask_own_contacts(
@@ -607,12 +623,15 @@ class Topoh:
     def open_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """Tokens in any Contact, and where a registrar saw it."""
+        """Tokens in any Contact, where a registrar saw it, and its GRUUs."""
         data = message.data
         edits = self.uris.open_all(data, spans, name)
-        if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
-            for entry in values.split(data, spans):
-                edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
+        first, last = spans[0][0], spans[-1][1]
+        beside = [_RECEIVED] if data.find(b";received=", first, last) >= 0 else []
+        beside += _GRUUS if data.find(_GRUU, first, last) >= 0 else ()
+        for entry in values.split(data, spans) if beside else ():
+            for parameter in beside:
+                edit = self.uris.open_parameter(data, entry, name, parameter)
                 edits += [edit] if edit else []
         return edits
 

@@ -9,9 +9,10 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import BARE, BARE_WHOLE, LOOSE, Codec, SealError
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hidden import is_hidden, is_named
+from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import NO_HOST, UNKNOWN, Host, Hosts
 from inline_topo.masking.out import IN_URI, Outs
+from inline_topo.masking.packed import Packed
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -33,11 +34,16 @@ IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 _SIMPLE_ROUTE: Final = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
+_PLAIN_ROUTE: Final = re.compile(  # beside the host stands nothing that could hide one
+    rb"<sips?:([A-Za-z0-9.-]+)(?::[0-9]+)?"
+    rb"(?:;(?:lr|lr=on|r2=on|ob|nat=yes|transport=[a-z]{2,4}|ftag=(?:[A-Za-z0-9~]|[_-](?![0-9]))*))*>"
+)
 _MOST_FOLDS: Final = 64
 _ENDS_BARE_URI: Final = re.compile(rb"[;,?\"]")  # RFC 3261 section 20.10
 _READABLE: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~=:/-]+")
 _LOOSE: Final = b"lr"
 _OUTBOUND: Final = b"ob"  # RFC 5626
+_GRUU: Final = b"gr"  # RFC 5627: whoever has such a URI must know it; its value stays in the token
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 
@@ -48,7 +54,8 @@ Decision = Callable[[Host, Flow], bool]
 class KnownUri(NamedTuple):
     """The host of a URI, its length without the headers part, the hosts that its userinfo and
     parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own),
-    whether it has a stranger's mark that opens (`out`), and the hosts that its headers part names.
+    whether it has a stranger's mark that opens (`out`), the hosts that its headers part names, and those
+    inside that its userinfo and parameters have packed: those are the words of its host's owner.
     `shown`: its parameters that others must read; `loose`: it has `lr` (RFC 3261 section 19.1.1)."""
 
     host: Host
@@ -56,6 +63,7 @@ class KnownUri(NamedTuple):
     elsewhere: tuple[Host, ...] = ()
     marked: bool = False
     beyond: tuple[Host, ...] = ()
+    packed: tuple[Host, ...] = ()
     shown: bytes = b""
     loose: bool = False
 
@@ -64,11 +72,16 @@ class KnownUri(NamedTuple):
         a stranger said something of the inside in it."""
         if self.marked or decide(self.host, flow):
             return True
+        if self.packed and (decide is is_hidden or not is_not_own(self.host, flow)):
+            return True
         return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
 
-    def names_inside(self, flow: Flow) -> bool:
-        """Whether anything in the URI names the inside; a stranger's mark does."""
+    def names_inside(self, flow: Flow, *, goes_back: bool = False) -> bool:
+        """Whether anything in the URI names the inside; a stranger's mark does. `goes_back`: to who may have
+        written it, so what another host's URI has packed is his own word."""
         if self.marked or is_named(self.host, flow):
+            return True
+        if self.packed and not (goes_back and is_not_own(self.host, flow)):
             return True
         return bool(self.elsewhere) and any(is_named(host, flow) for host in self.elsewhere)
 
@@ -83,6 +96,7 @@ class Uris:
         self._clear = clear
         self._hosts = hosts
         self.outs = Outs(codec, hosts)
+        self.packed = Packed(hosts)
         self.unopened = Unopened(codec, hosts)
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
@@ -108,9 +122,10 @@ class Uris:
             elsewhere = tuple(named_in(beside)) if beside else ()
             marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
+            packed = self.packed.find(parts.userinfo or b"", parts.parameters) if beside else ()
             shown, loose = self._readable(parts.parameters) if parts.parameters else (b"", False)
             host = self._hosts.find(parts.host)
-            return KnownUri(host, length, elsewhere, marked, beyond, shown, loose)
+            return KnownUri(host, length, elsewhere, marked, beyond, packed, shown, loose)
         return self._parse_other(uri)
 
     def _parse_other(self, uri: bytes) -> KnownUri | None:
@@ -141,7 +156,11 @@ class Uris:
                 shown += b";" + _OUTBOUND
             elif name in self._clear and _READABLE.fullmatch(text):
                 hosts = self._hosts.named_in_uri(text)
-                shown += b"" if any(one.address or one.named for one in hosts) else b";" + text
+                names = any(one.address or one.named for one in hosts)
+                names = names or bool(self.packed.find(b"", b";" + text))
+                shown += b"" if names else b";" + text
+            elif name == _GRUU:
+                shown += b";" + _GRUU
         return shown, loose
 
     def headers_parts(self, data: bytes, spans: list[Span]) -> list[Span]:
@@ -184,8 +203,12 @@ class Uris:
         Two where `<>` are added around a headers part, which has edits of its own.
         """
         start, end = span
-        simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
+        plain = _PLAIN_ROUTE.fullmatch(data, start, end) if route else None
+        if (
+            plain
+            and not self._hosts.has_name(plain[0])
+            and not decide(self._hosts.find(plain[1]), flow)
+        ):
             return ()
         where = address.locate(data, start, end, route=route)
         known = self.find(data[where.start : where.end]) if where else None
@@ -198,7 +221,8 @@ class Uris:
 
     def check_unread(self, value: bytes, flow: Flow, field: str, decide: Decision) -> None:
         """Raise SealError where a value in which no URI was read names a host that is to be masked."""
-        if any(decide(host, flow) for host in self._hosts.named_in_uri(value)):
+        named = any(decide(host, flow) for host in self._hosts.named_in_uri(value))
+        if named or (Packed.may_be_in(value) and self.packed.pieces(value)):
             raise SealError(f"{field}: does not parse")
 
     def seal(
@@ -325,13 +349,13 @@ class Uris:
         self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision, name: bytes
     ) -> Edit | None:
         """The edit that masks a URI in a parameter of a field value (Kamailio's registrar lists
-        where a phone behind NAT came from as `;received="sip:…"`)."""
+        where a phone behind NAT came from as `;received="sip:…"`, any its GRUUs)."""
         found = self._parameter(data, span, name)
         known = self.find(data[found[0] : found[1]]) if found else None
         if not found or not known or not known.shows(flow, decide):
             return None
         uri = data[found[0] : found[1]]
-        sealed = self._seal(uri, flow, field, stable=True, bare=0, shown=b"")
+        sealed = self._seal(uri, flow, field, stable=True, bare=0, shown=known.shown)
         return Edit(*found, sealed, field, MASKED)
 
     def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:

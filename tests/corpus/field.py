@@ -109,7 +109,6 @@ CASES: tuple[Case, ...] = (
     Case(
         "ipv6_zone",
         shows=(Where(("referred-by",), profiles=("topoh",)),),
-        refused=((1, "refused_leak", Where((), **_AS_TOPOH)),),
     ),
     Case("quoted_uri_param", shows=(Where(("body",), profiles=("topoh",)),)),
     Case(
@@ -122,8 +121,24 @@ CASES: tuple[Case, ...] = (
     Case(
         "min_cid_geolocation",
         shows=(Where(("body", "geolocation"), profiles=("topoh",)),),
-        changes=(Where(("geolocation",), profiles=("strict",)),),
+        changes=(Where(("geolocation",), profiles=("strict",), **_TOKENS),),
     ),
     Case("min_cid_call_info", shows=(Where(("call-info", "content-id"), profiles=("topoh",)),)),
-    Case("min_after_body", changes=(Where(("body",)),)),
+    Case("min_length_zero"),
+    Case("min_after_body", changes=(Where(("body",), **_TOKENS),)),
+    Case(
+        "protected_no_dot",
+        shows=(
+            Where(("body", "p-asserted-identity"), profiles=("topoh",)),
+            Where(("refer-to",), **_AS_TOPOH),
+        ),
+        changes=(Where(("p-asserted-identity",), profiles=("default", "strict"), **_TOKENS),),
+    ),
+    Case("min_cloud_name", shows=(Where(("refer-to",), **_AS_TOPOH),)),
+    Case("min_gruu_own_binding", shows=(Where(("contact",), **_AS_TOPOH),)),
+    Case(
+        "min_xml_call_id",
+        shows=(Where(("call-id", "body"), profiles=("default", "topoh")),),
+    ),
+    Case("min_via_register_topoh", shows=(Where(("via",), **_AS_TOPOH),)),
 )
