@@ -67,6 +67,10 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool, fill
     service.tell_start()
     for finding in findings:
         say(f"warning: {finding.text}")
+    for warning in config.live_warnings():
+        say(f"warning: {warning}")
+    if dry_run and config.queue.on_tcp == "reset":
+        say('warning: queue.on_tcp "reset": the rules reset SIP over TCP in a dry run, too')
     if drain:
         say(
             "warning: a drain masks nothing: tokens open where requests are routed by them, and "
