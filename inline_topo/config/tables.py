@@ -66,6 +66,7 @@ User = Annotated[str, AfterValidator(values.user), Kind("user part")]
 Token = Annotated[str, AfterValidator(values.token), Kind("token")]
 Word = Annotated[str, AfterValidator(values.word), Kind("characters of a Call-ID")]
 Branch = Annotated[str, AfterValidator(values.branch), Kind("token that begins with `z9hG4bK`")]
+ClearParam = Annotated[str, AfterValidator(values.clear_param), Kind("URI parameter")]
 File = Annotated[Path, PlainValidator(values.file_name), Kind("file name")]
 HeaderName = Annotated[str, AfterValidator(values.header_name), Kind("header, `*` at its end")]
 ProductText = Annotated[str, AfterValidator(values.product_text), Kind("`keep`, `strip` or text")]
@@ -112,6 +113,10 @@ class Topoh(Table):
     callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
     mask_mode: Bit = Field(
         default=0, description="1: of the Contacts of a 3xx mask only what lies inside"
+    )
+    clear_params: tuple[ClearParam, ...] = Field(
+        default=(),
+        description="more URI parameters that stay readable beside a token, as `lr`, `ob` and `method` do",
     )
 
 

@@ -1,0 +1,1 @@
+"""Real SIP clients through the gateway: what `scripts/clients` runs."""
