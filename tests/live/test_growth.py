@@ -17,7 +17,7 @@ INVITE = 1374
 
 
 def sized(size: int) -> bytes:
-    """An INVITE over IPv6 of so many bytes, with three Contacts' worth of tokens to come."""
+    """An INVITE over IPv6 of so many bytes, which masking makes longer by four tokens."""
     more = (
         f"\r\nRecord-Route: <sip:{HIDDEN};lr>\r\nPath: <sip:{HIDDEN};lr>\r\nMax-Forwards".encode()
     )
