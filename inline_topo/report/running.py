@@ -70,7 +70,7 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     over = state["over_mtu"]
     if over["ipv4"] or over["ipv6"]:
         told = f"{state['told_too_big']} senders told to send fragments"
-        text = f"{over['ipv4']} packets of IPv4 cut, {over['ipv6']} of IPv6 lost but in fragments, {told}"
+        text = f"{over['ipv4']} packets of IPv4 cut, {over['ipv6']} of IPv6, which no router cuts, {told}"
         yield _line("over MTU", text)
     if state["over_1300"]:
         text = f"{state['over_1300']} messages grew past 1,300 bytes, beyond which phones take TCP"

@@ -8,7 +8,7 @@ from scapy.utils import rdpcap
 from lab.dump import Dump
 from lab.site import Site
 from tests.live.messages import HIDDEN, invite, ok_to
-from tests.live.running import Running
+from tests.live.running import CONFIG, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "tcpdump")]
 
@@ -55,3 +55,15 @@ def test_an_ipv6_message_that_outgrows_the_mtu_arrives_when_it_is_sent_again(
     assert 1280 <= error[ICMPv6PacketTooBig].mtu == 1500 - (len(arrived) - len(sent))
     assert (error[IPerror6].dst, error[UDPerror].dport) == (Site.OUTSIDE6, 5060)
     assert "told_mtu=" in gateway.log()
+
+
+def test_what_a_host_itself_sends_is_cut_by_its_kernel(site: Site) -> None:
+    gateway = Running(site, f'shape = "host"\n{CONFIG}', host="inside")
+    inside, outside = site.udp("inside", Site.INSIDE6), site.udp("outside", Site.OUTSIDE6)
+    sent = sized(INVITE)
+    inside.sendto(sent, (Site.OUTSIDE6, 5060))
+    arrived = outside.recv(65535)
+    assert len(arrived) > 1500 - 48
+    outside.sendto(ok_to(arrived), (Site.INSIDE6, 5060))
+    assert inside.recv(65535) == ok_to(sent)
+    assert gateway.status()["told_too_big"] == 0

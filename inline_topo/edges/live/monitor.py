@@ -172,7 +172,7 @@ class _Collector(Collector):
             "inline_topo_added_bytes", "bytes by which packets grew", board.total(BYTES_ADDED)
         )
         over = CounterMetricFamily(
-            "inline_topo_over_mtu", "packets that grew past the MTU (those of IPv6 are lost unless cut)",
+            "inline_topo_over_mtu", "packets that grew past the MTU (no router cuts those of IPv6)",
             labels=("family",),
         )  # fmt: skip
         over.add_metric(("ipv4",), board.total(OVER_MTU))
