@@ -289,10 +289,11 @@ class Worker:
     def _tell(self, packet: bytes, verdict: Verdict, limited: Limited) -> None:
         """A line for the log: sizes and outcomes, never a value of a message."""
         call = self._call_of(packet, verdict.direction)
+        action = self._on_tcp.value if verdict.outcome == TCP else verdict.action.value
         limited.warning(
             verdict.outcome,
             direction=verdict.direction.value,
-            action=verdict.action.value if self._sends else "none",
+            action=action if self._sends else "none",
             queue=self._queue.number,
             bytes=len(packet),
             **({"detail": verdict.detail} if verdict.detail and not verdict.shown else {}),

@@ -148,6 +148,7 @@ def test_a_tcp_connection_is_one_line_and_ten_a_second(
     site = Site(on_tcp=on_tcp.value)
     for _ in range(20):
         site.worker.judge(tcp(2000))
+    assert vars(caplog.records[0])["fields"]["action"] == on_tcp.value
     assert [record.getMessage() for record in caplog.records].count("tcp") == 1
     for port in range(3000, 3300):
         site.worker.judge(tcp(port))
