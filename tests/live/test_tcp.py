@@ -3,11 +3,15 @@
 import errno
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
+from lab import calls
 from lab.net import Net
 from lab.site import Site
+from tests.live.nat import CARRIER
+from tests.live.nat import CONFIG as NAT
 from tests.live.running import CONFIG, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -141,3 +145,16 @@ def test_a_connection_is_one_line_and_in_clear_is_noted(site: Site) -> None:
     assert sum("event=tcp " in line for line in lines) == 3
     assert sum("note=tcp_in_clear" in line for line in lines) == 1
     assert 'queue.on_tcp "accept": SIP over TCP passes in clear' in gateway.log()
+
+
+@pytest.mark.full
+def test_a_nat_resets_connections_of_what_is_behind_it(tmp_path: Path) -> None:
+    with Net(tmp_path) as net:
+        net.host("carrier", CARRIER)
+        net.home("pbx", calls.PROXY, "192.168.178.1", calls.EDGE)
+        gateway = Running(net, f'{NAT}[queue]\non_tcp = "reset"\n', host="pbx-nat")
+        with listener(net, "carrier", CARRIER):
+            assert is_refused_at_once(net, "pbx", CARRIER)
+            gateway.rules("remove")
+            with client(net, "pbx", CARRIER) as phone:
+                phone.connect((CARRIER, 5060))
