@@ -7,7 +7,7 @@ from functools import partial
 from inline_topo.audit import hosts as audit_hosts
 from inline_topo.audit.judge import Judge
 from inline_topo.audit.scan import Scanner
-from inline_topo.audited import Audit, AuditedGateway
+from inline_topo.audited import Audit, AuditedGateway, left_unread
 from inline_topo.config import Config, values
 from inline_topo.config import Rule as ConfiguredRule
 from inline_topo.edges.relay import rtpengine
@@ -176,6 +176,12 @@ def seal(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> S
     return Seal.of_word(_mask_key(config), fast=fast)
 
 
+def unread(config: Config) -> Callable[[bytes, str], str]:
+    """What tells which packets stay in a replay's output unread (edges.replay.Unread)."""
+    found = flows(config, hosts(config), policy(config))
+    return partial(left_unread, found.find, frozenset(config.ports))
+
+
 def hosts(config: Config, *more: Address | str) -> Hosts:
     """The sets of hosts; `more` are own too."""
     own = *config.own, *more
@@ -216,6 +222,7 @@ def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> 
         vparam_name=topoh.vparam_name.encode(),
         vparam_prefix=topoh.vparam_prefix.encode(),
         callid_prefix=topoh.callid_prefix.encode(),
+        exact=is_topoh(config),
     )
 
 
@@ -287,6 +294,7 @@ def tokens(
         rest=_rest(config, leg, fills=fill or dry_run, drain=drain),
         as_topoh=is_topoh(config),
         guards=not dry_run and not fill,
+        clear_params=frozenset([name.encode() for name in config.topoh.clear_params]),
         nowhere=config.hide.claims == "refuse",
         refuses=_refuses(config, leg, steady=not drain and not dry_run and not fill),
     )

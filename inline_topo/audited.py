@@ -5,25 +5,69 @@ It makes the same verdicts live and in a replay, so a message that is refused he
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from inline_topo.audit.findings import LEAK, NOT_READ, TUNNEL, UNEXPLAINED, Finding
-from inline_topo.audit.packets import unread
+from inline_topo.audit.packets import OTHER_TRANSPORTS, may_matter, unread, unread_frame
 from inline_topo.audit.scan import Context, Scanner
 from inline_topo.edits import Edit
 from inline_topo.gateway import Action, Ask, Gateway, Verdict
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.policy import decides
+from inline_topo.sip import message as sip
 from inline_topo.sip import peek
 from inline_topo.sip.message import Message
+from inline_topo.sip.names import FieldNames
 from inline_topo.wire import ip
 
 REFUSED_LEAK = "refused_leak"
 REFUSED_UNREAD = "refused_unread"
 
 _HASHES = 1 << 32
-_NO_MESSAGE = frozenset({ip.NOT_UDP, ip.MALFORMED, "not_sip", "refused_fragment", "refused_cut"})
+_NO_MESSAGE = frozenset(
+    {
+        *(ip.NOT_UDP, ip.UDP_LITE, ip.MALFORMED, "not_sip"),
+        *("refused_fragment", "refused_cut", "refused_malformed_packet"),
+    }
+)
+
+
+_NO_FIELDS = FieldNames([])
+
+
+def left_unread(
+    find_flow: Callable[[bytes], Flow], ports: frozenset[int], packet: bytes, outcome: str
+) -> str:
+    """Why a packet with this outcome, in which no message was read, may hold one that insiders do not say
+    to each other (a key of findings.NOT_READ_MEANS); empty where it does not. What enters counts
+    where it is of another transport. `ports` are those of SIP. "not_ip": `packet` is a frame."""
+    if outcome == "not_ip":
+        return unread_frame(packet)
+    if outcome == "inside" or (outcome in ("not_sip", "transit") and not may_matter(packet)):
+        return ""
+    if outcome == "transit" and _is_message(packet):
+        return ""
+    why = unread(packet, ports)
+    if why is None or not why.source:
+        return why.reason if why else ""
+    way = find_flow(why.source + why.destination + bytes(4)).direction
+    if way is Direction.INSIDE:
+        return ""
+    leaves = way is Direction.EGRESS
+    return why.reason if leaves or why.reason in OTHER_TRANSPORTS else ""
+
+
+def _is_message(packet: bytes) -> bool:
+    """Whether a packet is a SIP message over UDP, well formed or not."""
+    datagram = ip.decode(packet)
+    try:
+        return not isinstance(datagram, str) and bool(
+            sip.parse(datagram.payload, _NO_FIELDS, _NO_FIELDS)
+        )
+    except sip.Malformed:
+        return True
 
 
 @dataclass(frozen=True)
@@ -82,6 +126,7 @@ class AuditedGateway(Gateway):
         ):
             direction = Direction.EGRESS if why.source else verdict.direction
             verdict = Verdict(self._on_refusal, packet, direction, REFUSED_UNREAD)
+            verdict.detail = why.reason
         verdict.shown = [Finding(NOT_READ, why.reason, "", b"", b"")]
         return verdict
 
@@ -108,5 +153,7 @@ class AuditedGateway(Gateway):
             if self._on_refusal is Action.DROP:
                 verdict = Verdict(Action.DROP, datagram.packet, flow.direction, outcome)
             verdict.outcome = outcome
+            fields = [finding.field for finding in shown if finding.cause in causes]
+            verdict.detail = ", ".join(dict.fromkeys(fields))
         verdict.shown = shown
         return verdict

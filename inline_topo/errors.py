@@ -21,6 +21,10 @@ class CaptureError(InlineTopoError):
     """A capture that cannot be read or written; names the file, the packet and the reason."""
 
 
+class CutCaptureError(CaptureError):
+    """A capture that ends in the middle of a packet."""
+
+
 class RulesError(InlineTopoError):
     """Firewall rules that cannot be read or changed; says which program said what."""
 

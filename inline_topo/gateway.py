@@ -42,11 +42,15 @@ class Verdict:
     `outcome` says why, as a counter would be called (OUTCOMES); `edits` what was rewritten in the
     payload, by offsets in the original one. `notes` names what was seen in the body and left
     (masking.bodies.base.NOTES). `unopened`: the fields of what has the form of a token of ours, and did
-    not open (masking.unopened). `shown`: what an audit found in the message as it leaves (audited);
+    not open (masking.unopened). `detail`: of a message that is refused, the field and what is wrong with
+    it, never a value. `shown`: what an audit found in the message as it leaves (audited);
     None where it was not audited.
     """
 
-    __slots__ = ("action", "direction", "edits", "notes", "outcome", "packet", "shown", "unopened")
+    __slots__ = (
+        *("action", "detail", "direction", "edits", "notes"),
+        *("outcome", "packet", "shown", "unopened"),
+    )
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Verdict:
         edits: Sequence[Edit] = (),
         notes: tuple[str, ...] = (),
         unopened: tuple[str, ...] = (),
+        detail: str = "",
     ) -> None:
         self.action = action
         self.packet = packet
@@ -65,6 +70,7 @@ class Verdict:
         self.edits = edits
         self.notes = notes
         self.unopened = unopened
+        self.detail = detail
         self.shown: Sequence[Finding] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -75,7 +81,7 @@ class Verdict:
 
     def _all(self) -> tuple[object, ...]:
         said = self.action, self.packet, self.direction, self.outcome
-        return *said, self.edits, self.notes, self.unopened, self.shown
+        return *said, self.edits, self.notes, self.unopened, self.detail, self.shown
 
 
 class Ask:
@@ -121,6 +127,7 @@ OUTCOMES: Final = {
     "transit": "between two outsiders",
     "not_sip": "not SIP by content",
     ip.NOT_UDP: "not UDP",
+    ip.UDP_LITE: "UDP-Lite",
     "icmp_cut": "an ICMP error that leaves, its quote of what is or may be SIP cut",
     ip.NOT_IP: "not IP",
     ip.MALFORMED: "IP or UDP headers that do not fit the packet",
@@ -130,7 +137,8 @@ OUTCOMES: Final = {
     "too_much": "more than a packet may ask for (see bounds), entering: nothing in it opens",
     "too_long": "would be longer than an IP packet can be, entering",
     "refused_fragment": "a fragment cannot be masked, or enters where claims are refused",
-    "refused_cut": "a packet, cut or of a wrong length, likewise",
+    "refused_cut": "a packet, cut or of a wrong length, likewise; bytes behind a datagram that leaves",
+    "refused_malformed_packet": "headers that do not fit, or UDP-Lite, and SIP in sight, leaving",
     "refused_malformed_sip": "looks like SIP, leaves, and does not parse",
     "refused_corrupt": "to be rewritten, with a wrong UDP checksum",
     "refused_unmaskable": "a field that must be masked cannot be: it does not parse, or is too long",
@@ -207,22 +215,26 @@ class Gateway:
                 return Verdict(Action.ACCEPT, packet, direction, direction.value)
             if datagram.flaw:
                 return self._flawed(datagram, flow)
+            payload = datagram.payload
+            has_surplus = len(packet) != datagram.udp + 8 + len(payload)
+            if has_surplus and direction is Direction.EGRESS and self._hides_sip(datagram):
+                return self._on_flaw_of(packet, direction, ip.CUT)
             try:
-                message = sip.parse(datagram.payload, *self._names[direction])
+                message = sip.parse(payload, *self._names[direction])
                 if message is None:
                     if direction is Direction.INGRESS and self._strategy.reads_all(flow):
                         return self._not_sip(datagram, flow)
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
                 check(message)
                 edits = self._strategy.edits(message, flow, now)
-            except sip.Malformed:
-                return self._unread(datagram, flow, "malformed_sip")
-            except TooMuch:
-                return self._too_much(packet, message, flow)
-            except SealError:
-                return self._drop(packet, direction, "unmaskable")
-            except ClaimError:
-                return _claimed(packet, direction)
+            except sip.Malformed as error:
+                return self._unread(datagram, flow, "malformed_sip", str(error))
+            except TooMuch as error:
+                return self._too_much(packet, message, flow, str(error))
+            except SealError as error:
+                return self._drop(packet, direction, "unmaskable", str(error))
+            except ClaimError as error:
+                return _claimed(packet, direction, str(error))
             if isinstance(edits, Need):
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
@@ -283,12 +295,12 @@ class Gateway:
                 if isinstance(edits, Need):
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
-            except TooMuch:
-                return self._too_much(datagram.packet, message, flow)
-            except SealError:
-                return self._drop(datagram.packet, flow.direction, "unmaskable")
-            except ClaimError:
-                return _claimed(datagram.packet, flow.direction)
+            except TooMuch as error:
+                return self._too_much(datagram.packet, message, flow, str(error))
+            except SealError as error:
+                return self._drop(datagram.packet, flow.direction, "unmaskable", str(error))
+            except ClaimError as error:
+                return _claimed(datagram.packet, flow.direction, str(error))
             except EffectFailed as failure:
                 return _failed(datagram.packet, flow.direction, failure)
             except Exception:
@@ -297,7 +309,8 @@ class Gateway:
         return Ask(need.effect, resume)
 
     def _not_udp(self, packet: bytes, outcome: str) -> Verdict:
-        """An ICMP error from here to outside must not quote what was opened on its way in."""
+        """An ICMP error from here to outside must not quote what was opened on its way in. What is broken
+        leaves only where no SIP is in sight: a receiver may be more lenient."""
         error = icmp.parse(packet) if self._cut_errors else None
         if error is not None:
             quoted = self._find_flow(error.endpoints)
@@ -307,7 +320,26 @@ class Gateway:
             may_be_sip = error.is_later or self._looks_like_sip(error.payload, Direction.INGRESS)
             if entered and may_be_sip:
                 return Verdict(Action.REPLACE, icmp.cut(error), outer.direction, "icmp_cut")
+        if outcome == ip.MALFORMED or outcome == ip.UDP_LITE:
+            endpoints = ip.addresses(packet)
+            direction = self._find_flow(endpoints).direction if endpoints else Direction.NONE
+            if direction is Direction.EGRESS and sip.is_in_sight(packet):
+                return self._on_flaw_of(packet, direction, ip.MALFORMED, ip.CUT)
         return Verdict(Action.ACCEPT, packet, Direction.NONE, outcome)
+
+    def _on_flaw_of(
+        self, packet: bytes, direction: Direction, flaw: str, like: str = ""
+    ) -> Verdict:
+        """The refusal of what leaves, may be SIP and has a flaw, by the policy for that or one `like` it."""
+        action = self._on_flaw.get(like or flaw, self._on_refusal)
+        return Verdict(action, packet, direction, "refused_" + flaw)
+
+    def _hides_sip(self, datagram: ip.Datagram) -> bool:
+        """Whether bytes stand behind a datagram (no padding), and it or they may be SIP."""
+        behind = ip.surplus(datagram)
+        if not behind:
+            return False
+        return sip.is_in_sight(behind) or self._looks_like_sip(datagram.payload, Direction.EGRESS)
 
     def _looks_like_sip(self, payload: bytes, direction: Direction) -> bool:
         try:
@@ -329,22 +361,23 @@ class Gateway:
             if self._strategy.reads_all(flow):
                 return Verdict(Action.DROP, datagram.packet, direction, "refused_" + datagram.flaw)
             return self._unread(datagram, flow, datagram.flaw)
-        action = self._on_flaw.get(datagram.flaw, self._on_refusal)
-        return Verdict(action, datagram.packet, direction, "refused_" + datagram.flaw)
+        return self._on_flaw_of(datagram.packet, direction, datagram.flaw)
 
-    def _refuse(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
+    def _refuse(
+        self, packet: bytes, direction: Direction, reason: str, detail: str = ""
+    ) -> Verdict:
         """A message that leaves is refused; one that enters passes, and the receiver judges it."""
         if direction is Direction.INGRESS:
             return Verdict(Action.ACCEPT, packet, direction, reason)
-        return self._drop(packet, direction, reason)
+        return self._drop(packet, direction, reason, detail)
 
-    def _unread(self, datagram: ip.Datagram, flow: Flow, reason: str) -> Verdict:
+    def _unread(self, datagram: ip.Datagram, flow: Flow, reason: str, detail: str = "") -> Verdict:
         """What could not be read: what enters so passes if it makes no claim."""
         direction = flow.direction
         enters = direction is Direction.INGRESS
         if enters and not self._strategy.admits(datagram.payload, flow):
-            return _claimed(datagram.packet, direction)
-        return self._refuse(datagram.packet, direction, reason)
+            return _claimed(datagram.packet, direction, detail)
+        return self._refuse(datagram.packet, direction, reason, detail)
 
     def _not_sip(self, datagram: ip.Datagram, flow: Flow) -> Verdict:
         """What enters and is no SIP for us may be a message for a proxy: Kamailio takes methods with control
@@ -353,20 +386,22 @@ class Gateway:
             return self._unread(datagram, flow, "not_sip")
         return Verdict(Action.ACCEPT, datagram.packet, flow.direction, "not_sip")
 
-    def _too_much(self, packet: bytes, message: Message | None, flow: Flow) -> Verdict:
+    def _too_much(self, packet: bytes, message: Message | None, flow: Flow, detail: str) -> Verdict:
         """A response beyond the bounds does not enter either: nobody has looked at its Vias. Where claims
         are refused a request does not."""
         direction = flow.direction
         if direction is Direction.INGRESS and (
             (message and not message.method) or self._strategy.reads_all(flow)
         ):
-            return Verdict(Action.DROP, packet, direction, "refused_too_much")
-        return self._refuse(packet, direction, "too_much")
+            outcome = "refused_too_much"
+            return Verdict(Action.DROP, packet, direction, outcome, detail=detail)
+        return self._refuse(packet, direction, "too_much", detail)
 
-    def _drop(self, packet: bytes, direction: Direction, reason: str) -> Verdict:
+    def _drop(self, packet: bytes, direction: Direction, reason: str, detail: str = "") -> Verdict:
         """Whatever the direction: a message that must be masked and cannot be (in the outside leg
         one that enters is masked too)."""
-        return Verdict(self._on_refusal, packet, direction, "refused_" + reason)
+        outcome = "refused_" + reason
+        return Verdict(self._on_refusal, packet, direction, outcome, detail=detail)
 
     def _defect(self, packet: bytes, direction: Direction) -> Verdict:
         log.exception("a packet could not be judged")
@@ -384,9 +419,9 @@ class Gateway:
         return verdict
 
 
-def _claimed(packet: bytes, direction: Direction) -> Verdict:
+def _claimed(packet: bytes, direction: Direction, detail: str = "") -> Verdict:
     """`on_error` is about what leaves: this never enters."""
-    return Verdict(Action.DROP, packet, direction, REFUSED_CLAIM)
+    return Verdict(Action.DROP, packet, direction, REFUSED_CLAIM, detail=detail)
 
 
 def _failed(packet: bytes, direction: Direction, failure: EffectFailed) -> Verdict:

@@ -1,13 +1,13 @@
 """What hiding costs the server's machine: CPU per call of Kamailio alone, of Kamailio with topoh, and
-of Kamailio with the gateway on the same host, with the same calls, in one run; and how many of the
-calls failed. What CPU is here, `lab.costs` says.
+of Kamailio with the gateway on the same host, with the same calls, in one run; how many of the
+calls failed, and how long messages take. What CPU is here, `lab.costs` says.
 """
 
 from functools import partial
 from pathlib import Path
 
 from lab import comparing
-from lab.costs import ROOT, TOOLS, Kind, start_gateway
+from lab.costs import ROOT, TOOLS, Kind, Load, start_gateway
 from lab.net import Net
 
 NAME = "bench --live"
@@ -45,7 +45,8 @@ def main() -> None:
         return comparing.serve(lambda packet: bytes(memoryview(packet)))
     comparing.need(NAME, *TOOLS)
     measured = kinds(comparing.compiled(given))
-    report = comparing.compare(measured, "topoh", given, given.rate, given.calls)
+    load = Load(given.calls, given.rate, given.at_once)
+    report = comparing.compare(measured, "topoh", given, load)
     above = report["us_per_call_above_plain"]
     per_packet = {name: round(value / PACKETS_A_CALL, 1) for name, value in above.items()}
     if given.json:

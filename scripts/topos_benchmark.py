@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from lab import comparing
-from lab.costs import ROOT, TOOLS, Kind, start_gateway, start_redis
+from lab.costs import ROOT, TOOLS, Kind, Load, start_gateway, start_redis
 from lab.net import Net
 
 NAME = "bench --live --topos"
@@ -46,12 +46,13 @@ def main() -> None:
     comparing.need(NAME, *TOOLS, "redis-server")
     compiled = comparing.compiled(given)
     measured = kinds(compiled or ROOT)
-    report = comparing.compare(measured, KAMAILIO, given, given.rate, given.calls)
+    load = Load(given.calls, given.rate, given.at_once)
+    report = comparing.compare(measured, KAMAILIO, given, load)
     report["compiled"] = compiled is not None
     slower = None
     if given.slow_rate:
-        calls = max(given.calls // 4, 1)
-        slower = comparing.compare(measured, KAMAILIO, given, given.slow_rate, calls)
+        load = Load(max(given.calls // 4, 1), given.slow_rate, given.at_once)
+        slower = comparing.compare(measured, KAMAILIO, given, load)
     if given.json:
         figures = comparing.renamed(report, "kamailios")
         more = {"slower": comparing.renamed(slower, "kamailios")} if slower else {}

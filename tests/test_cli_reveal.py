@@ -57,7 +57,7 @@ def ring(tmp_path: Path) -> tuple[KeyRing, Path]:
 def test_which_key(command: Command, ring: tuple[KeyRing, Path], stable: bool) -> None:
     keys, path = ring
     clear = b"sip:a@10.1.1.30:5070"
-    token = AesSiv(keys).seal_uri(clear, b"192.0.2.1", stable=stable, bare=False, route=False)
+    token = AesSiv(keys).seal_uri(clear, b"192.0.2.1", stable=stable, bare=False)
     words = ("--inside", "10.1.1.10", "--set", f"topoh.mask_key_file={path}")
     for value in (token.decode(), token.decode()[4:].partition("@")[0]):
         status, out, _ = command("reveal", value, *words)
@@ -150,7 +150,7 @@ def test_nothing_opens(command: Command, value: str) -> None:
 
 def test_another_key_opens_nothing(command: Command, ring: tuple[KeyRing, Path]) -> None:
     token = AesSiv(KeyRing.generate()).seal_uri(
-        b"sip:a@10.1.1.30", b"192.0.2.1", stable=False, bare=False, route=False
+        b"sip:a@10.1.1.30", b"192.0.2.1", stable=False, bare=False
     )
     words = ("--inside", "10.1.1.10", "--set", f"topoh.mask_key_file={ring[1]}")
     assert command("reveal", token.decode(), *words)[0] == 1

@@ -87,11 +87,12 @@ def shrunk() -> bytes:
     return response + b"x" * (65507 - len(response))
 
 
+UDP_LITE = bytes(IP(src=PROXY, dst=PEER, proto=136) / UDP(sport=5060, dport=5060) / Raw(CLEAR))
 MANY = CLEAR.replace(b"\r\n", b"\r\n" + b"Diversion: <sip:a@10.0.0.5>\r\n" * 300, 1)
 LONG = CLEAR + b"x" * (65507 - len(CLEAR))  # with it the packet has 65,535 bytes
 
 REACHED: dict[str, list[bytes]] = {
-    "masked": [out(CLEAR)],
+    "masked": [out(CLEAR), out(CLEAR) + bytes(6), out(CLEAR)[:2] + b"\0\0" + out(CLEAR)[4:]],
     "unmasked": [into(token()), into(CLEAR)],  # a stranger's words are marked
     "unchanged": [out(PLAIN), into(PLAIN)],
     "inside": [datagram(CLEAR, PROXY, "10.0.0.5")],
@@ -99,7 +100,11 @@ REACHED: dict[str, list[bytes]] = {
     "not_sip": [out(RTP), into(RTP), out(b""), piece(PROXY, PEER, RTP), out(RTP)[:-1]],
     "not_udp": [bytes(IP(src=PROXY, dst=PEER) / ICMP() / Raw(CLEAR))],
     "not_ip": [b"", b"\x55" * 60],
-    "malformed_packet": [bytes(IP(src=PROXY, dst=PEER, proto=17, len=24) / Raw(b"abcd"))],
+    "malformed_packet": [
+        bytes(IP(src=PROXY, dst=PEER, proto=17, len=24) / Raw(b"abcd")),
+        bytes(IP(src=PEER, dst=PROXY, ihl=4, proto=17) / UDP() / Raw(CLEAR)),
+    ],
+    "udp_lite": [UDP_LITE.replace(b"SIP/", b"PIP/"), bytes(IP(src=PEER, dst=PROXY, proto=136))],
     "fragment": [piece(PEER, PROXY, CLEAR), piece(PEER, PROXY, CLEAR, 100)],
     "cut": [into(CLEAR)[:-1]],
     "malformed_sip": [into(BAD_START)],
@@ -113,6 +118,13 @@ REACHED: dict[str, list[bytes]] = {
         out(CLEAR)[:-1],
         out(BAD_START)[:-1],
         out(CLEAR)[:24] + b"\0\7" + out(CLEAR)[26:],  # a UDP length of 7
+        out(CLEAR) + b"sip:a@10.0.0.5",  # behind the datagram
+        out(RTP) + CLEAR,
+    ],
+    "refused_malformed_packet": [
+        UDP_LITE,
+        bytes(IP(src=PROXY, dst=PEER, ihl=4, proto=17) / UDP() / Raw(CLEAR)),
+        bytes(IP(src=PROXY, dst=PEER, len=27, proto=17) / UDP() / Raw(CLEAR)),
     ],
     "refused_malformed_sip": [out(BAD_START)],
     "refused_unmaskable": [out(BAD_URI), out(BAD_SPIRAL)],
@@ -195,11 +207,17 @@ def test_a_corrupt_packet_is_left_as_it_is_where_the_policy_says_so(policy: Acti
 
 
 DIRECTIONS = {
-    Direction.EGRESS: ["masked", "refused_cut", "refused_malformed_sip", "refused_unmaskable"],
+    Direction.EGRESS: [
+        "masked",
+        "refused_cut",
+        "refused_malformed_packet",
+        "refused_malformed_sip",
+        "refused_unmaskable",
+    ],
     Direction.INGRESS: ["unmasked", "fragment", "cut", "malformed_sip", "too_long", "too_much"],
     Direction.INSIDE: ["inside"],
     Direction.TRANSIT: ["transit"],
-    Direction.NONE: ["not_udp", "not_ip", "malformed_packet"],
+    Direction.NONE: ["not_udp", "udp_lite", "not_ip", "malformed_packet"],
 }
 
 

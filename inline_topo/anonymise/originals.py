@@ -25,12 +25,13 @@ _USERS = (
     re.compile(rb"(?i:tel):(\+?[0-9A-Za-z.()-]{1,64})"),
     re.compile(rb"(?i:username)[ \t]*=[ \t]*\"?([^\"\s,@]{1,128})"),
     re.compile(rb"(?:\A|\n)o=([^\s@]{1,128}) "),
-    re.compile(rb"\"([^\"\r\n@]{1,128})\"[ \t]*<"),
     re.compile(
         rb"\n(?i:From|To|Contact|P-Asserted-Identity|P-Preferred-Identity|Remote-Party-ID|f|t|m)"
         rb"[ \t]*:[ \t]*([^<>\"\r\n@:;]{1,128})<"
     ),
 )
+_QUOTED = re.compile(rb'"([^"\\\r\n]*(?:\\.[^"\\\r\n]*)*)"([ \t]*<)?')
+_LONGEST_DISPLAY_NAME = 128
 _NAME = rb"([A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*)\.?"
 _HOSTS = (
     re.compile(rb"@" + _NAME + rb"(?=[\s:;>?,\"&<]|\Z)"),
@@ -95,12 +96,21 @@ def literals(data: bytes) -> Iterator[bytes]:
 
 def users(data: bytes) -> Iterator[bytes]:
     """The users and display names of a text, in lower case, escapes undone: whole and each word."""
-    for pattern in _USERS:
-        for match in pattern.finditer(data):
-            whole = unquote_to_bytes(match[1]).strip().lower()
-            for name in {whole, *whole.split()}:
-                if name not in KEPT and not _is_of_sip(name):
-                    yield name
+    found = [match[1] for pattern in _USERS for match in pattern.finditer(data)]
+    for text in (*found, *_display_names(data)):
+        whole = unquote_to_bytes(text).strip().lower()
+        for name in {whole, *whole.split()}:
+            if name not in KEPT and not _is_of_sip(name):
+                yield name
+
+
+def _display_names(data: bytes) -> Iterator[bytes]:
+    """What stands in quotes before a `<`. Quotes are read from the start of a line: what stands between two
+    quoted texts is in none."""
+    for match in _QUOTED.finditer(data):
+        name = match[1]
+        if match[2] and 0 < len(name) <= _LONGEST_DISPLAY_NAME and b"@" not in name:
+            yield name
 
 
 def _is_of_sip(name: bytes) -> bool:

@@ -13,6 +13,7 @@ from inline_topo.audit.left import (
     ROWS,
     SIGNED,
     SWITCHES,
+    UNLESS_TOPOH,
     WORD,
     Row,
 )
@@ -74,8 +75,8 @@ class Judge:
         return INSIDE if is_listed else ""
 
     def _is_on(self, switch: str, registers: bool) -> bool:
-        if switch in (ALWAYS, REGISTERS):
-            return registers or switch == ALWAYS
+        if switch in (ALWAYS, REGISTERS, UNLESS_TOPOH):
+            return registers or switch == ALWAYS or (switch == UNLESS_TOPOH and self.routed)
         return switch in self._on
 
     def _row(self, field: str) -> Row | None:

@@ -26,6 +26,9 @@ WORD: Final = "word"
 # --- switches -----------------------------------------------------------------------------------------
 
 ALWAYS: Final = "always"
+UNLESS_TOPOH: Final = "unless topoh"
+"""Always; but where all is as topoh has it, REGISTER and PUBLISH leave as they are."""
+
 NEVER: Final = "never"
 REGISTERS: Final = "registers"
 """Always; in REGISTER and PUBLISH what is ROUTED, if `hide.registers` is off."""
@@ -47,7 +50,7 @@ class Row(NamedTuple):
 
 
 ROWS: Final = (
-    Row(("Via",), ALWAYS, ANY),
+    Row(("Via",), UNLESS_TOPOH, ANY),
     Row(("Via, topmost", "Via, parameters"), NEVER, INSIDE),
     Row(("Contact", "Record-Route"), REGISTERS, ANY),
     Row(("Contact (mask_mode 1)",), "redirections", ANY),

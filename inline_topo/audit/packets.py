@@ -10,12 +10,14 @@ from inline_topo.audit.findings import INCOMPLETE, MALFORMED, TCP, TLS, TUNNEL
 
 SIPS_PORT: Final = 5061
 
-_IN_SIGHT: Final = re.compile(rb"sip/[0-9]+\.[0-9]", re.IGNORECASE)
-_TCP, _UDP, _SCTP = 6, 17, 132
-_TUNNELS: Final = frozenset({4, 41, 47, 55, 94, 97, 98, 115, 137})  # IANA's protocol numbers
-_SKIPPED_IPV6: Final = frozenset({0, 43, 60, 135})
+OTHER_TRANSPORTS: Final = frozenset({TCP, TLS, TUNNEL})
+"""What is not read whichever way it goes."""
+
+_VERSION: Final = re.compile(rb"/[0-9]+\.[0-9]")
+_TCP, _UDP, _SCTP, _UDP_LITE = 6, 17, 132, 136  # IANA's protocol numbers
+_ICMP: Final = frozenset({1, 58})  # they quote
+_SKIPPED_IPV6: Final = frozenset({0, 43, 60, 135, 139, 140})
 _FRAGMENT, _AUTHENTICATION = 44, 51
-_MOST_EXTENSIONS: Final = 16
 _TLS_RECORDS: Final = (b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03")
 _DTLS_RECORDS: Final = (b"\x14\xfe", b"\x15\xfe", b"\x16\xfe", b"\x17\xfe")
 
@@ -44,10 +46,34 @@ def unread(packet: bytes, ports: frozenset[int]) -> Unread | None:
     `ports` are those of SIP."""
     network = _decode(packet)
     if network is None:
-        in_sight = _IN_SIGHT.search(packet)
-        return Unread(MALFORMED, b"", b"") if in_sight else None
+        return Unread(MALFORMED, *_addresses(packet)) if in_sight(packet) else None
     reason = _reason(packet, network, ports | {SIPS_PORT})
     return Unread(reason, network.source, network.destination) if reason else None
+
+
+def unread_frame(frame: bytes) -> str:
+    """The same for a frame that carries no IP packet that we know (MPLS, ...); empty for None."""
+    return TUNNEL if in_sight(frame) else ""
+
+
+def in_sight(data: bytes, start: int = 0) -> bool:
+    """Whether a version of SIP stands in data[start:], in any case."""
+    for match in _VERSION.finditer(data, start + 3):
+        if data[match.start() - 3 : match.start()].lower() == b"sip":
+            return True
+    return False
+
+
+def may_matter(packet: bytes) -> bool:
+    """Whether a whole UDP datagram that is no SIP may be told at all: a quick look."""
+    return b"\xfe\xfd" in packet or b"\xfe\xff" in packet or in_sight(packet)
+
+
+def _addresses(packet: bytes) -> tuple[bytes, bytes]:
+    """Source and destination, though the headers do not fit; empty where they are not there."""
+    if len(packet) >= 20 and packet[0] >> 4 == 4:
+        return packet[12:16], packet[16:20]
+    return b"", b""
 
 
 def _reason(packet: bytes, network: _Packet, ports: frozenset[int]) -> str:
@@ -56,8 +82,8 @@ def _reason(packet: bytes, network: _Packet, ports: frozenset[int]) -> str:
     source = int.from_bytes(packet[start : start + 2], "big") if has_ports else 0
     destination = int.from_bytes(packet[start + 2 : start + 4], "big") if has_ports else 0
     on_port = source in ports or destination in ports
-    in_sight = _IN_SIGHT.search(packet, start) is not None
-    if not on_port and not in_sight:
+    is_seen = in_sight(packet, start)
+    if not on_port and not is_seen:
         return ""
     if not network.is_whole:
         return INCOMPLETE
@@ -65,7 +91,7 @@ def _reason(packet: bytes, network: _Packet, ports: frozenset[int]) -> str:
         head = start + 12 < len(packet) and (packet[start + 12] >> 4) * 4
         begin = packet[start + head : start + head + 2] if head else b""
         is_tls = begin in _TLS_RECORDS or SIPS_PORT in (source, destination)
-        return TLS if is_tls and not in_sight else TCP
+        return TLS if is_tls and not is_seen else TCP
     if protocol == _SCTP:
         return TCP
     if protocol == _UDP:
@@ -73,21 +99,24 @@ def _reason(packet: bytes, network: _Packet, ports: frozenset[int]) -> str:
             return MALFORMED
         if packet[start + 8 : start + 10] in _DTLS_RECORDS:
             return TLS
-        return TUNNEL if in_sight else ""
-    return TUNNEL if in_sight and protocol in _TUNNELS else ""
+        return TUNNEL if is_seen else ""
+    if not is_seen or protocol in _ICMP:
+        return ""
+    return MALFORMED if protocol == _UDP_LITE else TUNNEL
 
 
 def _does_not_fit(packet: bytes, network: _Packet) -> bool:
-    """Whether the length of a UDP header is not that of its datagram."""
+    """Whether the length of a UDP header is not that of its datagram (zeros behind it are padding)."""
     start = network.payload
     length = int.from_bytes(packet[start + 4 : start + 6], "big")
-    return start + 8 > network.end or length < 8 or start + length > network.end
+    end = start + length
+    return start + 8 > network.end or length < 8 or end > network.end or any(packet[end:])
 
 
 def _decode(packet: bytes) -> _Packet | None:
     """The network layer of a packet; None where its headers do not fit."""
     if len(packet) >= 20 and packet[0] >> 4 == 4:
-        start, total = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
+        start, total = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big") or len(packet)
         if start < 20 or total < start:
             return None
         is_fragment = int.from_bytes(packet[6:8], "big") & 0x3FFF
@@ -100,11 +129,10 @@ def _decode(packet: bytes) -> _Packet | None:
 
 def _decode_ipv6(packet: bytes) -> _Packet | None:
     protocol, start = packet[6], 40
-    total = 40 + int.from_bytes(packet[4:6], "big")
+    length = int.from_bytes(packet[4:6], "big")
+    total = 40 + length if length else len(packet)
     is_whole = len(packet) >= total
-    for _ in range(_MOST_EXTENSIONS):
-        if start + 8 > len(packet):
-            break
+    while start + 8 <= len(packet):
         if protocol == _FRAGMENT:
             is_whole = (
                 is_whole and not int.from_bytes(packet[start + 2 : start + 4], "big") & 0xFFF9

@@ -38,6 +38,16 @@ _REFERENCES: Final = frozenset(
         *("History-Info", "Diversion", "Refer-Events-At", "Policy-Contact"),
     }
 )
+_CALL_IDS_IN_XML: Final = re.compile(  # RFC 4235, RFC 3680, RFC 4575
+    rb"\scall-?id\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')|<(?:[\w-]+:)?call-id>([^<]*)</", re.IGNORECASE
+)
+_CALL_IDS_IN_FRAGMENTS: Final = re.compile(
+    rb"(?:^|\n)(?:call-id|i|replaces|join|target-dialog|in-reply-to)[ \t]*:[ \t]*([^;\r\n]*)", re.I
+)
+_CALL_IDS_IN_BODY_URIS: Final = re.compile(
+    rb"[?&;](?:replaces|join|target-dialog|in-reply-to|call-id|i)=([^&;%\s\"'<>]*(?:%40[^&;%\s\"'<>]*)?)",
+    re.IGNORECASE,
+)
 _LONE_CR: Final = re.compile(rb"\r(?!\n)")  # ends a line for some receivers
 _MOST_HEADERS: Final = 64  # in one URI
 
@@ -89,6 +99,7 @@ class Places:
         self._known: dict[int, list[Place]] = {}
         self._entries: dict[str, list[Span]] = {}
         self._parts: dict[int, tuple[list[int], list[bytes]]] = {}
+        self._call_ids: dict[int, list[Span]] = {}
         self._line = Place("", "", b"", 0, 0)
 
     def at(self, sighting: Sighting) -> Place:
@@ -302,6 +313,21 @@ class Places:
         where = values.address(self._data, *entry)
         return values.host_of(self._data[where.start : where.end]) if where else b""
 
+    def is_of_another(self, place: Place, position: int) -> bool:
+        """Whether a place goes back to where it came from, and a URI of it is not at one of our hosts: what
+        its user and parameters have packed is for that host alone (RFC 5626 section 5.2)."""
+        message = self._message
+        field = place.field.removesuffix(", parameters")
+        lists = message.status // 100 == 2 and message.method == b"REGISTER"
+        if message.status:
+            goes_back = field in ("Record-Route", "Path") or (lists and field == "Contact")
+        else:
+            goes_back = field in ("Request-URI", "Route")
+        host = values.host_of(self.uri_at(place, position)) if goes_back else b""
+        if not host or host == self._ends.mask_address or self._hosts.is_own_name(host):
+            return False
+        return not (len(host) in (4, 16) and self._hosts.find(host).own)
+
     def uri_at(self, place: Place, position: int) -> bytes:
         """The whole URI that a host stands in, at a place where a mark may have been restored."""
         if place.field == "Request-URI":
@@ -319,6 +345,9 @@ class Places:
         source, position = self._data, sighting.start
         if sighting.layer.is_content:
             source, position = sighting.layer.text, sighting.at
+        call_id = self._call_id_in_body(source, position)
+        if call_id:
+            return call_id
         line = self._line
         if line.source is source and line.start <= position < line.end:
             return line
@@ -346,6 +375,26 @@ class Places:
         name = f"body {kind[:64].decode('ascii', 'replace') or 'without a type'}"
         first = self._message.body if source is self._data else 0
         return self._of_body(name, source, first, len(source))
+
+    def _call_id_in_body(self, source: bytes, position: int) -> Place | None:
+        """The Call-ID that holds a byte of a document, or of a SIP message or its fragment."""
+        spans = self._call_ids.get(id(source))
+        if spans is None:
+            kinds = self._message.last("Content-Type").lower()
+            first = 0 if source is not self._data else self._message.body
+            patterns = [_CALL_IDS_IN_XML] if b"xml" in kinds or b"multipart" in kinds else []
+            if b"message/" in kinds or b"multipart" in kinds:
+                patterns.append(_CALL_IDS_IN_FRAGMENTS)
+            if patterns:
+                patterns.append(_CALL_IDS_IN_BODY_URIS)
+            found = [one for pattern in patterns for one in pattern.finditer(source, first)]
+            spans = sorted([one.span(one.lastindex or 0) for one in found])
+            self._call_ids[id(source)] = spans
+        index = bisect_right(spans, (position, len(source) + 1)) - 1
+        if index < 0 or not spans[index][0] <= position < spans[index][1]:
+            return None
+        start, end = spans[index]
+        return self._of_body(f"body {CALL_ID}", source, start, end)
 
     def _of_body(self, field: str, source: bytes, start: int, end: int) -> Place:
         hosts = self._judge.hidden(field, signed=False, registers=True)

@@ -14,7 +14,8 @@ def dotted(text: bytes) -> list[bytes]:
     parts = text.split(b".")
     numbers = [int(part) for part in parts]
     found = [bytes(numbers)] if max(numbers) < 256 else []
-    if any(len(part) > 1 and part[0] == 48 for part in parts):
+    may_be_octal = text[0] == 48 or text.find(b".0") >= 0
+    if may_be_octal and any(len(part) > 1 and part[0] == 48 for part in parts):
         try:
             octal = [int(part, 8) if part[0] == 48 else int(part) for part in parts]
         except ValueError:

@@ -192,6 +192,8 @@ class _Message:
             return LEFT_OPEN
         if sighting.named and self._is_restored(place, sighting):
             return ECHOED
+        if sighting.packed and self.places.is_of_another(place, sighting.start):
+            return ECHOED
         if hosts == OWN_WORDS:
             if left.RECEIVERS_OWN_WORDS[field] == left.SAID or not self._scanner.judge.routed:
                 return ECHOED

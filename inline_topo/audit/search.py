@@ -18,7 +18,8 @@ from inline_topo.audit.layers import (
     unpack,
     unquoted,
 )
-from inline_topo.audit.literals import Literals
+from inline_topo.audit.literals import IPV4, IPV6, Literals
+from inline_topo.audit.packed import Packed
 from inline_topo.audit.work import Work
 
 ROUNDS: Final = 3
@@ -46,7 +47,8 @@ class Sighting(NamedTuple):
     """A host at data[start:end] of a message.
 
     `shown` is how it is spelled once decoded; `kind`, `named`, `part` and `address` as in
-    literals.Literal. It stands at `at` in the text of `layer`.
+    literals.Literal. It stands at `at` in the text of `layer`. `packed`: in the digits of base64 or of
+    hexadecimal.
     """
 
     start: int
@@ -58,6 +60,7 @@ class Sighting(NamedTuple):
     address: bytes
     layer: Layer
     at: int
+    packed: bool = False
 
 
 class Seen(NamedTuple):
@@ -72,6 +75,7 @@ class Search:
 
     def __init__(self, hosts: Hosts) -> None:
         self._literals = Literals(hosts)
+        self._packed = Packed(hosts)
 
     def find(self, data: bytes, exempt: tuple[bytes, ...]) -> Seen:
         """All of them in `data`. `exempt`: packed addresses that are known anyway."""
@@ -85,6 +89,9 @@ class Search:
             for other in unescaped(layer, ROUNDS, work) + unquoted(layer, work):
                 self._look(other, exempt, work, found)
                 texts[1:] = [other]
+            if layer.within is None:
+                for text in texts:
+                    self._look_at_digits(text, exempt, work, found)
             declared: set[int] = set()
             if not layer.is_guess:
                 inner = encoded.decode(layer, work)
@@ -121,6 +128,23 @@ class Search:
             if key not in found and work.find(named=one.named):
                 found[key] = Sighting(
                     start, end, one.kind, shown, one.named, one.part, one.address, layer, one.start
+                )
+
+    def _look_at_digits(
+        self,
+        layer: Layer,
+        exempt: tuple[bytes, ...],
+        work: Work,
+        found: dict[tuple[int, str, bytes, bool], Sighting],
+    ) -> None:
+        for one in self._packed.find(layer.text, exempt, work):
+            start, end = layer.place(one.start), layer.place(one.end - 1) + 1
+            shown, address = layer.text[one.start : one.end], one.host.address
+            kind = IPV4 if len(address) == 4 else IPV6
+            key = (start, kind, shown, True)
+            if key not in found and work.find(named=True):
+                found[key] = Sighting(
+                    start, end, kind, shown, True, False, address, layer, one.start, True
                 )
 
 

@@ -42,7 +42,7 @@ from inline_topo.cli.options import FILE, Given, config_options, heard_store, re
     help="--anonymise: a key ring (keygen) by which names have the same pseudonyms in each run.",
 )
 @click.option("--rebase-time", is_flag=True, help="--anonymise: the first packet is at time 0.")
-@click.option("--strict", is_flag=True, help="Exit with 1 where a packet was refused.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a packet was refused or not read.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object.")
 def replay(
     given: Given,
@@ -61,7 +61,9 @@ def replay(
 
     All other packets, timestamps, link layers and interfaces stay byte for byte. Without a
     configuration --inside is enough: a key is then made for this run, and no other run opens what
-    it masks. Exits with 0; with --strict with 1 where a packet was refused (left out of the output).
+    it masks. Exits with 0; with 1 where the capture ends in the middle of a packet (the whole ones
+    are written), and with --strict where a packet was refused (left out of the output) or was not
+    read: SIP over TCP, TLS on 5061, tunnels.
     """
     if anonymise:
         from inline_topo.cli.sharing import Wanted, share
@@ -107,6 +109,7 @@ def replay(
             progress=progress,
             mtu=config.mtu if leg == "gateway" else MAX_PACKET,
             perform=partial(effects.perform, performers),
+            unread=assemble.unread(config),
         )
     results_to_stderr = target == "-"
     if as_json:
@@ -120,4 +123,5 @@ def replay(
         say(
             "warning: no media relay is asked in a replay: SDP shows where media goes (strict: refused)"
         )
-    return 1 if strict and report.refused else 0
+    is_unsure = bool(report.refused or report.not_read)
+    return 1 if report.is_cut or (strict and is_unsure) else 0

@@ -46,9 +46,6 @@ QueueNumbers = Annotated[str, PlainValidator(values.queue_numbers), Kind("`N` or
 QueueLength = Annotated[
     int, PlainValidator(partial(values.whole, least=1, most=65535)), Kind("number")
 ]
-Microseconds = Annotated[
-    int, PlainValidator(partial(values.whole, least=0, most=20_000)), Kind("microseconds")
-]
 Mtu = Annotated[int, PlainValidator(partial(values.whole, least=576, most=65535)), Kind("bytes")]
 MetricsPort = Annotated[
     int, PlainValidator(partial(values.whole, least=0, most=65535)), Kind("port or `0`")
@@ -69,6 +66,7 @@ User = Annotated[str, AfterValidator(values.user), Kind("user part")]
 Token = Annotated[str, AfterValidator(values.token), Kind("token")]
 Word = Annotated[str, AfterValidator(values.word), Kind("characters of a Call-ID")]
 Branch = Annotated[str, AfterValidator(values.branch), Kind("token that begins with `z9hG4bK`")]
+ClearParam = Annotated[str, AfterValidator(values.clear_param), Kind("URI parameter")]
 File = Annotated[Path, PlainValidator(values.file_name), Kind("file name")]
 HeaderName = Annotated[str, AfterValidator(values.header_name), Kind("header, `*` at its end")]
 ProductText = Annotated[str, AfterValidator(values.product_text), Kind("`keep`, `strip` or text")]
@@ -115,6 +113,10 @@ class Topoh(Table):
     callid_prefix: Word = Field(default="!!:", description="what a masked Call-ID begins with")
     mask_mode: Bit = Field(
         default=0, description="1: of the Contacts of a 3xx mask only what lies inside"
+    )
+    clear_params: tuple[ClearParam, ...] = Field(
+        default=(),
+        description="more URI parameters that stay readable beside a token, as `lr`, `ob` and `method` do",
     )
 
 
@@ -386,11 +388,6 @@ class Queue(Table):
     )
     max_len: QueueLength = Field(
         default=4096, description="live: packets that wait in one queue; more are dropped"
-    )
-    gather_us: Microseconds = Field(
-        default=4000,
-        description="live: how long a busy worker lets packets come together before it reads them, "
-        "as a network card's rx-usecs; an idle one wakes at once",
     )
     on_error: Literal["drop", "accept"] = Field(
         default="drop",

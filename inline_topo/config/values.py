@@ -20,6 +20,7 @@ from typing import Any, TypeGuard
 # RFC 3261, 25.1: token, without the two characters that a URI parameter must escape; word; hostname
 # (with the underscore that real names have).
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!*_+'~]+")
+_LEADS_ELSEWHERE = frozenset(("maddr", "transport"))
 _WORD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~()<>:\\\"/\[\]?{}]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _HOST_NAME = re.compile(
@@ -250,6 +251,13 @@ def token(value: str) -> str:
     if _TOKEN.fullmatch(value):
         return value
     raise ValueError(f"{show(value)} has other characters than letters, digits and -.!*_+'~")
+
+
+def clear_param(value: str) -> str:
+    name = token(value).lower()
+    if name in _LEADS_ELSEWHERE:
+        raise ValueError(f"{show(value)} beside a token would lead requests past the gateway")
+    return name
 
 
 def word(value: str) -> str:

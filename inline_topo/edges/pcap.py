@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from inline_topo.errors import CaptureError
+from inline_topo.errors import CaptureError, CutCaptureError
 
 from .files import Sink, Source
 from .records import Block, Packet
@@ -61,12 +61,12 @@ class PcapReader:
                 raise CaptureError(f"{name}: packet {number}: claims {captured} captured bytes")
             # scapy ends silently wherever a file ends
             if len(data) != captured:
-                raise CaptureError(
+                raise CutCaptureError(
                     f"{name}: packet {number}: the file is cut, {len(data)} of {captured} bytes"
                 )
             yield Packet(number, seconds, fraction, resolution, linktype, data, wire_length)
         if self._source.cut:
-            raise CaptureError(f"{name}: packet {number + 1}: the file is cut within its header")
+            raise CutCaptureError(f"{name}: packet {number + 1}: the file is cut within its header")
 
 
 class PcapWriter:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from inline_topo.errors import CaptureError
+from inline_topo.errors import CaptureError, CutCaptureError
 
 from .files import Sink, Source
 from .pcap import MAX_SNAPLEN
@@ -99,18 +99,20 @@ class PcapngReader:
             count += 1
             if head[:4] == MAGIC:
                 head += read(4)
+                if len(head) < 12:
+                    raise self._cut(count, number, "the file is cut")
                 order = _ORDERS.get(head[_ORDER_AT:], "")
                 if not order:
                     raise self._error(count, number, "the byte order of a section is missing")
                 interfaces = []
             if len(head) < 8:
-                raise self._error(count, number, "the file is cut")
+                raise self._cut(count, number, "the file is cut")
             kind, length = struct.unpack_from(order + "II", head)
             if length < 12 or length % 4 or length > _LARGEST_BLOCK:
                 raise self._error(count, number, f"a block of {length} bytes is none")
             block = head + read(max(length - len(head), 0))
             if len(block) != length:
-                raise self._error(count, number, f"the file is cut, {len(block)} of {length} bytes")
+                raise self._cut(count, number, f"the file is cut, {len(block)} of {length} bytes")
             if block[-4:] != head[4:8]:
                 raise self._error(count, number, "the two lengths of a block differ")
             try:
@@ -128,6 +130,9 @@ class PcapngReader:
 
     def _error(self, count: int, number: int, reason: str) -> CaptureError:
         return CaptureError(f"{self.name}: block {count}, after packet {number}: {reason}")
+
+    def _cut(self, count: int, number: int, reason: str) -> CaptureError:
+        return CutCaptureError(f"{self.name}: block {count}, after packet {number}: {reason}")
 
 
 def _parse_packet(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from inline_topo.errors import CaptureError
+from inline_topo.errors import CaptureError, CutCaptureError
 from inline_topo.gateway import Action, Ask, Verdict
 from inline_topo.wire import fragments
 from inline_topo.wire.ip import MAX_PACKET
@@ -26,10 +26,14 @@ _PROGRESS_EVERY = 500  # packets
 # outcomes, less "refused_", of packets in which no message was looked at
 _NO_MESSAGE = frozenset(
     {
-        *("not_ip", "not_udp", "icmp_cut", "not_sip", "malformed_packet"),
+        *("not_ip", "not_udp", "icmp_cut", "not_sip", "malformed_packet", "udp_lite"),
         *("fragment", "cut", "inside", "transit"),
     }
 )
+Unread = Callable[[bytes, str], str]
+"""Why an IP packet that stays in the output, in which no message was read, may hold one, from the packet
+and its outcome; and the same for a frame without one ("not_ip"). A key of findings.NOT_READ_MEANS, or
+empty."""
 
 
 class Judge(Protocol):
@@ -41,10 +45,20 @@ class Judge(Protocol):
 
 @dataclass
 class Refusals:
-    """Datagrams left out of the output for one reason."""
+    """Datagrams left out of the output, or not read, for one reason. `details`: how many, by field and what
+    is wrong with it."""
 
     count: int = 0
     packets: list[int] = field(default_factory=list)  # the first numbers
+    details: Counter[str] = field(default_factory=Counter)
+
+    def add(self, number: int) -> None:
+        self.count += 1
+        if len(self.packets) < _NUMBERS_KEPT:
+            self.packets.append(number)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "packets": self.packets}
 
 
 @dataclass
@@ -73,6 +87,8 @@ class ReplayReport:
     over_mtu: Counter[str] = field(default_factory=Counter)  # grown beyond it, "ipv4" or "ipv6"
     left_out: int = 0  # packets between insiders, if only the outside was asked for
     refused: dict[str, Refusals] = field(default_factory=dict)
+    not_read: dict[str, Refusals] = field(default_factory=dict)  # in the output, by the reason
+    is_cut: bool = False  # the capture ends in the middle of a packet
     fragments: FragmentCounts = field(default_factory=FragmentCounts)
     warnings: list[str] = field(default_factory=list)
 
@@ -94,9 +110,10 @@ class ReplayReport:
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
             "refused": {
-                reason: {"count": refusals.count, "packets": refusals.packets}
-                for reason, refusals in self.refused.items()
+                reason: one.as_dict() | {"details": dict(one.details)}
+                for reason, one in self.refused.items()
             },
+            "not_read": {reason: one.as_dict() for reason, one in self.not_read.items()},
             "fragments": vars(self.fragments).copy(),
             "warnings": list(self.warnings),
         }
@@ -111,22 +128,28 @@ def replay(
     progress: Callable[[int], None] | None = None,
     perform: Callable[[Any], Any] | None = None,
     mtu: int = MAX_PACKET,
+    unread: Unread | None = None,
 ) -> ReplayReport:
     """Give every packet of `capture` to `gateway` and write what it decides to `writer`.
 
     `only_outside` leaves out what insiders say to each other. `progress` is called with the number
     of bytes read so far. `perform` runs the effect of an Ask and returns what the gateway waits
-    for. What grows past `mtu` is counted. CaptureError, with the packet's number, for a broken
-    capture or an unknown link type.
+    for. What grows past `mtu` is counted. `unread` tells what stays in the output unread. Of a capture
+    that ends in the middle of a packet, the whole ones are written. CaptureError, with the packet's
+    number, for a broken capture or an unknown link type.
     """
-    run = _Replay(capture.name, writer, gateway, only_outside, perform, mtu)
-    for count, item in enumerate(capture):
-        if isinstance(item, Packet):
-            run.packet(item)
-        else:
-            run.block(item)
-        if progress is not None and not count % _PROGRESS_EVERY:
-            progress(capture.source.position)
+    run = _Replay(capture.name, writer, gateway, only_outside, perform, mtu, unread)
+    try:
+        for count, item in enumerate(capture):
+            if isinstance(item, Packet):
+                run.packet(item)
+            else:
+                run.block(item)
+            if progress is not None and not count % _PROGRESS_EVERY:
+                progress(capture.source.position)
+    except CutCaptureError as error:
+        run.report.is_cut = True
+        run.report.warnings.append(f"{error}; what is whole before it is in the output")
     run.finish()
     if progress is not None:
         progress(capture.source.position)
@@ -169,7 +192,9 @@ class _Replay:
         only_outside: bool,
         perform: Callable[[Any], Any] | None,
         mtu: int,
+        unread: Unread | None,
     ) -> None:
+        self._unread = unread
         self.report = ReplayReport(warnings=writer.warnings)
         self._name = name
         self._writer = writer
@@ -192,6 +217,7 @@ class _Replay:
             raise self._named(packet, error) from None
         if span is None:
             self.report.outcomes["not_ip"] += 1
+            self._tell(packet.data, "not_ip", packet.number)
             self._put([_Write(packet)], len(packet.data))
             return
         offset, end = span
@@ -235,6 +261,7 @@ class _Replay:
         if self._is_out(verdict, packet):
             return []
         if verdict.action is Action.ACCEPT:
+            self._tell(network, verdict.outcome, packet.number)
             return [_Write(packet)]
         frame = self._frame(packet, offset, end, verdict.packet)
         return [_Write(packet, frame, _comment(verdict, network))]
@@ -247,6 +274,7 @@ class _Replay:
                 held.slot.writes = []
             return
         if verdict.action is Action.ACCEPT:
+            self._tell(whole.packet, verdict.outcome, helds[0].packet.number)
             for held in helds:
                 held.slot.writes = [_Write(held.packet)]
             self.report.fragments.written += len(helds)
@@ -294,18 +322,25 @@ class _Replay:
     def _is_out(self, verdict: Verdict, packet: Packet, count: int = 1) -> bool:
         """Whether nothing of the packet is to be written; says so in the report."""
         if verdict.action is Action.DROP:
-            self._refuse(verdict.outcome, packet.number)
+            self._refuse(verdict, packet.number)
             return True
         if self._only_outside and verdict.outcome == "inside":
             self.report.left_out += count
             return True
         return False
 
-    def _refuse(self, reason: str, number: int) -> None:
-        refusals = self.report.refused.setdefault(reason, Refusals())
-        refusals.count += 1
-        if len(refusals.packets) < _NUMBERS_KEPT:
-            refusals.packets.append(number)
+    def _refuse(self, verdict: Verdict, number: int) -> None:
+        refusals = self.report.refused.setdefault(verdict.outcome, Refusals())
+        refusals.add(number)
+        if verdict.detail:
+            refusals.details[verdict.detail] += 1
+
+    def _tell(self, packet: bytes, outcome: str, number: int) -> None:
+        """Count what goes on, and nobody has read."""
+        if self._unread is not None and outcome.removeprefix("refused_") in _NO_MESSAGE:
+            reason = self._unread(packet, outcome)
+            if reason:
+                self.report.not_read.setdefault(reason, Refusals()).add(number)
 
     def _rewritten(self, held: _Held, network: bytes, comment: str) -> _Write:
         if network == held.network:

@@ -5,7 +5,6 @@ ends.py); hosts that nobody reads back are swapped for the mask address; the res
 replaced. Strategies merge the tables made here with their own.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
-from inline_topo.masking.codecs.base import Codec, SealError
+from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.ends import Ends
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
@@ -21,7 +20,7 @@ from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.opening import OPENINGS, routes
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.table import Table
-from inline_topo.masking.uris import REPLACED, STRIPPED, Decision, Uris
+from inline_topo.masking.uris import REPLACED, STRIPPED, Uris
 from inline_topo.sip import address, names, values
 from inline_topo.sip.message import Message, Span, line_of
 
@@ -126,7 +125,7 @@ class Carriers:
         if switches.references:
             table |= dict.fromkeys(REFERENCES, self.mask_hidden)
         if switches.paths and is_request:
-            table[names.PATH] = self.mask_routes
+            table |= dict.fromkeys(PATHS, self.mask_routes)
         elif switches.paths:
             table |= {names.PATH: self.mask_named_routes, names.SERVICE_ROUTE: self.mask_routes}
         if switches.identities:
@@ -202,7 +201,7 @@ class Carriers:
         data = message.data
         edits: list[Edit] = []
         for entry in values.split(data, spans):
-            edits += self._mask_if(data, entry, flow, name, is_hidden)
+            edits += self._uris.mask(data, entry, flow, name, is_hidden)
             edits += self.swap_beside(data, entry, flow, name)
         return edits
 
@@ -211,26 +210,8 @@ class Carriers:
         data = message.data
         edits: list[Edit] = []
         for entry in values.split(data, spans):
-            edits += self._mask_if(data, entry, flow, name, is_named, route=name in PATHS)
+            edits += self._uris.mask(data, entry, flow, name, is_named, route=name in PATHS)
         return edits
-
-    def _mask_if(
-        self,
-        data: bytes,
-        entry: Span,
-        flow: Flow,
-        name: str,
-        decide: Decision,
-        *,
-        route: bool = False,
-    ) -> Sequence[Edit]:
-        try:
-            return self._uris.mask(data, entry, flow, name, decide, route=route)
-        except SealError:
-            named = self._hosts.named_in(data[entry[0] : entry[1]])
-            if any(decide(host, flow) for host in named):
-                raise
-            return ()
 
     def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Every entry whose host is not own; without an own entry, what is hidden."""
@@ -264,8 +245,8 @@ class Carriers:
         return self._uris.open_all(message.data, spans, name)
 
     def open_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
-        """Tokens at any index; routes keep their brackets."""
-        return self._uris.open_all(message.data, spans, name, unbracket=False)
+        """Tokens at any index; routes keep their brackets, but for those that had none."""
+        return self._uris.open_all(message.data, spans, name, route=True)
 
     # --- edited for good ------------------------------------------------------------------------
 

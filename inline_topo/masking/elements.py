@@ -25,17 +25,18 @@ def check(message: Message) -> None:
         _count(message, message.commas)
 
 
-def check_routing(message: Message, names: Iterable[str]) -> None:
-    """Raise TooMuch where the fields of these names are longer than what routes may be, or have too many
-    escapes: each is read in every spelling that somebody might undo."""
-    length = 0
+def check_routing(message: Message, names: Iterable[str], most: int = MOST_ROUTING) -> None:
+    """Raise TooMuch where the Request-URI and the fields of these names have more than `most` bytes, or too
+    many escapes: each is read in every spelling that somebody might undo."""
+    if message.headers[1] <= _LITTLE:
+        return
+    length = message.request_uri[1] - message.request_uri[0]
     for name in names:
         for start, end in message.fields.get(name, ()):
             length += end - start
-    if length > MOST_ROUTING:
+    if length > most:
         raise TooMuch("bytes of what routes")
-    if length > _LITTLE:
-        check_escapes(message)
+    check_escapes(message)
 
 
 def check_escapes(message: Message) -> None:

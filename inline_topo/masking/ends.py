@@ -70,7 +70,8 @@ class Ends:
         if not known.shows(flow, decide):
             return edits
         authority = _AUTHORITY.match(data, where.start, where.end)
-        if not authority or any(is_hidden(host, flow) for host in known.elsewhere):
+        beside = known.packed or any(is_hidden(host, flow) for host in known.elsewhere)
+        if not authority or beside:
             uri = data[where.start : where.start + known.length]
             token = self._codec.seal_end(uri, bare=where.bare)
             scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"

@@ -17,6 +17,9 @@ _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
 _IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{0,3}){3})(?![0-9]))")
 _PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{0,3})\.([0-9]{0,3})\.([0-9]{0,3})")
+_DASHED: Final = re.compile(
+    rb"(?<![0-9])([0-9]{1,3}([-_])[0-9]{1,3}\2[0-9]{1,3}\2[0-9]{1,3})(?![0-9_-])"
+)
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
 
@@ -61,6 +64,9 @@ _TRANSLATED: Final = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052 section 2.
 NO_HOST: Final = Host(b"", True, False)
 """What a URI without a host (tel:, urn:) counts as: there is nothing to hide."""
 
+UNKNOWN: Final = Host(b"", False, False)
+"""What stands where no URI can be read: somebody's, and not ours."""
+
 
 def pack_address(host: bytes) -> bytes:
     """The 4 or 16 bytes of an IP literal (an IPv6 one with or without brackets), b"" for a name."""
@@ -72,6 +78,12 @@ def pack_address(host: bytes) -> bytes:
         padded = _PADDED.fullmatch(host)  # 010.0..5, which Kamailio reads as 10.0.0.5
         numbers = [int(number or b"0") for number in padded.groups()] if padded else [256]
         return bytes(numbers) if max(numbers) < 256 else b""
+
+
+def _without_zone(host: bytes) -> bytes:
+    """An IPv6 literal without the zone behind its `%` (RFC 4007 section 11); empty for anything else."""
+    literal = host[: host.find(b"%")]
+    return literal if b":" in literal and pack_address(literal) else b""
 
 
 def may_be_odd(text: bytes) -> bool:
@@ -87,6 +99,20 @@ def _referenced(match: re.Match[bytes]) -> bytes:
     return bytes((number,)) if number < 256 else match[0]
 
 
+def readings(text: bytes) -> list[bytes]:
+    """A text, and what it is without `%` twice, character references and backslashes."""
+    found = [text]
+    while len(found) < _MOST_READINGS and len(found[-1].translate(None, b"&\\%")) < len(found[-1]):
+        last = found[-1]
+        read = unquote_to_bytes(last.replace(b"\\", b""))
+        if b"&#" in read:
+            read = _REFERENCE.sub(_referenced, read)
+        if read == last:
+            break
+        found.append(read)
+    return found
+
+
 def _wrapped(text: bytes, first: bytes) -> bytes:
     """Four numbers with dots, each without all but its last 8 bits (of which the last 8 digits know); where
     one is missing, that of `first`."""
@@ -99,6 +125,25 @@ def address_text(address: bytes) -> bytes:
     if len(address) == 4:
         return socket.inet_ntoa(address).encode()
     return b"[" + socket.inet_ntop(socket.AF_INET6, address).encode() + b"]"
+
+
+def dashed(text: bytes) -> list[tuple[int, int]]:
+    """Where names spell an address with dashes or underscores: behind `ip` and one more character, or as the
+    end of a label (ip-10-0-0-5, 10_0_0_5.region.example). Clouds make such names of addresses."""
+    if text.find(b"-") < 0 and text.find(b"_") < 0:
+        return []
+    found = []
+    for match in _DASHED.finditer(text):
+        start, end = match.span()
+        is_label = text[end : end + 1] == b"." and text[end + 1 : end + 2].isalpha()
+        if is_label or text[max(start - 3, 0) : max(start - 1, 0)].lower() == b"ip":
+            found.append((start, end))
+    return found
+
+
+def _spelled_with_dashes(text: bytes) -> list[bytes]:
+    """Those, as they are spelled with dots."""
+    return [text[start:end].replace(b"-", b".").replace(b"_", b".") for start, end in dashed(text)]
 
 
 class Networks:
@@ -167,7 +212,7 @@ class Hosts:
 
     def _classify(self, host: bytes) -> Host:
         if b"%" in host:
-            host = unquote_to_bytes(unquote_to_bytes(host))
+            host = _without_zone(host) or unquote_to_bytes(unquote_to_bytes(host))
         address = pack_address(host)
         if _NUMBERS.fullmatch(host):
             try:  # a resolver reads a name as inet_aton(3) does: 0xa000005, 10.5, 012.0.0.5
@@ -182,7 +227,8 @@ class Hosts:
         named = any(name == n or name.endswith(b"." + n) for n in self.protected_names)
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
             packed = filter(None, map(pack_address, set(_IPV4_TEXT.findall(name))))
-            named = any(host.named and not host.own for host in map(self.literal, packed))
+            hosts = [*map(self.literal, packed), *map(self.find, _spelled_with_dashes(name))]
+            named = any(host.named and not host.own for host in hosts)
         return Host(b"", name in self._own_names, named, name if named else b"")
 
     def literal(self, address: bytes) -> Host:
@@ -194,10 +240,11 @@ class Hosts:
         return Host(address, address in self.own_addresses, named)
 
     def named_in(self, text: bytes) -> list[Host]:
-        """The IP literals anywhere in a text, and the protected names; escaped ones (%2E) too."""
+        """The IP literals anywhere in a text, names that spell one, and the protected names; escaped ones
+        (%2E) too."""
         if b"%" in text:
             text = b"\n".join((text, unquote_to_bytes(text)))
-        literals = _IPV4_TEXT.findall(text)
+        literals = _IPV4_TEXT.findall(text) + _spelled_with_dashes(text)
         if text.count(b":") > 1:
             for found in _IPV6_TEXT.findall(text):
                 if (
@@ -212,16 +259,7 @@ class Hosts:
         """The same in a URI or what stands beside it, in spellings that somebody might undo: `%` twice,
         character references, backslashes; a number for an address where a host may stand; and what
         Kamailio makes of odd ones (266.0.0.5 is 10.0.0.5, and .0.0.5 has whatever octet it had before)."""
-        readings = [text]
-        while len(readings) < _MOST_READINGS:
-            last = readings[-1]
-            read = unquote_to_bytes(last.replace(b"\\", b""))
-            if b"&#" in read:
-                read = _REFERENCE.sub(_referenced, read)
-            if read == last:
-                break
-            readings.append(read)
-        joined = b"\n".join(readings)
+        joined = b"\n".join(readings(text))
         hosts = self.named_in(joined)
         quads = _WRAPPING.findall(joined) if _MAY_WRAP.search(joined) else []
         for quad in {whole or headless for whole, headless in quads}:
@@ -234,6 +272,13 @@ class Hosts:
         """The same, also without zeros before numbers: a proxy reads 010.0.0.5 as 10.0.0.5."""
         hosts, plain = self.named_in_uri(text), _ZEROS.sub(b"", text)
         return hosts if plain == text else hosts + self.named_in_uri(plain)
+
+    def has_name(self, text: bytes) -> bool:
+        """Whether a protected name stands in a text, anywhere."""
+        if not self.protected_names:
+            return False
+        lower = text.lower()
+        return any(name in lower for name in self.protected_names)
 
     def mentions(self, text: bytes) -> bool:
         """Whether the text names something inside or protected that isn't own, anywhere in it."""

@@ -13,7 +13,7 @@ from inline_topo.edits import Edit
 from inline_topo.masking.bodies.base import BODY_URI, FIELDS, Sealer
 from inline_topo.masking.callid import CALL_IDS
 from inline_topo.masking.carriers import REFERENCES
-from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.codecs.base import BARE, BARE_WHOLE, Codec
 from inline_topo.masking.ends import PARAMETER, host_of
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_not_own
@@ -42,7 +42,6 @@ _Value = TypeVar("_Value")
 
 _STABLE = frozenset({BODY_URI, names.REQUEST_URI, names.ROUTE})
 _NO_URIS = frozenset(FIELDS) - {BODY_URI}
-_ROUTES = (names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE)
 
 
 class Memory(OrderedDict[_Key, _Value]):
@@ -59,7 +58,7 @@ class _Minted(NamedTuple):
 
     masked: bool
     stable: bool = False
-    bare: bool = False
+    bare: int = 0
 
 
 class OutsideLeg(Topoh):
@@ -100,8 +99,9 @@ class OutsideLeg(Topoh):
             self._said[flow.outside, data[message.request_uri[0] : message.request_uri[1]]] = True
         for spelled, span in header_fields(message):
             if names.field_name(spelled) in FIELDS_AT_REST:
+                is_route = names.field_name(spelled) in address.ROUTES
                 for entry in values.split(data, [span]):
-                    where = address.locate(data, *entry)
+                    where = address.locate(data, *entry, route=is_route)
                     if where:
                         self._said[flow.outside, data[where.start : where.end]] = True
 
@@ -149,14 +149,14 @@ class OutsideLeg(Topoh):
                 self._minted[peer, host_of(clear, (0, len(clear)))] = _Minted(True)
             elif field not in CALL_IDS:
                 is_stable = field in _STABLE or (stable and field == names.CONTACT)
-                self._minted[peer, clear] = _Minted(True, is_stable, new[:1] == b"<")
+                self._minted[peer, clear] = _Minted(True, is_stable, _bare(field, new))
                 if field == names.CONTACT and not stable:
                     self._called[peer, clear] = True
 
     def _remember_left(self, message: Message, peer: bytes) -> None:
         for name in (names.CONTACT, names.RECORD_ROUTE, names.PATH):
             for entry in values.split(message.data, message.fields.get(name, [])):
-                where = address.locate(message.data, *entry)
+                where = address.locate(message.data, *entry, route=name in address.ROUTES)
                 if where:
                     self._minted[peer, message.data[where.start : where.end]] = _Minted(False)
 
@@ -182,9 +182,7 @@ class OutsideLeg(Topoh):
             minted = self._minted.get((flow.outside, clear))
             if not minted or not minted.masked or not is_not_own(known.host, flow):
                 return None
-            return self.codec.seal_uri(
-                clear, flow.mask, stable=minted.stable, bare=bare, route=False
-            )
+            return self.codec.seal_uri(clear, flow.mask, stable=minted.stable, bare=bare)
 
         return seal
 
@@ -214,7 +212,7 @@ class OutsideLeg(Topoh):
         return fields, identifiers
 
     def _echoed(self) -> Table:
-        table: Table = dict.fromkeys((*REFERENCES, *_ROUTES), self.echo_minted)
+        table: Table = dict.fromkeys((*REFERENCES, *address.ROUTES), self.echo_minted)
         if self.options.hide.from_to:
             table |= dict.fromkeys((names.FROM, names.TO), self.echo_ends)
         return table
@@ -300,7 +298,7 @@ class OutsideLeg(Topoh):
         split = own[0] if own else len(entries)
         edits = self.echo_minted(message, flow, name, entries[:split])
         for entry in entries[split:]:
-            where = address.locate(data, *entry)
+            where = address.locate(data, *entry, route=True)
             known = (flow.outside, data[where.start : where.end]) if where else None
             minted = self._minted.get(known) if known else None
             if minted is None or minted.masked:
@@ -308,7 +306,7 @@ class OutsideLeg(Topoh):
         return edits
 
     def _is_own(self, data: bytes, entry: Span) -> bool:
-        where = address.locate(data, *entry)
+        where = address.locate(data, *entry, route=True)
         known = self.uris.find(data[where.start : where.end]) if where else None
         return bool(known and known.host.own)
 
@@ -317,7 +315,7 @@ class OutsideLeg(Topoh):
         data = message.data
         edits: list[Edit] = []
         for entry in values.split(data, spans):
-            where = address.locate(data, *entry)
+            where = address.locate(data, *entry, route=name in address.ROUTES)
             known = self.uris.find(data[where.start : where.end]) if where else None
             if not where or not known:
                 continue
@@ -332,7 +330,7 @@ class OutsideLeg(Topoh):
                     name,
                     is_not_own,
                     stable=minted.stable,
-                    route=name in _ROUTES,
+                    route=name in address.ROUTES,
                 )
         return edits
 
@@ -413,7 +411,7 @@ class InsideLeg(Topoh):
     def _open_everything(self) -> tuple[Table, Table]:
         fields = self.carriers.wherever_tokens_stand()
         fields[names.CONTACT] = self.open_contacts
-        fields |= dict.fromkeys(_ROUTES, self.carriers.open_routes)
+        fields |= dict.fromkeys(address.ROUTES, self.carriers.open_routes)
         fields |= {names.REQUEST_URI: self.open_request_uri, names.VIA: self.open_lower_vias}
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
         if self.options.nat:
@@ -453,6 +451,13 @@ class InsideLeg(Topoh):
                 break
         private = self._private.get(key) or self._sole.get(len(flow.inside), b"")
         return _translated(flow, private) if private else b""
+
+
+def _bare(field: str, new: bytes) -> int:
+    """How the URI stood that was replaced by `new`."""
+    if new[:1] != b"<":
+        return 0
+    return BARE_WHOLE if field in address.ROUTES or new[-1:] != b">" else BARE
 
 
 def _translated(flow: Flow, inside: bytes) -> bytes:

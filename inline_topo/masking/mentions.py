@@ -15,8 +15,11 @@ from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import Hosts
 
-_IPV4: Final = re.compile(rb"[0-9]{1,3}\.[0-9]{0,3}\.[0-9]{0,3}\.[0-9]{0,3}(?![0-9])")
+_IPV4: Final = re.compile(rb"[0-9]{1,3}(?:[._-][0-9]{0,3}){3}(?![0-9])")
+_SEPARATOR: Final = b"[._-]"
+_TO_DOTS: Final = bytes.maketrans(b"_-", b"..")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
+_ESCAPED: Final = re.compile(b"%[0-9A-Fa-f]{2}")
 _MOST_BEGINNINGS: Final = 16
 _LONGEST_NAME: Final = 253
 _OF_IPV6: Final = frozenset(b"0123456789abcdef:.")
@@ -41,7 +44,7 @@ class Mentions:
         self._thorough = self._thorough or len(by_octet) > _MOST_BEGINNINGS
         # What begins with a literal is found fast: one pattern for each first octet.
         self._ipv4 = [
-            (octet, re.compile(re.escape(octet) + b"(?:%b)" % b"|".join(rests)))
+            re.compile(octet + _SEPARATOR + b"(?:%b)" % b"|".join(rests))
             for octet, rests in by_octet.items()
         ]
         self._names = hosts.protected_names
@@ -56,7 +59,7 @@ class Mentions:
         reads 10..0.5 as 10.0.0.5."""
         fixed = [a for a, b in zip(first.packed, last.packed, strict=True) if a == b]
         octets = [b"0{0,2}%d" % octet if octet else b"0{0,3}" for octet in fixed[1:]]
-        rest = b"".join([octet + rb"\." for octet in octets[:2]])
+        rest = b"".join([octet + _SEPARATOR for octet in octets[:2]])
         if len(fixed) == 4:
             rest += octets[2] + b"(?![0-9])"
         begins = "".join([f"{octet}." for octet in fixed[:3]])
@@ -70,7 +73,7 @@ class Mentions:
         if but:
             rest += b"(?!(?:%b)(?![0-9]))" % b"|".join(but)
         for octet in range(first.packed[0], last.packed[0] + 1):
-            by_octet.setdefault(b"%d." % octet, []).append(rest)
+            by_octet.setdefault(b"%d" % octet, []).append(rest)
 
     def _add_ipv6(self, first: int, last: int) -> None:
         """The first 16 bits of the addresses from `first` to `last`."""
@@ -85,18 +88,19 @@ class Mentions:
         """Whether `data`, or what it escapes with `%`, names something of the inside."""
         if self._find(data, flow):
             return True
-        return data.find(b"%") >= 0 and self._find(unquote_to_bytes(data), flow)
+        if data.find(b"%") < 0 or not _ESCAPED.search(data):
+            return False
+        return self._find(unquote_to_bytes(data), flow)
 
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:
             return any(is_named(host, flow) for host in self._hosts.named_in(data))
-        for octet, pattern in self._ipv4:
-            at = data.find(octet)
-            begins = pattern.search(data, at) if at >= 0 else None
+        for pattern in self._ipv4:
+            begins = pattern.search(data)
             while begins:
                 at = begins.start()
                 match = _IPV4.match(data, at)
-                if match and is_named(self._hosts.find(match[0]), flow):
+                if match and is_named(self._hosts.find(match[0].translate(_TO_DOTS)), flow):
                     return True
                 begins = pattern.search(data, at + 1)
         return self._folds and self._find_folded(data.lower(), flow)
@@ -106,10 +110,15 @@ class Mentions:
             for begins in hextet.finditer(data):
                 start = _first(data, begins.start(), _OF_IPV6, 40)
                 match = _IPV6.match(data, start, start + 64)
-                if match and is_named(self._hosts.find(match[0].rstrip(b".")), flow):
-                    return True
-                if match and not self._hosts.find(match[0].rstrip(b".")).address:
+                text = match[0].rstrip(b".") if match else b""
+                host = self._hosts.find(text)
+                if is_named(host, flow) or (text and not host.address):
                     return True  # more than an address: whoever looks closer shall say
+                behind = text.partition(b":")[
+                    2
+                ]  # what stands before the first colon may be no part of it
+                if is_named(self._hosts.find(behind), flow):
+                    return True
         for name in self._names:
             at = data.find(name)
             while at >= 0:

@@ -39,7 +39,7 @@ class Outs:
         self._hosts = hosts
         self._found: Cache[bytes, tuple[int, Mark] | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
-    def mark(self, uri: bytes, flow: Flow, place: bytes, *, bare: bool = False) -> bytes | None:
+    def mark(self, uri: bytes, flow: Flow, place: bytes, *, bare: int = 0) -> bytes | None:
         """`uri` with a mark; None where it names nothing of the inside, or is no SIP URI that could be
         restored (a control byte is in it). TooMuch where it is longer than LONGEST_URI.
 

@@ -30,6 +30,7 @@ from inline_topo.masking.uris import STRIPPED, KnownUri, Uris
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
+from inline_topo.sip.method import is_register
 
 SEAL: Final = "seal"
 FILL: Final = "fill"
@@ -45,7 +46,7 @@ FIELDS: Final = (
 )
 """The header fields that are looked at, beside the Request-URI."""
 
-_ROUTES: Final = frozenset(FIELDS[:4])
+_ROUTES: Final = address.ROUTES
 _NO_HEADERS: Final = frozenset((names.REQUEST_URI, *_ROUTES))
 _LONGEST_SWAPPED: Final = 4096  # bytes beside a URI
 _NOTHING: Final = -1  # in a header line that names nothing of the inside
@@ -55,9 +56,11 @@ _LONGEST_REMEMBERED: Final = 512
 
 
 class Taken:
-    """The spans that edits replace, sorted when they are first looked up: most often none is."""
+    """The spans that edits replace, sorted when they are first looked up: most often none is.
+    `goes_back`: the field that is looked at goes to who may have written it."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
+        self.goes_back = True
         self._edits = edits
         self._starts: list[int] | None = None
         self._ends: list[int] = []
@@ -94,7 +97,7 @@ class Rest:
         self._lets_through = lets_through
         self._mentions = Mentions(shown)
         self._named: Cache[bytes, tuple[Host, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
-        self._lines: Cache[tuple[bytes, bytes], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
+        self._lines: Cache[tuple[bytes, bytes, bool], int] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def seal(
         self, message: Message, flow: Flow, edits: list[Edit], fields: tuple[str, ...]
@@ -107,6 +110,7 @@ class Rest:
         for name in fields:
             spans = message.fields.get(name)
             if spans and not (name == names.ROUTE and self._lets_through):
+                taken.goes_back = _goes_back(message, name)
                 for span in spans:
                     found += self._line(message.data, span, flow, name, taken)
         return edits + found if found else edits
@@ -115,10 +119,10 @@ class Rest:
         """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
         without parsing them again."""
         start, end = span
-        key = (data[start:end], flow.mask_address)
+        key = (data[start:end], flow.mask_address, name in _ROUTES)
         at = self._lines.get(key)
         if at is None:
-            at = self._look(key[0], flow)
+            at = self._look(key[0], flow, name)
             self._lines.remember(key, at, end - start)
         if at == _NOTHING or (at >= 0 and taken.holds(start + at)):
             return ()
@@ -127,16 +131,18 @@ class Rest:
             found += self._value(data, entry, flow, name, taken)
         return found
 
-    def _look(self, value: bytes, flow: Flow) -> int:
+    def _look(self, value: bytes, flow: Flow, name: str) -> int:
         """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
         or _NOTHING."""
+        packed = self._uris.packed
         if (
             value.find(IN_URI) < 0
             and not self._mentions.found(value, flow)
             and not (may_be_odd(value) and self._is_named(value, flow))
+            and not (packed.may_be_in(value) and packed.pieces(value))
         ):
             return _NOTHING
-        where = address.locate(value, 0, len(value))
+        where = address.locate(value, 0, len(value), route=name in _ROUTES)
         known = self._uris.find(value[where.start : where.end]) if where else None
         if not where or not known or len(values.split(value, [(0, len(value))])) != 1:
             return _SEVERAL
@@ -152,7 +158,7 @@ class Rest:
             self._refuse_if_named(uri, flow, names.REQUEST_URI)
             return []
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.holds(span[0]):
+        if self._names_inside(uri, known, flow, taken) and not taken.holds(span[0]):
             edit = self._uris.mask_request_uri(
                 data, span, flow, is_named, names.REQUEST_URI, stable=True
             )
@@ -165,14 +171,14 @@ class Rest:
     def _value(
         self, data: bytes, entry: Span, flow: Flow, name: str, taken: Taken
     ) -> Sequence[Edit]:
-        where = address.locate(data, *entry)
+        where = address.locate(data, *entry, route=name in _ROUTES)
         uri = data[where.start : where.end] if where else b""
         known = self._uris.find(uri) if where else None
         if not where or not known:
             self._refuse_if_named(data[entry[0] : entry[1]], flow, name)
             return ()
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow) and not taken.holds(where.start):
+        if self._names_inside(uri, known, flow, taken) and not taken.holds(where.start):
             span = where.start, where.start + known.length
             within = taken.within(span)  # hosts that `hide.swap` swaps
             if not within:
@@ -190,9 +196,9 @@ class Rest:
                 found += self._beside(data, beside, flow, name, taken)
         return found
 
-    def _names_inside(self, uri: bytes, known: KnownUri, flow: Flow) -> bool:
+    def _names_inside(self, uri: bytes, known: KnownUri, flow: Flow, taken: Taken) -> bool:
         """Whether a URI does; a Contact that mode topos wrote does not, whatever its host."""
-        if not known.names_inside(flow):
+        if not known.names_inside(flow, goes_back=taken.goes_back):
             return False
         if known.marked or known.host.own:
             return True
@@ -244,6 +250,15 @@ class Rest:
             hosts = tuple(self._shown.named_in_uri(text))
             self._named.remember(text, hosts, len(text))
         return bool(hosts) and any(is_named(host, flow) for host in hosts)
+
+
+def _goes_back(message: Message, name: str) -> bool:
+    """Whether a field goes to where its values came from: routes, the Record-Routes and the Path that came
+    with a request, the bindings that a registrar lists."""
+    if message.is_request:
+        return name == names.ROUTE
+    lists = 200 <= message.status < 300 and is_register(message)
+    return lists if name == names.CONTACT else name in (names.RECORD_ROUTE, names.PATH)
 
 
 def _left(data: bytes, span: Span, taken: list[Span]) -> bytes:

@@ -17,9 +17,10 @@ never equal to what the inside says.
 from collections.abc import Sequence
 from typing import Final
 
+from inline_topo.bounds import MOST_EDITS, MOST_VALUES, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.callid import CALL_IDS, DIALOG_IDS
-from inline_topo.masking.codecs.base import Codec
+from inline_topo.masking.codecs.base import BARE, BARE_WHOLE, Codec
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
 from inline_topo.masking.hosts import NO_HOST, Hosts
@@ -118,6 +119,8 @@ class Strangers:
             name = names.field_name(spelled)
             if name not in _STAYS and self.are_in(message.data[span[0] : span[1]], flow):
                 edits += self._field(message, flow, name, span, taken)
+                if len(edits) > MOST_EDITS:
+                    raise TooMuch("edits")
         return outside_of(edits, taken)
 
     def _request_uri(self, message: Message, flow: Flow) -> list[Edit]:
@@ -139,7 +142,10 @@ class Strangers:
         if place is None:
             return self._swap.strangers(data, span, flow, name)
         edits: list[Edit] = []
-        for entry in values.split(data, [span]):
+        entries = values.split(data, [span])
+        if len(entries) > MOST_VALUES:  # not counted yet where no rule looks at the field
+            raise TooMuch(f"values of {name}")
+        for entry in entries:
             edits += self._entry(data, entry, flow, name, place)
         return edits
 
@@ -160,7 +166,7 @@ class Strangers:
         return b"" if name in _STAY_PUT or name in _ENDS else None
 
     def _entry(self, data: bytes, entry: Span, flow: Flow, name: str, place: bytes) -> list[Edit]:
-        where = address.locate(data, *entry)
+        where = address.locate(data, *entry, route=name in address.ROUTES)
         if not where:
             return self._swap.strangers(data, entry, flow, name)
         start, end, bare = where
@@ -169,7 +175,8 @@ class Strangers:
             edits += self._swap.strangers(data, (end, entry[1]), flow, name)
         uri = data[start:end]
         stop = start + _length(uri)
-        marked = self._outs.mark(uri[: stop - start], flow, place, bare=bare)
+        how = (BARE_WHOLE if name in address.ROUTES else BARE) if bare else 0
+        marked = self._outs.mark(uri[: stop - start], flow, place, bare=how)
         if marked is not None:
             edits += replace_uri(start, stop, end, marked, name, MARKED, bracket=bare)
         elif not (sip_uri.parse(uri) and sip_uri.is_uri(uri)):
@@ -229,7 +236,7 @@ class Strangers:
         an own one (shape nat), above the last that lies inside."""
         found = []
         for entry in entries:
-            where = address.locate(data, *entry)
+            where = address.locate(data, *entry, route=True)
             found.append(
                 self._hosts.find(sip_uri.host(data[where.start : where.end]) or b"")
                 if where
@@ -249,7 +256,7 @@ class Strangers:
         taken: list[Span],
     ) -> None:
         """Add the edits for one value, and the spans that nothing else may touch."""
-        where = address.locate(data, *entry)
+        where = address.locate(data, *entry, route=name in address.ROUTES)
         if name == names.REQUEST_URI:
             where = address.Address(*entry, False)
         if not where:
@@ -262,11 +269,12 @@ class Strangers:
             return
         needs_brackets = any(character in opened.uri for character in _NEEDS_BRACKETS)
         added = opened.bare and not bare and start == entry[0] + 1 and stop == end
-        if added and name not in _ROUTES and not needs_brackets:
+        is_whole = opened.bare == BARE_WHOLE
+        if added and is_whole == (name in _ROUTES) and (is_whole or not needs_brackets):
             edits.append(Edit(start - 1, end + 1, opened.uri, name, UNMARKED))
             taken.append((start - 1, end + 1))
             return
-        bracket = bare and needs_brackets
+        bracket = bare and needs_brackets and not (is_whole and name in _ROUTES)
         edits += replace_uri(start, stop, end, opened.uri, name, UNMARKED, bracket=bracket)
         taken.append((start, stop))
         if bare and stop < end:

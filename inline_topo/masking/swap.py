@@ -14,7 +14,9 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
-from inline_topo.masking.hosts import Host, Hosts, address_text
+from inline_topo.masking.hosts import Host, Hosts, address_text, dashed
+from inline_topo.masking.packed import Packed
+from inline_topo.masking.settle import outside_of
 from inline_topo.masking.uris import SWAPPED, Decision
 from inline_topo.sip.message import Span
 
@@ -24,6 +26,11 @@ _IPV4: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9
 _IPV6: Final = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _NAME: Final = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
 _PORT: Final = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
+_AFTER_NAME: Final = re.compile(rb"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_OF_NAME: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_LONGEST_NAME: Final = 253
+_TO_DOTS: Final = bytes.maketrans(b"-_", b"..")
+_NOBODY: Final = b"anonymous"  # RFC 3323 section 4.1.1.3
 _DIGIT_DOT, _DOT_DIGIT = re.compile(rb"[0-9]\."), re.compile(rb"\.[0-9]")
 
 
@@ -41,6 +48,7 @@ class Swap:
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
+        self._packed = Packed(hosts)
         names = hosts.protected_names
         self._names = [re.compile(_NAME % re.escape(name), re.IGNORECASE) for name in names]
         self._known: Cache[bytes, tuple[_Found, ...]] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
@@ -48,12 +56,18 @@ class Swap:
     def edits(
         self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision = is_hidden
     ) -> list[Edit]:
-        """One edit for each hidden host in data[start:end], its port included. TooMuch where it names more
-        than MOST_HOSTS."""
-        return [
-            Edit(start, end, flow.mask, field, SWAPPED)
-            for start, end in self._spans(data, span, flow, decide)
-        ]
+        """One edit for each hidden host in data[start:end], its port included, and for each user or
+        parameter of a URI that has one packed. TooMuch where it names more than MOST_HOSTS."""
+        spans = self._spans(data, span, flow, decide)
+        edits = [Edit(start, end, flow.mask, field, SWAPPED) for start, end in spans]
+        text = data[span[0] : span[1]]
+        if text.find(b"ip") >= 0 and Packed.may_be_in(text):  # of a SIP URI
+            packed = [
+                Edit(span[0] + one.start, span[0] + one.end, _NOBODY, field, SWAPPED)
+                for one in self._packed.pieces(text)
+            ]
+            edits += outside_of(packed, spans)
+        return edits
 
     def strangers(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
         """One edit for each host in data[start:end] that names the inside: the outside source of the
@@ -91,6 +105,10 @@ class Swap:
         ]
         if text.count(b":") > 1:
             found += [one for match in _IPV6.finditer(text) if (one := self._ipv6(text, match))]
+        for start, end in dashed(text):
+            host = self._hosts.find(text[start:end].translate(_TO_DOTS))
+            if host.named:
+                found.append(_Found(*self._with_port(text, _name_around(text, start, end)), host))
         for match in _IPV4.finditer(text):
             numbers = [int(number) for number in match[1].split(b".")]
             if max(numbers) < 256:
@@ -118,3 +136,12 @@ class Swap:
     def _with_port(text: bytes, span: Span) -> Span:
         port = _PORT.match(text, span[1])
         return (span[0], port.end()) if port else span
+
+
+def _name_around(text: bytes, start: int, end: int) -> Span:
+    """The span of the name that text[start:end] is a part of."""
+    least = max(start - _LONGEST_NAME, 0)
+    while start > least and text[start - 1] in _OF_NAME:
+        start -= 1
+    behind = _AFTER_NAME.match(text, end)
+    return start, behind.end() if behind else end

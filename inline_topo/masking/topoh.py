@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from inline_topo.bounds import MOST_EDITS, TooMuch
+from inline_topo.bounds import MOST_EDITS, MOST_ROUTING_ENTERING, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
 from inline_topo.masking import callid, claims, rest, vias
@@ -41,6 +41,11 @@ Mapping = Callable[[bytes], bytes]
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 _RECEIVED: Final = b"received"
+_GRUUS: Final = (b"pub-gruu", b"temp-gruu")
+_GRUU: Final = b"-gruu="
+"""What a registrar gives a phone to say where it is (RFC 5627 section 5.1): it comes back in Contacts and
+as Request-URI."""
+
 _ONE_VALUE: Final = re.compile(
     rb"SIP/2\.0/[A-Za-z]+ [A-Za-z0-9.:\[\]_-]+(?:;[A-Za-z0-9._~-]+(?:=[A-Za-z0-9.:\[\]_~!%*+`'-]*)?)*"
 )
@@ -63,7 +68,8 @@ class Options:
     whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
     the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
     `refuses`: a message that enters and names the inside where proxies route does not (masking.claims);
-    `nowhere`: nor has a registered Contact a host of the inside."""
+    `nowhere`: nor has a registered Contact a host of the inside. `clear_params`: URI parameters that stay
+    readable beside a token."""
 
     mask_callid: bool = False
     mask_mode: int = 0
@@ -79,6 +85,7 @@ class Options:
     nowhere: bool = False
     as_topoh: bool = False
     guards: bool = True
+    clear_params: frozenset[bytes] = frozenset()
 
 
 DEFAULTS: Final = Options()
@@ -113,7 +120,7 @@ class Topoh:
         self.hosts = hosts
         self.policy = policy
         self.options = options
-        self.uris = Uris(codec, hosts)
+        self.uris = Uris(codec, hosts, options.clear_params)
         self.unopened = self.uris.unopened
         self.carriers = Carriers(codec, hosts, self.uris, options.hide, as_topoh=options.as_topoh)
         self.strangers = Strangers(
@@ -194,13 +201,16 @@ class Topoh:
         if unopened.seen:
             unopened.forget()
         strangers = self.strangers
-        swaps = enters and strangers.swaps and flow.masks_identifiers
-        if swaps:
-            swaps = strangers.are_in(message.data, flow)
-        if not enters and self._seals_rest:
+        swaps = False
+        if enters:
+            if self._claims:
+                check_routing(message, claims.FIELDS, MOST_ROUTING_ENTERING)
+            elif not self.options.as_topoh:
+                check_escapes(message)
+            if strangers.swaps and flow.masks_identifiers:
+                swaps = strangers.are_in(message.data, flow)
+        elif self._seals_rest:
             check_routing(message, rest.FIELDS)
-        elif swaps or self._claims:
-            check_escapes(message)
         edits = self._edits(message, flow, strangers=swaps)
         if unopened.seen and enters:
             message.unopened = unopened.fields(flow)
@@ -461,8 +471,6 @@ class Topoh:
         entries = values.split(data, spans)
         for i, entry in enumerate(entries):
             if self.uris.host_of(data, entry).own:
-                if not self.uris.find(data[message.request_uri[0] : message.request_uri[1]]):
-                    raise SealError("Request-URI does not parse")
                 # INVITE and CANCEL have the same Request-URI, across a rotation of the active key.
                 edits = self.uris.mask_all(
                     data, entries[i + 1 :], flow, name, is_hidden, stable=True, route=True
@@ -502,7 +510,7 @@ class Topoh:
             for entry in entries:
                 edit = self.uris.mask_parameter(data, entry, flow, name, is_anothers, _RECEIVED)
                 edits += [edit] if edit else []
-            return edits
+            return edits + self._mask_gruus(data, entries, flow, name)
         return self._mask_own_contacts(data, flow, spans, False)
 
     def mask_where_registered(
@@ -512,9 +520,20 @@ class Topoh:
         if not is_register(message):
             return []
         edits = []
-        for entry in values.split(message.data, spans):
+        entries = values.split(message.data, spans)
+        for entry in entries:
             edit = self.uris.mask_parameter(message.data, entry, flow, name, is_named, _RECEIVED)
             edits += [edit] if edit else []
+        return edits + self._mask_gruus(message.data, entries, flow, name)
+
+    def _mask_gruus(self, data: bytes, entries: list[Span], flow: Flow, name: str) -> list[Edit]:
+        """The GRUUs of bindings that name something hidden."""
+        edits = []
+        for entry in entries:
+            if data.find(_GRUU, *entry) >= 0:
+                for gruu in _GRUUS:
+                    edit = self.uris.mask_parameter(data, entry, flow, name, is_hidden, gruu)
+                    edits += [edit] if edit else []
         return edits
 
     def _mask_own_contacts(
@@ -599,12 +618,15 @@ class Topoh:
     def open_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
-        """Tokens in any Contact, and where a registrar saw it."""
+        """Tokens in any Contact, where a registrar saw it, and its GRUUs."""
         data = message.data
         edits = self.uris.open_all(data, spans, name)
-        if data.find(b";received=", spans[0][0], spans[-1][1]) >= 0:
-            for entry in values.split(data, spans):
-                edit = self.uris.open_parameter(data, entry, name, _RECEIVED)
+        first, last = spans[0][0], spans[-1][1]
+        beside = [_RECEIVED] if data.find(b";received=", first, last) >= 0 else []
+        beside += _GRUUS if data.find(_GRUU, first, last) >= 0 else ()
+        for entry in values.split(data, spans) if beside else ():
+            for parameter in beside:
+                edit = self.uris.open_parameter(data, entry, name, parameter)
                 edits += [edit] if edit else []
         return edits
 
@@ -774,7 +796,7 @@ def dialog_cookie(message: Message) -> bytes:
     if not tag_of(message, names.TO):
         return b"div"
     routes = values.split(message.data, message.fields.get(names.ROUTE, []))
-    first = address.locate(message.data, *routes[0]) if routes else None
+    first = address.locate(message.data, *routes[0], route=True) if routes else None
     if first:
         ftag = values.parameter(message.data, first.start, first.end, b"ftag")
         if ftag and message.data[ftag[0] : ftag[1]] != tag_of(message, names.FROM):

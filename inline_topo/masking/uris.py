@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 from inline_topo.bounds import LONGEST_HOST, TooMuch
 from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
-from inline_topo.masking.codecs.base import Codec, SealError
+from inline_topo.masking.codecs.base import BARE, BARE_WHOLE, LOOSE, Codec, SealError
 from inline_topo.masking.flow import Flow
-from inline_topo.masking.hidden import is_hidden, is_named
-from inline_topo.masking.hosts import NO_HOST, Host, Hosts
+from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
+from inline_topo.masking.hosts import NO_HOST, UNKNOWN, Host, Hosts
 from inline_topo.masking.out import IN_URI, Outs
+from inline_topo.masking.packed import Packed
 from inline_topo.masking.unopened import Unopened
 from inline_topo.sip import address, values
 from inline_topo.sip import uri as uris
@@ -33,8 +34,16 @@ IRREVERSIBLE: Final = (SWAPPED, STRIPPED, REPLACED)
 _SIMPLE_ROUTE: Final = re.compile(
     rb"<sips?:(?:[A-Za-z0-9_~-]+@)?([A-Za-z0-9.-]+)(?::[0-9]+)?(?:;[A-Za-z0-9;=_~-]*)?>"
 )
+_PLAIN_ROUTE: Final = re.compile(  # beside the host stands nothing that could hide one
+    rb"<sips?:([A-Za-z0-9.-]+)(?::[0-9]+)?"
+    rb"(?:;(?:lr|lr=on|r2=on|ob|nat=yes|transport=[a-z]{2,4}|ftag=(?:[A-Za-z0-9~]|[_-](?![0-9]))*))*>"
+)
 _MOST_FOLDS: Final = 64
-_ENDS_BARE_URI: Final = re.compile(rb"[;,?]")  # RFC 3261 section 20.10
+_ENDS_BARE_URI: Final = re.compile(rb"[;,?\"]")  # RFC 3261 section 20.10
+_READABLE: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~=:/-]+")
+_LOOSE: Final = b"lr"
+_OUTBOUND: Final = b"ob"  # RFC 5626
+_GRUU: Final = b"gr"  # RFC 5627: whoever has such a URI must know it; its value stays in the token
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 512
 
@@ -45,36 +54,49 @@ Decision = Callable[[Host, Flow], bool]
 class KnownUri(NamedTuple):
     """The host of a URI, its length without the headers part, the hosts that its userinfo and
     parameters name (Kamailio writes `;received=sip:192.168.178.27:5060` into a Path of its own),
-    whether it has a stranger's mark that opens (`out`), and the hosts that its headers part names."""
+    whether it has a stranger's mark that opens (`out`), the hosts that its headers part names, and those
+    inside that its userinfo and parameters have packed: those are the words of its host's owner.
+    `shown`: its parameters that others must read; `loose`: it has `lr` (RFC 3261 section 19.1.1)."""
 
     host: Host
     length: int
     elsewhere: tuple[Host, ...] = ()
     marked: bool = False
     beyond: tuple[Host, ...] = ()
+    packed: tuple[Host, ...] = ()
+    shown: bytes = b""
+    loose: bool = False
 
     def shows(self, flow: Flow, decide: Decision) -> bool:
         """Whether the URI is to be masked: by its host, by a hidden one elsewhere in it, or because
         a stranger said something of the inside in it."""
         if self.marked or decide(self.host, flow):
             return True
+        if self.packed and (decide is is_hidden or not is_not_own(self.host, flow)):
+            return True
         return bool(self.elsewhere) and any(is_hidden(host, flow) for host in self.elsewhere)
 
-    def names_inside(self, flow: Flow) -> bool:
-        """Whether anything in the URI names the inside; a stranger's mark does."""
+    def names_inside(self, flow: Flow, *, goes_back: bool = False) -> bool:
+        """Whether anything in the URI names the inside; a stranger's mark does. `goes_back`: to who may have
+        written it, so what another host's URI has packed is his own word."""
         if self.marked or is_named(self.host, flow):
+            return True
+        if self.packed and not (goes_back and is_not_own(self.host, flow)):
             return True
         return bool(self.elsewhere) and any(is_named(host, flow) for host in self.elsewhere)
 
 
 class Uris:
     """Edits on single URIs. `Decision` says from a host and a flow whether a URI is masked;
-    `unopened` is told of what does not open."""
+    `unopened` is told of what does not open. `clear`: names of parameters, in lower case, that stay
+    readable beside a token."""
 
-    def __init__(self, codec: Codec, hosts: Hosts) -> None:
+    def __init__(self, codec: Codec, hosts: Hosts, clear: frozenset[bytes] = frozenset()) -> None:
         self._codec = codec
+        self._clear = clear
         self._hosts = hosts
         self.outs = Outs(codec, hosts)
+        self.packed = Packed(hosts)
         self.unopened = Unopened(codec, hosts)
         self._known: Cache[bytes, KnownUri | None] = Cache(_REMEMBERED, _LONGEST_REMEMBERED)
 
@@ -100,14 +122,44 @@ class Uris:
             elsewhere = tuple(named_in(beside)) if beside else ()
             marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
-            return KnownUri(self._hosts.find(parts.host), length, elsewhere, marked, beyond)
+            packed = self.packed.find(parts.userinfo or b"", parts.parameters) if beside else ()
+            shown, loose = self._readable(parts.parameters) if parts.parameters else (b"", False)
+            host = self._hosts.find(parts.host)
+            return KnownUri(host, length, elsewhere, marked, beyond, packed, shown, loose)
+        return self._parse_other(uri)
+
+    def _parse_other(self, uri: bytes) -> KnownUri | None:
+        """The same of a URI of another scheme, or of what stands in a URI's place and is none."""
         host = uris.host(uri)
         if host is None:
-            return None
+            odd = uris.odd_host(uri)
+            if odd is None:
+                return None
+            if len(odd) > LONGEST_HOST:
+                raise TooMuch("bytes of a host")
+            return KnownUri(self._hosts.find(odd), len(uri), tuple(self._hosts.named_in_uri(uri)))
         if host:
             named = [one for one in self._hosts.named_in_uri(uri) if one.named]
             return KnownUri(self._hosts.find(host), len(uri), tuple(named))
         return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in_uri(uri)))  # ;phone-context=
+
+    def _readable(self, parameters: bytes) -> tuple[bytes, bool]:
+        """The parameters of a URI that others must read, and whether `lr` is one."""
+        shown, loose = b"", False
+        for text in parameters.split(b";")[1:]:
+            name = text.partition(b"=")[0].lower()
+            if name == _LOOSE:
+                loose = True
+            elif name == _OUTBOUND:
+                shown += b";" + _OUTBOUND
+            elif name in self._clear and _READABLE.fullmatch(text):
+                hosts = self._hosts.named_in_uri(text)
+                names = any(one.address or one.named for one in hosts)
+                names = names or bool(self.packed.find(b"", b";" + text))
+                shown += b"" if names else b";" + text
+            elif name == _GRUU:
+                shown += b";" + _GRUU
+        return shown, loose
 
     def headers_parts(self, data: bytes, spans: list[Span]) -> list[Span]:
         """Where the headers parts of the URIs of a field may stand: behind the rest of each."""
@@ -121,21 +173,15 @@ class Uris:
         return found
 
     def host_of(self, data: bytes, span: Span) -> Host:
-        """The host of the URI in a field value; NO_HOST where it has none (tel:).
-
-        Raises SealError where it does not parse.
-        """
+        """The host of the URI in the value of a route; NO_HOST where it has none (tel:), UNKNOWN where there
+        is no URI."""
         start, end = span
         simple = _SIMPLE_ROUTE.fullmatch(data, start, end)
         if simple:  # routes differ in each dialog (;ftag=), their hosts do not
             return self._hosts.find(simple[1])
-        where = address.locate(data, start, end)
-        if not where:
-            raise SealError("no URI")
-        known = self.find(data[where.start : where.end])
-        if not known:
-            raise SealError("URI does not parse")
-        return known.host
+        where = address.locate(data, start, end, route=True)
+        known = self.find(data[where.start : where.end]) if where else None
+        return known.host if known else UNKNOWN
 
     def mask(
         self,
@@ -148,25 +194,34 @@ class Uris:
         stable: bool = False,
         route: bool = False,
     ) -> Sequence[Edit]:
-        """The edits that mask the URI of a field value, if `decide` wants it. Raises SealError.
+        """The edits that mask the URI of a field value, if `decide` wants it; `route`: of one of
+        address.ROUTES. Raises SealError where that cannot be; what does not parse and names nothing that
+        is to be masked stays.
 
         Two where `<>` are added around a headers part, which has edits of its own.
         """
         start, end = span
-        simple = _SIMPLE_ROUTE.fullmatch(data, start, end) if route else None
-        if simple and simple[0].find(IN_URI) < 0 and not decide(self._hosts.find(simple[1]), flow):
+        plain = _PLAIN_ROUTE.fullmatch(data, start, end) if route else None
+        if (
+            plain
+            and not self._hosts.has_name(plain[0])
+            and not decide(self._hosts.find(plain[1]), flow)
+        ):
             return ()
-        where = address.locate(data, start, end)
-        if not where:
-            if data[start:end] == b"*":
-                return ()
-            raise SealError(f"{field}: no URI")
-        known = self.find(data[where.start : where.end])
-        if not known:
-            raise SealError(f"{field}: URI does not parse")
+        where = address.locate(data, start, end, route=route)
+        known = self.find(data[where.start : where.end]) if where else None
+        if not where or not known:
+            self.check_unread(data[start:end], flow, field, decide)
+            return ()
         if not known.shows(flow, decide):
             return ()
         return self.seal(data, where, known, flow, field, stable=stable, route=route)
+
+    def check_unread(self, value: bytes, flow: Flow, field: str, decide: Decision) -> None:
+        """Raise SealError where a value in which no URI was read names a host that is to be masked."""
+        named = any(decide(host, flow) for host in self._hosts.named_in_uri(value))
+        if named or (Packed.may_be_in(value) and self.packed.pieces(value)):
+            raise SealError(f"{field}: does not parse")
 
     def seal(
         self,
@@ -184,8 +239,18 @@ class Uris:
         if bare and _is_open(data, start):
             raise SealError(f"{field}: an open bracket, which those around a token would close")
         clear, stop = data[start : start + known.length], start + known.length
-        sealed = self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, route=route)
+        how = (BARE_WHOLE if route or stop < end else BARE) if bare else 0
+        shown = LOOSE + known.shown if route and known.loose else known.shown
+        sealed = self._seal(clear, flow, field, stable=stable, bare=how, shown=shown)
         return replace_uri(start, stop, end, sealed, field, MASKED, bracket=bare)
+
+    def _seal(
+        self, clear: bytes, flow: Flow, field: str, *, stable: bool, bare: int, shown: bytes
+    ) -> bytes:
+        try:
+            return self._codec.seal_uri(clear, flow.mask, stable=stable, bare=bare, shown=shown)
+        except SealError as error:
+            raise SealError(f"{field}: {error}") from None
 
     def mask_all(
         self,
@@ -213,27 +278,29 @@ class Uris:
         field: str,
         *,
         stable: bool = False,
-        bare: bool = False,
+        bare: int = 0,
     ) -> Edit | None:
-        """The same for a Request-URI, which stands without brackets; what is no URI is left."""
+        """The same for a Request-URI, which stands without brackets; `bare` as it was where it was sealed
+        before."""
         uri = data[span[0] : span[1]]
         known = self.find(uri)
-        if not known or not known.shows(flow, decide):
+        if not known:
+            self.check_unread(uri, flow, field, decide)
             return None
-        sealed = self._codec.seal_uri(
-            uri[: known.length], flow.mask, stable=stable, bare=bare, route=False
-        )
+        if not known.shows(flow, decide):
+            return None
+        clear = uri[: known.length]
+        sealed = self._seal(clear, flow, field, stable=stable, bare=bare, shown=known.shown)
         return Edit(span[0], span[0] + known.length, sealed, field, MASKED)
 
-    def open(
-        self, data: bytes, span: Span, field: str, *, unbracket: bool = True
-    ) -> Sequence[Edit]:
-        """The edits that put back what the URI of a field value stands for, if it is a token.
+    def open(self, data: bytes, span: Span, field: str, *, route: bool = False) -> Sequence[Edit]:
+        """The edits that put back what the URI of a field value stands for, if it is a token; `route` as in
+        `mask`.
 
-        `unbracket`: brackets that masking added go again, where the field does not need them. Those
-        that a client dropped come back, where it does.
+        Brackets that masking added go again, unless what stands in them has come to need them. Those
+        that a client dropped come back, where the field needs them.
         """
-        where = address.locate(data, *span)
+        where = address.locate(data, *span, route=route)
         if not where:
             return ()
         start, end, bare = where
@@ -244,21 +311,26 @@ class Uris:
             self.unopened.uri(uri[:length], field)
             return ()
         needs_brackets = bool(_ENDS_BARE_URI.search(opened.uri))
-        added = opened.bare and not bare and start == span[0] + 1 and length == len(uri)
-        if added and unbracket and not needs_brackets:
-            return (Edit(start - 1, end + 1, opened.uri, field, OPENED),)
-        bracket = bare and needs_brackets
+        if opened.bare and not bare and start == span[0] + 1 and data[end : end + 1] == b">":
+            has_more = length < len(uri)
+            if route:
+                unbracket = opened.bare == BARE_WHOLE and end + 1 == span[1] and not has_more
+            else:
+                unbracket = not needs_brackets and has_more == (opened.bare == BARE_WHOLE)
+            if unbracket:
+                return _without_brackets(start, start + length, end, opened.uri, field)
+        bracket = bare and needs_brackets and not (route and opened.bare == BARE_WHOLE)
         return replace_uri(start, start + length, end, opened.uri, field, OPENED, bracket=bracket)
 
     def open_all(
-        self, data: bytes, spans: list[Span], field: str, *, unbracket: bool = True
+        self, data: bytes, spans: list[Span], field: str, *, route: bool = False
     ) -> list[Edit]:
         """The same for all values of a field."""
         if not self._codec.may_open(data, spans[0][0], spans[-1][1]):
             return []
         edits: list[Edit] = []
         for entry in values.split(data, spans):
-            edits += self.open(data, entry, field, unbracket=unbracket)
+            edits += self.open(data, entry, field, route=route)
         return edits
 
     def open_request_uri(self, data: bytes, span: Span, field: str) -> Edit | None:
@@ -275,13 +347,13 @@ class Uris:
         self, data: bytes, span: Span, flow: Flow, field: str, decide: Decision, name: bytes
     ) -> Edit | None:
         """The edit that masks a URI in a parameter of a field value (Kamailio's registrar lists
-        where a phone behind NAT came from as `;received="sip:…"`)."""
+        where a phone behind NAT came from as `;received="sip:…"`, any its GRUUs)."""
         found = self._parameter(data, span, name)
         known = self.find(data[found[0] : found[1]]) if found else None
         if not found or not known or not known.shows(flow, decide):
             return None
         uri = data[found[0] : found[1]]
-        sealed = self._codec.seal_uri(uri, flow.mask, stable=True, bare=False, route=False)
+        sealed = self._seal(uri, flow, field, stable=True, bare=0, shown=known.shown)
         return Edit(*found, sealed, field, MASKED)
 
     def open_parameter(self, data: bytes, span: Span, field: str, name: bytes) -> Edit | None:
@@ -321,6 +393,14 @@ def _is_open(data: bytes, position: int) -> bool:
         if folds > _MOST_FOLDS:
             return True
     return data.count(b"<", first, position) > data.count(b">", first, position)
+
+
+def _without_brackets(start: int, stop: int, end: int, new: bytes, field: str) -> Sequence[Edit]:
+    """The edits that put `new` in place of the URI at [start, stop), and take away the `<` before it and the
+    `>` at `end`, behind its headers part."""
+    if stop == end:
+        return (Edit(start - 1, end + 1, new, field, OPENED),)
+    return Edit(start - 1, stop, new, field, OPENED), Edit(end, end + 1, b"", field, OPENED)
 
 
 def replace_uri(

@@ -19,7 +19,7 @@ from inline_topo.audit.findings import (
     UNEXPLAINED,
     Finding,
 )
-from inline_topo.audit.packets import unread
+from inline_topo.audit.packets import unread, unread_frame
 from inline_topo.audit.said import Said
 from inline_topo.audit.scan import Context
 from inline_topo.config import Config
@@ -166,6 +166,10 @@ class Auditor:
 
     def miss(self, missed: Missed) -> None:
         """A packet in which no message was read: it counts where it leaves, and may hold SIP."""
+        if not missed.is_ip:
+            if reason := unread_frame(missed.network):
+                self.audit.miss(missed.number, missed.time, reason)
+            return
         why = unread(missed.network, self._ports)
         if why is None:
             return

@@ -32,7 +32,8 @@ class Seen(NamedTuple):
     `number` is that of the packet that made it whole, `time` its time in nanoseconds since 1970,
     `endpoints` as in wire.ip.Datagram. `message` is None where `data` looks like SIP and does not
     parse. `packets` counts the fragments that it came in (1: none); `length` is that of the IP
-    packet, and `checksum` one of wire.ip's VALID, ABSENT, PARTIAL, CORRUPT.
+    packet, and `checksum` one of wire.ip's VALID, ABSENT, PARTIAL, CORRUPT. `has_surplus`: bytes
+    stand behind the datagram.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Seen(NamedTuple):
     packets: int
     length: int
     checksum: str
+    has_surplus: bool = False
 
     @property
     def source(self) -> bytes:
@@ -79,18 +81,20 @@ class Tally:
 
 
 class Missed(NamedTuple):
-    """An IP packet in which no message was read: its number, its time in nanoseconds since 1970."""
+    """An IP packet in which no message was read: its number, its time in nanoseconds since 1970. Not
+    `is_ip`: a frame without one."""
 
     number: int
     time: int
     network: bytes
+    is_ip: bool = True
 
 
 def read(
     capture: Capture, tally: Tally, miss: Callable[[Missed], None] = lambda missed: None
 ) -> Iterator[Seen]:
     """Every SIP message over UDP, in order; `tally` is counted up on the way. `miss` is called with
-    every other IP packet.
+    every other packet, and with the IP packet of a message that has bytes behind its datagram.
 
     CaptureError, with the packet's number, for a broken capture or an unknown link type.
     """
@@ -104,6 +108,7 @@ def read(
     for packet, span in capture.spans():
         tally.packets += 1
         if span is None:
+            miss(Missed(packet.number, _time(packet), packet.data, is_ip=False))
             continue
         network = packet.data[span[0] : span[1]]
         fragment = fragments.parse(network)
@@ -123,7 +128,7 @@ def read(
         seen = _look(packet, network, pieces, tally)
         if seen:
             yield seen
-        else:
+        if seen is None or seen.has_surplus:
             miss(Missed(packet.number, _time(packet), network))
     while lost := reassembler.give_up():
         lose(lost)
@@ -157,6 +162,7 @@ def _look(packet: Packet, network: bytes, pieces: int, tally: Tally) -> Seen | N
         pieces,
         len(network),
         state,
+        bool(ip.surplus(datagram)),
     )
 
 

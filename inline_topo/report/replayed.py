@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from inline_topo.audit.findings import NOT_READ_MEANS
 from inline_topo.gateway import CORRUPT, OUTCOMES, REFUSED_CLAIM
 from inline_topo.masking.bodies.base import NOTES
 from inline_topo.report.texts import count
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from inline_topo.edges.replay import ReplayReport
 
 _WIDTH = 12
+_MOST_DETAILS = 8
 
 
 def lines(report: "ReplayReport") -> Iterator[str]:
@@ -56,12 +58,23 @@ def lines(report: "ReplayReport") -> Iterator[str]:
         numbers = ", ".join(map(str, refused.packets))
         more = ", ..." if refused.count > len(refused.packets) else ""
         yield _line("REFUSED", f"{refused.count}: {OUTCOMES[reason]} (packet {numbers}{more})")
+        for detail, number in refused.details.most_common(_MOST_DETAILS):
+            yield _line("", f"{number}: {detail}")
+    for reason, unread in report.not_read.items():
+        numbers = ", ".join(map(str, unread.packets))
+        more = ", ..." if unread.count > len(unread.packets) else ""
+        text = f"{unread.count}: {NOT_READ_MEANS[reason]} (packet {numbers}{more})"
+        yield _line("NOT READ", text)
 
 
 def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
     """What a person should know before trusting the output."""
     yield from report.warnings
-    if not report.messages["egress"] and not report.messages["ingress"]:
+    if report.not_read:
+        total = sum(unread.count for unread in report.not_read.values())
+        kinds = "; ".join(NOT_READ_MEANS[reason] for reason in report.not_read)
+        yield f"{count(total, 'packet')} in the output, as before, not read: {kinds}"
+    elif not report.messages["egress"] and not report.messages["ingress"]:
         yield "no SIP message enters or leaves: does `inside` fit this capture?"
     if claims := report.outcomes[REFUSED_CLAIM]:
         yield (

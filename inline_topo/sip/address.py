@@ -3,10 +3,19 @@
 import re
 from typing import Final, NamedTuple
 
-from inline_topo.sip import values
+from inline_topo.sip import names, values
 
-_QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BARE_END: Final = re.compile(rb"[;\s,]")
+ROUTES: Final = frozenset((names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE))
+"""The fields in which a URI without brackets is the whole value (RFC 3261 section 20.34)."""
+
+_QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_PLAIN: Final = re.compile(rb'[^<"]*')
+_BARE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[^;,?<>\"]*[;,?]")  # no name that <> follow
+_BARE_END: Final = re.compile(rb"[;\s,<>\"]")
+_BARE_ROUTE_END: Final = re.compile(rb"[\s,<>\"]")
+_NO_SCHEME: Final = re.compile(rb"[^\s:@]+@[^\s:@]+|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+_BLANKS: Final = b" \t\r\n"
+_LEFT: Final = ord("<")
 
 
 class Address(NamedTuple):
@@ -17,25 +26,31 @@ class Address(NamedTuple):
     bare: bool
 
 
-def locate(data: bytes, start: int, end: int) -> Address | None:
+def locate(data: bytes, start: int, end: int, *, route: bool = False) -> Address | None:
     """The URI of the single field value data[start:end]; None where the value has none.
 
-    `*` (RFC 3261 section 10.2.2) has none, nor does a value with an unclosed quote or bracket.
+    A URI that nothing precedes and that is not in brackets ends at the first `;` or `,`, or behind its
+    headers part; with `route` (the field is one of ROUTES) parameters belong to it. Quotes are read from
+    the start of the value. `*` (RFC 3261 section 10.2.2) has none, nor does a value with an unclosed
+    quote or bracket.
     """
-    left = data.find(b"<", start, end)
-    quote = data.find(b'"', start, end if left < 0 else left)
-    if quote >= 0:
-        quoted = _QUOTED.match(data, quote, end)
-        if not quoted:
-            return None
-        left = data.find(b"<", quoted.end(), end)
+    if data[start : start + 1] == b"<":
+        left = start
+    elif _BARE.match(data, start, end):
+        return _bare(data, start, end, route)
+    else:
+        left = _bracket(data, start, end)
+        if left == end:
+            return None if data[start : start + 1] == b'"' else _bare(data, start, end, route)
         if left < 0:
-            # A bare URI may carry a quoted parameter after it: sip:a@h;x="y".
-            return _bare(data, start, end) if quote > start else None
-    if left < 0:
-        return _bare(data, start, end)
+            return None
     right = data.find(b">", left, end)
-    return Address(left + 1, right, False) if right > left + 1 else None
+    left += 1
+    while left < right and data[left] in _BLANKS:
+        left += 1
+    while right > left and data[right - 1] in _BLANKS:
+        right -= 1
+    return Address(left, right, False) if right > left else None
 
 
 def tag(data: bytes, start: int, end: int) -> bytes:
@@ -45,7 +60,22 @@ def tag(data: bytes, start: int, end: int) -> bytes:
     return data[span[0] : span[1]] if span else b""
 
 
-def _bare(data: bytes, start: int, end: int) -> Address | None:
-    stop = _BARE_END.search(data, start, end)
+def _bracket(data: bytes, start: int, end: int) -> int:
+    """Where the first `<` outside quotes stands; `end` where there is none, -1 where a quote does not end."""
+    while True:
+        plain = _PLAIN.match(data, start, end)
+        start = plain.end() if plain else start
+        if start == end or data[start] == _LEFT:
+            return start
+        quoted = _QUOTED.match(data, start, end)
+        if not quoted:
+            return -1
+        start = quoted.end()
+
+
+def _bare(data: bytes, start: int, end: int, route: bool) -> Address | None:
+    stop = (_BARE_ROUTE_END if route else _BARE_END).search(data, start, end)
     stop_at = stop.start() if stop else end
-    return Address(start, stop_at, True) if data.find(b":", start, stop_at) > start else None
+    if data.find(b":", start, stop_at) > start or _NO_SCHEME.fullmatch(data, start, stop_at):
+        return Address(start, stop_at, True)
+    return None

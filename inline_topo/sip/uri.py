@@ -3,18 +3,24 @@
 import re
 from typing import Final, NamedTuple
 
+LITERAL: Final = rb"\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~%-]+)?\]"
+"""A pattern for an IPv6 address in brackets; phones write a zone into it (RFC 4007 section 11)."""
+
 _SIP_URI: Final = re.compile(
     rb"(?P<scheme>sips?):(?:(?P<userinfo>[^@\s<>\"]*)@)?"
-    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,10}))?"
+    rb"(?P<host>" + LITERAL + rb"|[^\s:;?@<>\",\[\]/]+)(?::(?P<port>[0-9]{1,10}))?"
     rb"(?P<parameters>;[^?\s<>\"]*)?(?P<headers>\?[^\s<>\"]*)?",
     re.IGNORECASE,
 )
 _OTHER_URI: Final = re.compile(
     rb"[A-Za-z][A-Za-z0-9+.-]*:(?:(?://(?:[^@/?#\s<>\"]*@)?|[^@/?#\s<>\"]*@)"
-    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
+    rb"(?P<host>" + LITERAL + rb"|[^\s:;?@<>\",\[\]/]*)(?::[0-9]*)?)?[^\s<>\"]*"
 )
 _LITERAL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
 _CONTROL: Final = re.compile(rb"[\x00-\x20\x7f<>\"]")
+_ODD: Final = re.compile(rb"[^\x00-\x20\x7f<>]+")
+_BEFORE_HOST: Final = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://)?)?")
+_ODD_HOST: Final = re.compile(rb"(" + LITERAL + rb"|[A-Za-z0-9_.-]+)(?::[0-9]*)?(?=[;?,/&]|\Z)")
 
 
 class SipUri(NamedTuple):
@@ -58,6 +64,29 @@ def host(uri: bytes) -> bytes | None:
         return None
     literal = None if match["host"] else _LITERAL.match(uri)
     return literal[1] if literal else match["host"] or b""
+
+
+_WORD: Final = re.compile(rb"[A-Za-z0-9_-]+")
+
+
+def odd_host(text: bytes) -> bytes | None:
+    """The host of what stands where a URI should and is none: its scheme is missing (`<100@10.0.0.5>`), or
+    quotes are in it (`<sip:10.0.0.5;x="y">`). None where it has no host, is a
+    word alone, or has a byte that ends a URI."""
+    if not _ODD.fullmatch(text) or text.count(b'"') % 2:
+        return None
+    quote = text.find(b'"')
+    at = text.rfind(b"@", 0, quote if quote >= 0 else len(text))
+    before = None if at >= 0 else _BEFORE_HOST.match(text)
+    start = before.end() if before else at + 1
+    found = _ODD_HOST.match(text, start)
+    is_word = not start and found is not None and _WORD.fullmatch(found[1])
+    return found[1] if found and not is_word else None
+
+
+def may_stand(text: bytes) -> bool:
+    """Whether `text` may enter a message where it has stood in the place of a URI."""
+    return is_uri(text) or odd_host(text) is not None
 
 
 def is_uri(uri: bytes) -> bool:

@@ -4,11 +4,12 @@ import re
 from typing import Final, NamedTuple
 
 from inline_topo.sip import values
+from inline_topo.sip.uri import LITERAL
 
 _VIA_PARM: Final = re.compile(
     rb"(?P<protocol>[A-Za-z0-9.!%*_+`'~-]+[ \t\r\n]*/[ \t\r\n]*[A-Za-z0-9.!%*_+`'~-]+"
     rb"[ \t\r\n]*/[ \t\r\n]*(?P<transport>[A-Za-z0-9.!%*_+`'~-]+))[ \t\r\n]+"
-    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?=[ \t\r\n]*(?:;|\Z)))"
+    rb"(?P<host>" + LITERAL + rb"|[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?=[ \t\r\n]*(?:;|\Z)))"
     rb"(?:[ \t\r\n]*:[ \t\r\n]*(?P<port>[0-9]{1,10}))?"
     rb"(?P<parameters>(?:[ \t\r\n]*;[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*)?)",
     re.DOTALL,

@@ -9,6 +9,7 @@ from inline_topo.wire.checksum import PROTOCOL_UDP, as_field, mend_ipv4_header, 
 
 NOT_IP: Final = "not_ip"
 NOT_UDP: Final = "not_udp"
+UDP_LITE: Final = "udp_lite"
 MALFORMED: Final = "malformed_packet"
 
 WHOLE: Final = ""
@@ -31,8 +32,9 @@ _IPV4_MORE_OR_OFFSET: Final = 0x3FFF
 _DONT_FRAGMENT: Final = 0x40  # in the first byte of flags and offset
 
 _IPV6_HEADER: Final = 40
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
-_SKIPPED_IPV6: Final = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _AUTHENTICATION)
+_FRAGMENT, _AUTHENTICATION = 44, 51
+_SKIPPED_IPV6: Final = (0, 43, 60, _AUTHENTICATION, 135, 139, 140)  # RFC 7045 section 4
+_UDP_LITE: Final = 136  # RFC 3828
 
 
 class Datagram:
@@ -61,7 +63,11 @@ class Datagram:
 
 
 def decode(packet: bytes) -> Datagram | str:
-    """The UDP datagram in an IP packet, or why there is none: NOT_IP, NOT_UDP or MALFORMED."""
+    """The UDP datagram in an IP packet, or why there is none: NOT_IP, NOT_UDP, UDP_LITE or MALFORMED.
+
+    A length of 0 in the IP header (a capture from before the network card cut a large packet up)
+    means: all there is.
+    """
     version = packet[0] >> 4 if packet else 0
     if version == 4:
         return _decode_ipv4(packet)
@@ -70,14 +76,30 @@ def decode(packet: bytes) -> Datagram | str:
     return NOT_IP
 
 
+def addresses(packet: bytes) -> bytes:
+    """Source and destination of an IP packet, and ports of 0, as in Datagram.endpoints; empty where it
+    is too short."""
+    version = packet[0] >> 4 if packet else 0
+    if version == 4 and len(packet) >= 20:
+        return packet[12:20] + bytes(4)
+    return packet[8:40] + bytes(4) if version == 6 and len(packet) >= _IPV6_HEADER else b""
+
+
+def surplus(datagram: Datagram) -> bytes:
+    """What stands behind a whole UDP datagram in its packet, if that is more than padding with zeros."""
+    packet = datagram.packet
+    end = datagram.udp + 8 + len(datagram.payload)
+    return packet[end:] if end < len(packet) and packet[end:].strip(b"\0") else b""
+
+
 def _decode_ipv4(packet: bytes) -> Datagram | str:
     available = len(packet)
     if available < 20:
         return MALFORMED
     if packet[9] != PROTOCOL_UDP:
-        return NOT_UDP
+        return UDP_LITE if packet[9] == _UDP_LITE else NOT_UDP
     udp = (packet[0] & 0x0F) * 4
-    total = _u16(packet, 2)
+    total = _u16(packet, 2) or available
     fragment = _u16(packet, 6)
     if udp < 20 or total < udp:
         return MALFORMED
@@ -101,6 +123,8 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
     if available < _IPV6_HEADER:
         return MALFORMED
     total = _IPV6_HEADER + _u16(packet, 4)
+    if total == _IPV6_HEADER:
+        total = available
     header, offset, flaw, later = packet[6], _IPV6_HEADER, WHOLE, False
     while header != PROTOCOL_UDP:  # each has eight bytes at least
         if offset + 8 > min(available, total):
@@ -113,14 +137,14 @@ def _decode_ipv6(packet: bytes) -> Datagram | str:
             header, offset = packet[offset], offset + 8
             if later:
                 if header != PROTOCOL_UDP:
-                    return NOT_UDP
+                    return UDP_LITE if header == _UDP_LITE else NOT_UDP
                 break
         elif header in _SKIPPED_IPV6:
             unit = 4 if header == _AUTHENTICATION else 8
             extra = 2 if header == _AUTHENTICATION else 1
             header, offset = packet[offset], offset + (packet[offset + 1] + extra) * unit
         else:
-            return NOT_UDP
+            return UDP_LITE if header == _UDP_LITE else NOT_UDP
     if flaw:
         return _partial(packet, offset, packet[8:40], total, FRAGMENT, later)
     if available < total:
@@ -171,8 +195,9 @@ def encode(
 
     `state` is `checksum_state(datagram)`: a valid checksum comes out valid, an absent one absent, a
     partial one partial, and a corrupt one wrong by the same amount, so that the receiver still sees
-    the damage. Raises TooLong where the packet would exceed 65,535 bytes. Bytes after the UDP
-    datagram stay. `addresses`: source and destination, as long as those of the datagram.
+    the damage. A length of 0 in the IP header stays 0. Bytes after the UDP datagram stay. Raises
+    TooLong where the packet would exceed 65,535 bytes. `addresses`: source and destination, as long
+    as those of the datagram.
     """
     packet, udp, endpoints = datagram.packet, datagram.udp, datagram.endpoints
     old_length, field = _u16(packet, udp + 4), _u16(packet, udp + 6)
@@ -190,13 +215,15 @@ def encode(
             field = as_field(error - covered)
     udp_end = (length << 16 | field).to_bytes(4, "big")
     if len(endpoints) == 36:
-        length_field = (_u16(packet, 4) + length - old_length).to_bytes(2, "big")
+        old_total = _u16(packet, 4)
+        total = old_total + length - old_length if old_total else 0
+        length_field = total.to_bytes(2, "big")
         head = packet[6:8] + addresses if addresses else packet[6:40]
         return b"".join(
             (packet[:4], length_field, head, packet[40 : udp + 4], udp_end, payload, tail)
         )
     old_total = _u16(packet, 2)
-    total = old_total + length - old_length
+    total = old_total + length - old_length if old_total else 0
     header_sum = mend_ipv4_header(_u16(packet, 10), old_total, total)
     if addresses:
         header_sum = (header_sum + ones_sum(endpoints[:8]) - ones_sum(addresses)) % 0xFFFF

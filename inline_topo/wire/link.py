@@ -29,8 +29,8 @@ def network_packet(linktype: int, frame: bytes) -> tuple[int, int] | None:
     """Offset and end of the IP packet in `frame`; None where it carries none.
 
     `end` follows from the IP header's own length, or is the frame's end where the capture was cut
-    short of it. An IPv4 total length of 0 (written before the card has cut a large packet up)
-    means: to the end of the frame. A link type we do not know raises CaptureError.
+    short of it. A length of 0 in it (written before the card has cut a large packet up), and one
+    that is too small, mean: to the end of the frame. A link type we do not know raises CaptureError.
     """
     if linktype == ETHERNET:
         kind, offset = frame[12:14], 14
@@ -107,9 +107,7 @@ def _ipv4(frame: bytes, offset: int) -> tuple[int, int] | None:
     if size < offset + 20 or frame[offset] >> 4 != 4:
         return None
     total = frame[offset + 2] << 8 | frame[offset + 3]
-    if total == 0:
-        return offset, size
-    return (offset, min(offset + total, size)) if total >= 20 else None
+    return offset, min(offset + total, size) if total >= 20 else size
 
 
 def _ipv6(frame: bytes, offset: int) -> tuple[int, int] | None:
@@ -117,5 +115,4 @@ def _ipv6(frame: bytes, offset: int) -> tuple[int, int] | None:
     if size < offset + 40 or frame[offset] >> 4 != 6:
         return None
     payload = frame[offset + 4] << 8 | frame[offset + 5]
-    # 0 is a jumbogram (RFC 2675), which UDP within our 16-bit lengths never is, or an empty packet
-    return (offset, min(offset + 40 + payload, size)) if payload else None
+    return offset, min(offset + 40 + payload, size) if payload else size

@@ -12,10 +12,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from inline_topo.config.tables import Queue as QueueTable
 from inline_topo.edges.live.port import Queue
 from lab.awake import awake
-from lab.costs import ROOT, Cost, Kind, measure
+from lab.costs import ROOT, Cost, Kind, Load, measure
 from lab.net import run
 
 PLAIN = "plain"
@@ -23,7 +22,6 @@ PLAIN = "plain"
 # it brings others, which its users may choose.
 OTHER_ALLOCATOR = "fm"
 PLAIN_OTHER = f"{PLAIN}, -x {OTHER_ALLOCATOR}"
-_GATHER = QueueTable.model_fields["gather_us"].default / 1e6
 
 
 def options(name: str, about: str | None, *hidden: str) -> argparse.ArgumentParser:
@@ -44,6 +42,10 @@ def call_options(parser: argparse.ArgumentParser, calls: int, rate: int, runs: i
     parser.add_argument(
         "--runs", type=int, default=runs, help=f"measurements of each kind (default {runs})"
     )
+    parser.add_argument(
+        "--at-once", type=int, default=0, metavar="N",
+        help="calls at a time, at most (default 0: as many as come)",
+    )  # fmt: skip
     compiled_options(parser)
     parser.add_argument(
         "--let-idle", action="store_true",
@@ -93,23 +95,24 @@ def compiled(given: argparse.Namespace) -> Path | None:
 
 
 def serve(judge: Callable[[bytes], bytes]) -> None:
-    """Judge the packets of queue 0 as a worker gathers them, until ended."""
-    queue = Queue(0, 4096, _GATHER)
+    """Judge the packets of queue 0 as a worker reads them, until ended."""
+    queue = Queue(0, 4096)
     print("ready", flush=True)
     queue.serve(judge, lambda: None, 0.25)
 
 
 def compare(
-    kinds: Mapping[str, Kind], reference: str, given: argparse.Namespace, rate: int, calls: int
+    kinds: Mapping[str, Kind], reference: str, given: argparse.Namespace, load: Load
 ) -> dict[str, Any]:
     """Medians of the runs: what a call costs, what of it above the plain proxy of the same allocator,
-    that in parts of what `reference` costs above it in the same run; and how many calls failed."""
+    that in parts of what `reference` costs above it in the same run; how many calls failed; and how
+    long messages take through the server's host, median and 99th percentile, and what is added to plain's."""
     costs: dict[str, list[Cost]] = {name: [] for name in kinds}
     with nullcontext() if given.let_idle else awake():
         for number in range(given.runs):
             for name, taken in costs.items():
-                taken.append(measure(kinds[name], calls, rate))
-                us_per_call, failed = taken[-1]
+                taken.append(measure(kinds[name], load))
+                us_per_call, failed, _ = taken[-1]
                 said = f"{us_per_call:.0f} us a call, {failed} failed"
                 print(f"run {number + 1}: {name} {said}", file=sys.stderr)
     above = {
@@ -124,8 +127,9 @@ def compare(
         name: [ours / theirs for ours, theirs in zip(taken, above[reference], strict=True)]
         for name, taken in above.items()
     }
+    transits = {name: _percentiles(taken) for name, taken in costs.items()}
     return {
-        "calls": calls, "rate": rate, "runs": given.runs,
+        "calls": load.calls, "rate": load.rate, "at_once": load.at_once, "runs": given.runs,
         "processors_kept_busy": not given.let_idle,
         "us_per_call": {
             name: round(statistics.median(cost.us_per_call for cost in taken))
@@ -139,7 +143,22 @@ def compare(
             name: [round(part, 2) for part in taken] for name, taken in parts.items()
         },
         "calls_failed": {name: sum(cost.failed for cost in taken) for name, taken in costs.items()},
+        "transit_ms": transits,
+        "transit_ms_added": {
+            name: {key: round(transit[key] - transits[kinds[name].above][key], 3) for key in transit}
+            for name, transit in transits.items()
+            if name in above
+        },
     }  # fmt: skip
+
+
+def _percentiles(taken: list[Cost]) -> dict[str, float]:
+    """Of all messages of the runs, in milliseconds."""
+    transits = sorted(transit for cost in taken for transit in cost.transits)
+    return {
+        "median": round(statistics.median(transits), 3),
+        "p99": round(transits[int(len(transits) * 0.99)], 3),
+    }
 
 
 def renamed(report: dict[str, Any], name: str) -> dict[str, Any]:
@@ -159,6 +178,12 @@ def table(report: dict[str, Any], reference: str) -> None:
             line += (
                 f" {report['of_cost'][name]:>6.2f} of {reference}'s {report['of_cost_runs'][name]}"
             )
+        print(line)
+    print("a message through the server's host, in and out: milliseconds, and above plain")
+    for name, transit in report["transit_ms"].items():
+        line = f"{name:<22}{transit['median']:>8.2f} median {transit['p99']:>8.2f} p99"
+        if added := report["transit_ms_added"].get(name):
+            line += f" {added['median']:>8.2f} median {added['p99']:>8.2f} p99 added"
         print(line)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inline_topo.masking.codecs.keyring import KeyRing
-from lab import calls, phones
+from lab import calls, phones, transits
 from lab.live import CALL_TIME, Lab
 from lab.net import Net, stop
 from lab.ours import INLINE_TOPO, python
@@ -21,7 +21,7 @@ from lab.ours import INLINE_TOPO, python
 ROOT = Path(__file__).resolve().parents[2]
 PROXY_CONFIG = Path(__file__).parent / "proxy.cfg"
 RUN = ("-m", "inline_topo", "run", "-c", "gw.toml")
-TOOLS = ("ip", "ss", "iptables", "kamailio", "sipp")
+TOOLS = ("ip", "ss", "iptables", "kamailio", "sipp", "tcpdump")
 SERVER = "srv"
 CONFIG = f"""\
 shape = "host"
@@ -29,6 +29,7 @@ inside = ["{calls.PROXY}"]
 own = ["{calls.PROXY}", "server.com"]
 """
 RING, TALK = 100, 100  # milliseconds from 180 to 200, and from ACK to BYE
+SLOW = 50  # milliseconds that the messages of a call may take together
 MEMORY = (
     512  # megabytes: a transaction stays for five seconds, and 500 calls a second fill 32 in three
 )
@@ -45,11 +46,21 @@ class Kind(NamedTuple):
     above: str = "plain"
 
 
+class Load(NamedTuple):
+    """How many calls, how many a second, and how many there are at a time at most (0: any)."""
+
+    calls: int
+    rate: int
+    at_once: int = 0
+
+
 class Cost(NamedTuple):
-    """Microseconds of CPU per call, and how many calls failed."""
+    """Microseconds of CPU per call, how many calls failed, and the milliseconds that each message took
+    through the server's host, into it and out of it."""
 
     us_per_call: float
     failed: int
+    transits: list[float]
 
 
 def start_gateway(
@@ -74,8 +85,8 @@ def start_redis(net: Net, port: int = 6379) -> None:
     net.await_text("redis.log", "eady to accept connections")
 
 
-def measure(kind: Kind, count: int, rate: int) -> Cost:
-    """The cost of `count` calls at `rate` a second, after a second's calls that are not counted."""
+def measure(kind: Kind, load: Load) -> Cost:
+    """The cost of calls, after a second's calls that are not counted."""
     with tempfile.TemporaryDirectory() as name, Net(Path(name), offload=True) as net:
         options = ("-m", str(MEMORY), *(("-x", kind.allocator) if kind.allocator else ()))
         lab = Lab(net, topoh=False, config=PROXY_CONFIG, options=options)
@@ -86,23 +97,30 @@ def measure(kind: Kind, count: int, rate: int) -> Cost:
         lab.proxy(SERVER, f"{calls.PROXY}:5060", defines=defines)
         # As many as come: those of both rounds, and those that are asked again when all is said.
         lab.party("bob", calls.BOB, phones.snom(RING), more=("-m", "1000000", "-timeout", "0"))
-        _call(lab, rate, rate)  # caches, pools, connections
+        _call(lab, Load(load.rate, load.rate))  # caches, pools, connections
+        dump = transits.begin(net, SERVER)
         before = running_time(net, SERVER)
-        failed = _call(lab, count, rate)
-        return Cost((running_time(net, SERVER) - before) / count / 1000, failed)
+        failed = _call(lab, load)
+        us_per_call = (running_time(net, SERVER) - before) / load.calls / 1000
+        dump.end()
+        return Cost(us_per_call, failed, transits.read(net.folder))
 
 
-def _call(lab: Lab, count: int, rate: int) -> int:
+def _call(lab: Lab, load: Load) -> int:
     """Make calls; how many of them failed for the caller."""
-    more = ("-m", str(count), "-r", str(rate), "-l", str(count))
+    most = load.at_once or load.calls
+    more = ("-m", str(load.calls), "-r", str(load.rate), "-l", str(most))
     caller = lab.party("alice", calls.ALICE, phones.grandstream(TALK), via=calls.PROXY, more=more)
+    seconds = load.calls / load.rate
+    if load.at_once:
+        seconds += load.calls / load.at_once * (RING + TALK + SLOW) / 1000
     try:
-        caller.program.wait(count / rate + CALL_TIME)
+        caller.program.wait(seconds + CALL_TIME)
     except subprocess.TimeoutExpired:
         stop(caller.program)
     said = (lab.net.folder / f"{caller.log}.out").read_text(errors="replace")
     succeeded = int(re.findall(r"Successful call +\| +\d+ +\| +(\d+)", said)[-1])
-    return count - succeeded
+    return load.calls - succeeded
 
 
 def running_time(net: Net, host: str) -> int:

@@ -15,6 +15,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 from scapy.utils import PcapNgReader, rdpcap, wrpcap
 
+from inline_topo.anonymise.originals import users
 from inline_topo.anonymise.words import Words
 from inline_topo.config.settings import PREFIX
 
@@ -241,3 +242,33 @@ def test_a_key_must_be_a_key_ring(command: Command, mixed: Path, tmp_path: Path)
     key.touch(mode=0o600)
     ran = shared(command, mixed, "--pseudonym-key", key, status=78)
     assert "not a key ring" in ran.err
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        b'<sip:alice@10.0.0.7>;x="1";reg-id=1;+sip.instance="<urn:uuid:1>"',
+        b'sip:alice@10.0.0.7;x="1";+sip.instance="<urn:uuid:1>"',
+        b'"Alice Smith" <sip:alice@10.0.0.7>;x="1, 2" ;+sip.instance="<urn:uuid:1>"',
+    ],
+)
+def test_what_stands_between_quotes_is_nobody(
+    command: Command, tmp_path: Path, contact: bytes
+) -> None:
+    message = INVITE.replace(b"<sip:alice@10.0.0.7>", contact)
+    packet = IP(src="10.0.0.1", dst="198.51.100.2") / UDP(sport=5060, dport=5060) / Raw(message)
+    source = tmp_path / "quoted.pcap"
+    wrpcap(str(source), [packet])
+    target = tmp_path / "shared.pcap"
+    ran = command("replay", "--anonymise", "-r", source, "-w", target, "--inside", "10.0.0.1")
+    assert ran.status == 0, ran.err
+    written = bytes(rdpcap(str(target))[0][Raw])
+    assert b'+sip.instance="<urn:uuid:' in written
+    for name in (b"alice", b"smith", b"10.0.0.7"):
+        assert name not in written.lower()
+
+
+def test_a_display_name_in_quotes_is_somebody() -> None:
+    text = b'Contact: "Alice \\" Smith" <sip:a1b2@10.0.0.7>;x="bob";y="<carol>"\r\n'
+    assert {b"alice", b"smith"} <= {*users(text)}
+    assert not {b"bob", b"carol"} & {*users(text)}

@@ -123,3 +123,20 @@ def test_what_enters_and_is_too_much_passes_as_it_came() -> None:
     verdict = judge(gateway(), datagram(text, PEER, PROXY))
     assert (verdict.action, verdict.outcome) == (Action.ACCEPT, "too_much")
     assert payload_of(verdict.packet) == text
+
+
+STRANGERS = {
+    "many values": b"Record-Route: " + b", ".join([b"<sip:10.0.0.9;lr>"] * (MOST_VALUES + 1)),
+    "many lines": b"\r\n".join([b"Record-Route: <sip:10.0.0.9;lr>"] * MOST_LINES),
+    "escapes": b"Via: SIP/2.0/UDP 192.0.2.1;x=" + b"%" * 3000,
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("start", [START, b"SIP/2.0 200 OK"], ids=["request", "response"])
+def test_what_strangers_say_beyond_the_bounds(kind: str, start: bytes) -> None:
+    """In fields that no rule opens, too: a request passes as it came, a response does not enter."""
+    text = start + REQUEST.removeprefix(START) + STRANGERS[kind] + b"\r\n\r\n"
+    verdict = judge(gateway(), datagram(text, PEER, PROXY))
+    assert verdict.outcome == ("too_much" if start == START else "refused_too_much")
+    assert verdict.action is (Action.ACCEPT if start == START else Action.DROP)

@@ -97,7 +97,8 @@ def test_what_inet_aton_takes_for_an_address_counts_where_a_host_may_stand(numbe
     ):
         assert found(request(line)) == [("leak", "Contact", number)], line
     assert found(request(f"Via: SIP/2.0/UDP {number}:5070")) == [("leak", "Via", number)]
-    assert found(request(f"Contact: <sip:{number}@x.test>")) == []
+    as_user = found(request(f"Contact: <sip:{number}@x.test>"))
+    assert as_user == ([] if "." in number else [("leak", "Contact", number)])
 
 
 WRAPPED: dict[str, Callable[[bytes], bytes]] = {

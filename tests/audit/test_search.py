@@ -84,6 +84,7 @@ def seen(text: str | bytes) -> list[tuple[str, str]]:
         ("z9hG4bK9910.1.1.30", "ipv4", "10.1.1.30"),
         ("sw/10.1.1.30", "ipv4", "10.1.1.30"),
         ("sip:a@167837982", "ipv4", "167837982"),  # 10.1.1.30 as one number
+        ("sip:167837982@carrier.net", "ipv4", "167837982"),
         ("http://0x0a01011e/", "ipv4", "0x0a01011e"),
         ("sip:a@0xa.1.1.30", "ipv4", "0xa.1.1.30"),
         ("sip:a@10.65822:5060", "ipv4", "10.65822"),
@@ -121,8 +122,9 @@ def test_a_host(text: str, kind: str, shown: str) -> None:
         "urn:uuid:00000000-0000-1000-8000-000A95A0E128",
         "o=- 167837982 167837982 IN",  # numbers that are no hosts
         "tel:167837982",
-        "sip:167837982@carrier.net",
-        "sip:+167837982@carrier.net;user=phone",
+        "sip:167837982@carrier.net;user=phone",
+        "sip:+167837982@carrier.net",
+        "sip:0167837982@carrier.net",  # 0 goes before what is dialled
         "2010-1-1-30",
     ],
 )

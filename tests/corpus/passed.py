@@ -25,6 +25,7 @@ from tests.masking.network import datagram, payload_of
 
 RING = KeyRing.generate()
 _ADDRESS = re.compile(rb"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f]+")
+_DASHED = re.compile(rb"(?<=ip-)[0-9]+-[0-9]+-[0-9]+-[0-9]+")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _VIA = (b"via", b"v")
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
@@ -40,6 +41,11 @@ class Passed(NamedTuple):
     @property
     def is_refused(self) -> bool:
         return self.verdict.outcome.startswith("refused_")
+
+    @property
+    def payload(self) -> bytes:
+        """The message as it left."""
+        return payload_of(self.verdict.packet)
 
     @property
     def leaves(self) -> bool:
@@ -69,7 +75,8 @@ def passed(source: Path, config: Config) -> Iterator[Passed]:
 def named(text: bytes) -> set[str]:
     """The addresses in a text, as they are spelled."""
     found = set()
-    for match in _ADDRESS.findall(text):
+    dashed = [one.replace(b"-", b".") for one in _DASHED.findall(text)]
+    for match in _ADDRESS.findall(text) + dashed:
         with contextlib.suppress(ValueError):
             ip_address(match.decode())
             found.add(match.decode())
@@ -77,11 +84,12 @@ def named(text: bytes) -> set[str]:
 
 
 def secrets(config: Config, messages: list[Passed]) -> Secrets:
-    """All addresses of the inside that the messages of a capture name."""
+    """All addresses of the inside that the messages of a capture name, and the protected names."""
     networks = [ip_network(net) for net in config.inside]
     names = set.union(set(), *[named(one.seen.data) for one in messages])
     inside = {name for name in names if any(ip_address(name) in net for net in networks)}
-    return Secrets(inside - {str(host) for host in config.own})
+    words = {str(one) for one in config.protected if isinstance(one, str)}
+    return Secrets(words | inside - {str(host) for host in config.own})
 
 
 def hidden_lines(message: bytes) -> Iterator[tuple[str, bytes]]:

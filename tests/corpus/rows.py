@@ -42,7 +42,7 @@ class Row:
     not_read: list[int]
     claims: list[int]
     unread: list[int]
-
+    cut: list[int]
     full: bool
 
     @property
@@ -80,6 +80,7 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("not_read", []),
         expected.get("claims", []),
         expected.get("unread", []),
+        expected.get("cut", []),
         expected.get("full", False),
     )
 

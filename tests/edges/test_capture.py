@@ -290,7 +290,8 @@ def test_what_must_not_be_read_or_written(ordinary_user: Path) -> None:
         (b"INVITE sip:bob@example.com SIP/2.0", "is not a pcap or pcapng capture"),
         (b"\x1f\x8b\x08" + bytes(40), "use gunzip first"),
         (b"\xd4\xc3\xb2\xa1\x02\0\x04\0", "cut within its header"),
-        (b"\x0a\x0d\x0d\x0a", "the byte order of a section is missing"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(8), "the byte order of a section is missing"),
+        (b"\x0a\x0d\x0d\x0a", "the file is cut"),
     ],
 )
 def test_input_errors(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -133,6 +133,7 @@ def test_each_verdict(tmp_path: Path) -> None:
         "over_mtu": {},
         "left_out": 0,
         "refused": {"refused_malformed_sip": {"count": 1, "packets": [3]}},
+        "not_read": {},
         "fragments": {
             "read": 0,
             "datagrams": 0,

@@ -34,6 +34,8 @@ pytestmark = [
 PROXY = Site.INSIDE
 ALICE, A, B = ("10.0.37.201", 5062), (Site.OUTSIDE, 5060), ("203.0.113.10", 5070)
 PROXY_CONFIG = Path(__file__).parents[2] / "scripts/lab/proxy.cfg"
+TRUE, WRONG = "sip:kx7secret@10.0.37.201:5062", "sip:kx7secret@10.0.37.202:5062"
+"""What B guesses alice's Contact to be."""
 SECRETS = Secrets([ALICE[0], "kx7secret"])
 PATIENCE = 5.0
 """Seconds for a message that must come."""
@@ -151,6 +153,25 @@ def _call(phones: Phones, attempts: dict[str, list[str]]) -> None:
     if phones.seen.values("Record-Route"):  # mode topos takes them out
         assert len(got.values("Record-Route")) == 2
     assert not SECRETS.shown(got.wire())
+    _guess(phones, theirs, "182 Queued", TRUE)
+    _guess(phones, theirs, "183 Guessed", WRONG)
+
+
+def _guess(phones: Phones, theirs: Message, status: str, guess: str) -> None:
+    """B guesses at alice's Contact below the proxy's own entry: A can tell neither from it."""
+    answer = answer_to(theirs, status, "b")
+    answer.add("Record-Route", f"<{guess};lr>")
+    answer.put("Contact", f"<{guess}>")
+    phones.b.sendto(answer.wire(), (PROXY, 5060))
+    got = receive(phones.a, status.partition(" ")[0])
+    token = bare(phones.seen.first("Contact"))
+    said = [*got.values("Record-Route"), got.first("Contact")]
+    assert len(said) == (
+        3 if phones.seen.values("Record-Route") else 1
+    )  # mode topos takes them out
+    assert not [value for value in said if token.partition(":")[2].partition("@")[0] in value]
+    # His own words come back as he wrote them, whether they are right or not.
+    assert not SECRETS.shown(got.wire().replace(f"<{guess};lr>".encode(), b""))
 
 
 def _response(name: str, vias: list[str], token: str) -> Message:

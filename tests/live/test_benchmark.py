@@ -12,7 +12,7 @@ from lab.ours import PYTHON
 pytestmark = [
     pytest.mark.root,
     pytest.mark.full,
-    pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "redis-server"),
+    pytest.mark.needs("ip", "iptables", "kamailio", "sipp", "tcpdump", "redis-server"),
 ]
 
 FEW = ("--json", "--pure", "--let-idle", "--runs", "1", "--calls", "60", "--rate", "60")
@@ -28,6 +28,8 @@ def test_every_kind_is_measured() -> None:
     assert list(costs) == ["plain", "topoh", *others, "gateway", "reinjecting"]
     assert min(costs.values()) > 0
     assert report["calls_failed"] == dict.fromkeys(costs, 0)
+    assert min(transit["median"] for transit in report["transit_ms"].values()) > 0
+    assert set(costs) - set(report["transit_ms_added"]) == {"plain", "plain, -x fm"}
 
 
 def test_mode_topos_beside_kamailios_topos_and_no_call_fails() -> None:

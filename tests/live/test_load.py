@@ -2,16 +2,27 @@
 
 import os
 import time
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from attacks import cost
 from lab import calls
 from lab.live import Lab
 from lab.net import Net
 from lab.site import Site
 from tests.live.running import Running
-from tests.live.traffic import ALICE, COUNT, Calls, RouterLab, dump, replays_as_it_was, showing
+from tests.live.traffic import (
+    ALICE,
+    COUNT,
+    ROUTER,
+    Calls,
+    RouterLab,
+    dump,
+    replays_as_it_was,
+    showing,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -82,4 +93,29 @@ def test_junk_and_broken_sip_at_a_thousand_a_second_cost_no_call(site: Site) -> 
     assert state["queues"][0]["deaths"] == 0
     assert state["queues"][0]["lost"] == 0
     assert state["packets"] > 8 * COUNT
+    assert "error" not in lab.gateway.outcomes()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("audit", ["0", "enforce"])
+def test_a_datagram_of_every_kind_from_outside_costs_no_call(site: Site, audit: str) -> None:
+    """An outsider sends the longest datagrams there are, ten a second, one of each kind that the grid of
+    costs has, as far as the calls last (with LIVE_CALLS=1000 each twenty-fifth)."""
+    lab = RouterLab(site, config=f'audit = "{audit}"\n{ROUTER}')
+    outside = site.udp("outside", Site.OUTSIDE, 5070)
+    number = COUNT // 10
+    kinds = cost.patterns()
+    kinds = kinds[:: len(kinds) // number][:number]
+    sent = 0
+    lab.calls.start()
+    begin = time.monotonic()
+    for kind, way in zip(kinds, cycle(("entering request", "entering response")), strict=False):
+        outside.sendto(kind.payload(way, cost.SIZES[-1], sent), (ALICE, 5060))
+        sent += 1
+        time.sleep(max(0.0, sent / 10 - (time.monotonic() - begin)))
+    lab.calls.done()
+    state = lab.gateway.status()
+    assert state["queues"][0]["deaths"] == 0
+    assert state["queues"][0]["lost"] == 0
+    assert state["packets"] >= 6 * COUNT + sent
     assert "error" not in lab.gateway.outcomes()

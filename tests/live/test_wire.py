@@ -12,7 +12,7 @@ from scapy.utils import rdpcap, wrpcap
 from lab.ours import INLINE_TOPO
 from lab.site import Site
 from tests.conftest import Ran
-from tests.live.messages import HIDDEN, invite, ok_to
+from tests.live.messages import HIDDEN, invite, numbered, ok_to
 from tests.live.running import CONFIG, Running
 
 pytestmark = [pytest.mark.both, pytest.mark.root, pytest.mark.needs("ip", "iptables")]
@@ -74,6 +74,15 @@ def test_opens_on_the_way_in(pair: Pair) -> None:
     arrived = pair.out(sent)
     answer = pair.back(ok_to(arrived))
     assert answer == ok_to(sent)
+
+
+def test_what_comes_together_leaves_in_its_order(pair: Pair) -> None:
+    """More than is read at a time, some of it to be masked and some of it not."""
+    burst = [invite(number) if number % 3 else b"%d" % number for number in range(150)]
+    for message in burst:
+        pair.inside.sendto(message, (Site.OUTSIDE, 5060))
+    arrived = [pair.outside.recv(65535) for _ in burst]
+    assert [numbered(one) if b"SIP" in one else int(one) for one in arrived] == list(range(150))
 
 
 JUNK = {

@@ -172,16 +172,23 @@ def _pattern(content: str, mask: str, *, routed: bool) -> str:
         return f"SIP/2\\.0/UDP {re.escape(mask)};branch=z9hG4bK{token}"
     if re.match("[a-z]+:", content):
         scheme = "sips" if content.startswith("sips:") else "sip"
-        uri = f"{scheme}:{token}@{re.escape(mask)}{';lr' if routed else ''}"
+        uri = f"{scheme}:{token}@{re.escape(mask)}{_shown(content, routed=routed)}"
         return f"<{uri}>" if bare else uri
     return f"!!:{token}"
+
+
+def _shown(content: str, *, routed: bool) -> str:
+    """What of a URI's parameters others must read."""
+    loose = routed and re.search(r";lr\b", content)
+    outbound = re.search(r";ob\b", content)
+    return (";lr" if loose else "") + (";ob" if outbound else "")
 
 
 def _topoh(content: str, mask: str) -> str:
     if content.startswith("SIP/2.0/"):
         return f"SIP/2.0/UDP {mask};branch=z9hG4bKsr-{topoh_token(content)}"
     if re.match("[a-z]+:", content):
-        return f"sip:{mask};line=sr-{topoh_token(content)}"
+        return f"sip:{mask};line=sr-{topoh_token(content)}{_shown(content, routed=False)}"
     return f"!!:{topoh_token(content)}"
 
 
@@ -221,7 +228,8 @@ def _aes_siv(content: str, mask: str, bare: bool, routed: bool) -> str:
     codec = AesSiv(RING)
     data = content.encode()
     if re.match("[a-z]+:", content):
-        new = codec.seal_uri(data, mask.encode(), stable=False, bare=bare, route=routed)
+        shown = _shown(content, routed=routed).encode()
+        new = codec.seal_uri(data, mask.encode(), stable=False, bare=bare, shown=shown)
     else:
         new = codec.seal_callid(data)
     return new.decode()

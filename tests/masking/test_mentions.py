@@ -22,6 +22,7 @@ MENTIONS = Mentions(HOSTS)
 FLOW = Flows(HOSTS, Policy()).find(bytes((203, 0, 113, 7, 192, 168, 178, 10, 19, 196, 19, 196)))
 
 FOUND = [
+    b"10:fd00::",
     b"sip:192.168.178.1",
     b"sip:a@192.168.178.100:5060",
     b"10.32.0.1",

@@ -209,7 +209,7 @@ EGRESS: dict[str, Case] = {
     "a body is left": Case("""
         INVITE sip:alice@198.51.100.20 SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
-        Content-Length: 40
+        Content-Length: 50
 
         Contact: <sip:bob@10.0.0.5>
         c=IN IP4 10.0.0.5

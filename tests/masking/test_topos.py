@@ -540,3 +540,25 @@ def test_the_other_carriers_are_masked_by_tokens() -> None:
     value = lines(left, "Refer-To")[0]
     entered = Node().enter(request("INVITE", value.strip(b"<>")))
     assert entered.startswith(b"INVITE sip:carol@10.0.0.8 SIP/2.0")
+
+
+@pytest.mark.parametrize("first", [b"Via:", b"Via: ,", b"v: \r\n ,"])
+@pytest.mark.parametrize(
+    "vias",
+    [
+        b"Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKa, SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb",
+        b"Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb",
+    ],
+)
+def test_a_via_line_without_a_value_before_the_topmost(first: bytes, vias: bytes) -> None:
+    node = Node()
+    rest = (
+        b"From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: 1\r\n"
+        b"CSeq: 1 OPTIONS\r\n\r\n"
+    )
+    left = node.leave(
+        b"OPTIONS sip:b@198.51.100.20 SIP/2.0\r\n" + first + b"\r\n" + vias + b"\r\n" + rest
+    )
+    assert b"10.0.0.5" not in left
+    answer = b"SIP/2.0 200 OK\r\n" + left.partition(b"\r\n")[2]
+    assert b"SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb" in node.enter(answer)

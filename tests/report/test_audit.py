@@ -267,7 +267,7 @@ def test_a_token_may_read_as_an_address(judge: Judge) -> None:
     config = configure(**{"topoh.codec": "kamailio", "topoh.mask_key": "one"})
     uri = b"sip:aa3yw3yb@10.1.1.30"
     codec = assemble.codec(config)
-    token = codec.seal_uri(uri, b"192.0.2.1", stable=False, bare=False, route=False).decode()
+    token = codec.seal_uri(uri, b"192.0.2.1", stable=False, bare=False).decode()
     assert "8.2.8.2" in token
     line = f"Contact: <{token}>\n"
     assert shown(judge(REQUEST, line, config)) == []

@@ -371,3 +371,34 @@ def test_extension_headers_hide_nothing_however_many() -> None:
     datagram = ip.decode(packet)
     assert isinstance(datagram, ip.Datagram)
     assert (datagram.payload, datagram.flaw, datagram.udp) == (b"SIP", "", 40 + 8 * options)
+
+
+@pytest.mark.parametrize("at", [2, 4])
+def test_a_length_of_0_means_all_there_is_and_stays(at: int) -> None:
+    header = ipv4() if at == 2 else ipv6()
+    packet = bytes(header / udp(b"before"))
+    packet = packet[:at] + b"\0\0" + packet[at + 2 :]
+    assert whole(packet).payload == b"before"
+    longer = rewritten(packet, b"and longer")
+    assert longer[at : at + 2] == b"\0\0"
+    assert whole(longer).payload == b"and longer"
+    assert rewritten(longer, b"before") == packet
+
+
+def test_what_stands_behind_a_datagram_but_zeros() -> None:
+    packet = bytes(ipv4() / udp(b"sip"))
+    assert ip.surplus(whole(packet)) == ip.surplus(whole(packet + bytes(9))) == b""
+    assert ip.surplus(whole(packet + b"\0x")) == b"\0x"
+
+
+@pytest.mark.parametrize("header", [ipv4(proto=136), ipv6(nh=136), ipv6(nh=140)])
+def test_udp_lite_is_told_and_shim6_is_skipped(header: Packet) -> None:
+    packet = bytes(header / udp(b"sip"))
+    six = header.version == 6
+    if six and header.nh == 140:
+        packet = bytes(ipv6(nh=140) / Raw(bytes((17, 0, 0, 0, 0, 0, 0, 0))) / udp(b"sip"))
+        assert whole(packet).payload == b"sip"
+    else:
+        assert ip.decode(packet) == ip.UDP_LITE
+    assert ip.addresses(packet) == (PACKED6 if six else PACKED4) + bytes(4)
+    assert ip.addresses(packet[:19]) == b""

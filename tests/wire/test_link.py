@@ -88,10 +88,15 @@ def test_offloaded_total_length_of_zero_reaches_to_the_end() -> None:
     assert network_packet(101, bytes(packet)) == (0, len(packet))
 
 
-def test_a_jumbogram_is_not_ours() -> None:
+def test_so_does_a_payload_length_of_zero() -> None:
     packet = bytearray(bytes(V6))
     packet[4:6] = b"\0\0"
-    assert network_packet(101, bytes(packet)) is None
+    assert network_packet(101, bytes(packet)) == (0, len(packet))
+
+
+def test_so_does_a_total_length_that_no_header_has() -> None:
+    frame = bytes(Ether(type=0x0800)) + b"\x45\0\0\x13" + bytes(40)
+    assert network_packet(1, frame) == (14, len(frame))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,6 @@ def test_a_jumbogram_is_not_ours() -> None:
         (1, bytes(Ether() / Dot1Q(vlan=1))),
         (1, bytes(Ether() / Dot1Q(vlan=1))[:16]),
         (1, bytes(Ether() / PPPoE() / PPP(proto=0xC021)) + bytes(40)),
-        (1, bytes(Ether(type=0x0800)) + b"\x45\0\0\x13" + bytes(40)),  # shorter than its header
         (113, bytes(10)),
         (276, bytes(10)),
         (101, b"\x45"),

@@ -52,18 +52,14 @@ NO_ERRANDS: Final = _NoErrands()
 
 
 class Feed:
-    """Reads from the socket of a queue.
-
-    An idle feed wakes for the first packet. A busy one lets packets come together for `gather`
-    seconds: to be woken for each, with cold caches, costs several times what it is woken for.
-    """
+    """Reads from the socket of a queue: what waits there together, and nothing is waited for beside
+    the first packet."""
 
     def __init__(
         self,
         source: socket.socket,
         look_up: Callable[[], None],
         tick: float,
-        gather: float = 0.0,
         errands: Errands = NO_ERRANDS,
     ) -> None:
         """`look_up` is called whenever no packet has come for `tick` seconds."""
@@ -71,10 +67,8 @@ class Feed:
         self._receive_into = source.recv_into
         self._buffer = bytearray(netlink.MESSAGE_BYTES)
         self._view = memoryview(self._buffer)
-        self._look_up, self._tick, self._gather = look_up, tick, gather
+        self._look_up, self._tick = look_up, tick
         self._errands = errands
-        self._is_busy = False
-        self._is_behind = False
         self._complained = -_COMPLAIN_EVERY
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
@@ -89,15 +83,11 @@ class Feed:
         try:
             if self._errands.count:
                 self._await_any()
-            elif not self._is_busy:
+            else:
                 self._add(packets, 0)
-            elif self._gather and not self._is_behind:
-                time.sleep(self._gather)
             self._add_waiting(packets)
         except BlockingIOError:  # a tick went by
             self._look_up()
-        self._is_busy = bool(packets)
-        self._is_behind = len(packets) == MOST_AT_ONCE  # more wait already
         return packets
 
     def rest(self) -> list[tuple[int, bytes]]:

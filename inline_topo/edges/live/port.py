@@ -56,15 +56,13 @@ class Queue:
     """One of the kernel's queues, bound to this process and to those that it forks.
 
     The socket outlives a worker: what the kernel queues while none reads waits for the next one.
-    `gather`: seconds that packets may wait to be read together, while more of them come.
     InlineTopoError where the queue cannot be had.
     """
 
-    def __init__(self, number: int, max_len: int, gather: float = 0.0) -> None:
+    def __init__(self, number: int, max_len: int) -> None:
         binding = _import_binding()
         self.number = number
         self.lost = 0  # packets for which the socket's buffer had no room
-        self._gather = gather
         self._is_over = False
         self._orphans: Fate | None = None
         self._next_number = 0
@@ -102,7 +100,7 @@ class Queue:
         self._orphans = orphans
         self._errands = errands
         self._next_number = 0
-        feed = Feed(self._socket, look_up, tick, self._gather, errands)
+        feed = Feed(self._socket, look_up, tick, errands)
         while not self._is_over:
             self._judge_all(feed.read(), judge)
 

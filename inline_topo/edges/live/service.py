@@ -41,10 +41,7 @@ def serve(
     make = partial(_job, mode=mode, compared_folder=compared_folder)
     first = make(config)
     board = tally.board(len(config.queue.range()))
-    queues = [
-        Queue(number, config.queue.max_len, config.queue.gather_us / 1e6)
-        for number in config.queue.range()
-    ]
+    queues = [Queue(number, config.queue.max_len) for number in config.queue.range()]
     monitor = None
     if config.metrics.listen_port:
         from .monitor import monitor as make_monitor  # its package is needed only here
@@ -55,10 +52,7 @@ def serve(
     def reload() -> Job:
         new = load()
         if _bound(new) != _bound(config):
-            log.warning(
-                "queue.numbers, queue.max_len, queue.gather_us, metrics.listen_port: "
-                "taken at a start only"
-            )
+            log.warning("queue.numbers, queue.max_len, metrics.listen_port: taken at a start only")
         if mode is Mode.DRAIN and new.topoh.mask_callid:
             log.warning("topoh.mask_callid: which dialogs began during the drain is forgotten")
         return make(new)
@@ -98,6 +92,6 @@ def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job
     )
 
 
-def _bound(config: Config) -> tuple[str, int, int, int]:
+def _bound(config: Config) -> tuple[str, int, int]:
     queue = config.queue
-    return queue.numbers, queue.max_len, queue.gather_us, config.metrics.listen_port
+    return queue.numbers, queue.max_len, config.metrics.listen_port

@@ -235,6 +235,7 @@ class Worker:
             action=verdict.action.value if self._sends else "none",
             queue=self._queue.number,
             bytes=len(packet),
+            **({"detail": verdict.detail} if verdict.detail and not verdict.shown else {}),
             **({"call": call} if call else {}),
         )
 
@@ -262,7 +263,7 @@ class Worker:
 def _reason(verdict: Verdict) -> str:
     """What became of a packet, for the capture that keeps it."""
     leaks = [finding for finding in verdict.shown or () if finding.cause in (LEAK, NOT_READ)]
-    fields = ", ".join(dict.fromkeys(finding.field for finding in leaks))
+    fields = verdict.detail or ", ".join(dict.fromkeys(finding.field for finding in leaks))
     return f"{verdict.direction.value}: {verdict.outcome}{f' ({fields})' if fields else ''}"
 
 

@@ -15,7 +15,11 @@ BODY_URI: Final = "body URI"
 BODY_CALL_ID: Final = "body Call-ID"
 BODY_TEXT: Final = "body text"
 BODY_VIA: Final = "body Via"
-FIELDS: Final = (SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, names.CONTENT_LENGTH)
+BEHIND_BODY: Final = "behind body"
+FIELDS: Final = (
+    *(SDP, BODY_URI, BODY_CALL_ID, BODY_TEXT, BODY_VIA, BEHIND_BODY),
+    names.CONTENT_LENGTH,
+)
 """What the edits of this package are called."""
 
 MEDIA: Final = "media"

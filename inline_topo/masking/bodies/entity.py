@@ -84,6 +84,16 @@ def length_of_sdp(message: Message) -> Span | None:
     return None if is_folded else (start, start + len(number))
 
 
+def end_of_body(message: Message) -> int:
+    """Where the body of a message ends: what stands behind it in a datagram is to be discarded (RFC 3261
+    section 18.3)."""
+    data = message.data
+    first, last = message.headers
+    if data.find(b"\nContent-Length: %d\r" % (len(data) - message.body), first - 1, last) >= 0:
+        return len(data)
+    return of(message).end
+
+
 def _is_coded(data: bytes, spans: list[Span]) -> bool:
     return any(data[span[0] : span[1]].lower() not in _PLAIN for span in spans)
 

@@ -6,7 +6,7 @@ from typing import Final
 from inline_topo.bounds import MOST_IN_BODY
 from inline_topo.edits import Edit, splice
 from inline_topo.masking.bodies import entity, fragment, markup
-from inline_topo.masking.bodies.base import BODY_TEXT, MEDIA, SDP, UNSEEN, Pass, Sealer
+from inline_topo.masking.bodies.base import BEHIND_BODY, BODY_TEXT, MEDIA, SDP, UNSEEN, Pass, Sealer
 from inline_topo.masking.bodies.entity import Entity
 from inline_topo.masking.bodies.session import Sessions
 from inline_topo.masking.bodies.texts import touches
@@ -17,13 +17,14 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.uris import MASKED, REPLACED, KnownUri, Uris
+from inline_topo.masking.uris import MASKED, REPLACED, STRIPPED, KnownUri, Uris
 from inline_topo.sip import names, sdp
 from inline_topo.sip.message import Malformed, Message, Span
 
 DEEPEST: Final = 4
 """Bodies within bodies that are looked into."""
 
+_PADDING: Final = b" \t\r\n\0"
 _SIGNED: Final = frozenset((b"multipart/signed", b"multipart/encrypted"))
 _FRAGMENTS: Final = frozenset((b"message/sip", b"message/sipfrag"))
 _XML: Final = frozenset((b"application/xml", b"text/xml"))
@@ -71,15 +72,19 @@ class Bodies:
     ) -> list[Edit]:
         """The edits that hide what the body of `message` names. Raises SealError.
 
-        What was seen and left is added to the message's notes. `fields`: whether policy lets more
+        What stands behind the body is cut off as it leaves, but for blanks and zeros. What was seen and
+        left is added to the message's notes. `fields`: whether policy lets more
         than Call-IDs be masked. `seal`: which URIs, and how; by default those that are hidden. In
         what enters, descriptions stay: they are the peer's. `session` (a media relay's) takes the
         place of the first description, and is masked as that would be.
         """
         data = message.data
-        if message.body >= len(data) or (self._is_idle and session is None):
+        if message.body >= len(data):
             return []
-        descriptions = fields and self._descriptions and flow.direction is Direction.EGRESS
+        leaves = fields and flow.direction is Direction.EGRESS
+        if self._is_idle and session is None:
+            return _cut_behind(data, entity.end_of_body(message)) if leaves else []
+        descriptions = leaves and self._descriptions
         if session is None and (length := entity.length_of_sdp(message)):
             return self._sdp_alone(message, length, flow) if descriptions else []
         whole = entity.of(message)
@@ -93,6 +98,8 @@ class Bodies:
             session,
         )
         edits = self._message(data, whole, how)
+        if leaves:
+            edits += _cut_behind(data, whole.end)
         if how.notes:
             message.notes = (*message.notes, *how.notes)
         return edits
@@ -161,7 +168,7 @@ class Bodies:
             if not known.shows(flow, is_hidden):
                 return None
             # Who watches a resource knows it by its URI, across key rotation too.
-            return self._codec.seal_uri(uri, flow.mask, stable=True, bare=bare, route=False)
+            return self._codec.seal_uri(uri, flow.mask, stable=True, bare=bare)
 
         return seal
 
@@ -169,8 +176,6 @@ class Bodies:
         edits = self._entity(data, whole, how, 0)
         if how.session is not None:
             raise SealError("no description in whose place that of the relay could stand")
-        if whole.end < len(data) and data[whole.end :].strip():
-            how.note(UNSEEN)
         return edits
 
     def _entity(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
@@ -264,6 +269,13 @@ class Bodies:
             return []
         taken = sorted([*spared, *[(edit.start, edit.end) for edit in opened]])
         return [edit for edit in found if not touches(taken, (edit.start, edit.end))]
+
+
+def _cut_behind(data: bytes, end: int) -> list[Edit]:
+    """The edit that cuts off what stands behind a body, if that is more than blanks and zeros."""
+    if end == len(data) or not data[end:].strip(_PADDING):
+        return []
+    return [Edit(end, len(data), b"", BEHIND_BODY, STRIPPED)]
 
 
 def find_session(message: Message) -> Span | None:

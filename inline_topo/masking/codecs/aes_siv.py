@@ -9,7 +9,7 @@ kind does not open as another. A Via below the topmost has more of it: the trans
 (masking.vias), its place among the Vias and their number. So it opens in a response to that request,
 with all of the others, and nowhere else. A token stands where clients preserve text best:
 
-    URI     sip:<token>@<mask address>            (sips: stays sips:, `;lr` where it routes)
+    URI     sip:<token>@<mask address>            (sips: stays sips:, `;lr` where that routes by it)
     Host    a parameter of a URI whose host is the mask address
     Via     SIP/2.0/UDP <mask address>;branch=z9hG4bK<token>
     Via[1]  its own protocol and parameters, sent-by <mask address>, branch z9hG4bK<token>
@@ -29,7 +29,13 @@ from typing import Final
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import compact, siv, stranger, via1
-from inline_topo.masking.codecs.base import MOST_TEXTS, OpenedUri, Revealed, SealError
+from inline_topo.masking.codecs.base import (
+    METHOD,
+    MOST_TEXTS,
+    OpenedUri,
+    Revealed,
+    SealError,
+)
 from inline_topo.masking.codecs.keyring import KeyRing
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -57,7 +63,6 @@ _BRANCH_TOKEN: Final = re.compile(
     rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK([A-Za-z0-9_-]{%d,})" % _MIN_TOKEN, re.IGNORECASE
 )
 _URI_TOKEN: Final = re.compile(rb"sips?:[A-Za-z0-9_-]{%d,}@" % _MIN_TOKEN, re.IGNORECASE)
-_METHOD: Final = re.compile(rb";method=[^;?]*", re.IGNORECASE)
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 _REMEMBERED: Final = 1 << 15
@@ -79,7 +84,7 @@ class AesSiv:
         self._callid_prefix = callid_prefix
         # Contacts and routes repeat, and a Via comes back in each response.
         bounds = _REMEMBERED, _LONGEST_REMEMBERED
-        self._sealed_uris: Cache[tuple[bytes, bool, bool], tuple[bytes, bytes]] = Cache(*bounds)
+        self._sealed_uris: Cache[tuple[bytes, bool, int], tuple[bytes, bytes]] = Cache(*bounds)
         self._sealed_hosts: Cache[tuple[bytes, bool], bytes] = Cache(*bounds)
         self._sealed_strangers: Cache[bytes, bytes] = Cache(*bounds)
         self._opened_uris: Cache[bytes, OpenedUri | None] = Cache(*bounds)
@@ -110,18 +115,20 @@ class AesSiv:
 
     # --- URIs ---------------------------------------------------------------------------------
 
-    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
+    def seal_uri(
+        self, uri: bytes, mask: bytes, *, stable: bool, bare: int, shown: bytes = b""
+    ) -> bytes:
         known = self._sealed_uris.get((uri, stable, bare))
         if known is None:
             known = self._seal_uri(uri, stable, bare)
             self._sealed_uris.remember((uri, stable, bare), known, len(uri))
         token, method = known
-        return b"".join((token, b"@", mask, b";lr" if route else b"", method))
+        return b"".join((token, b"@", mask, shown, method))
 
-    def _seal_uri(self, uri: bytes, stable: bool, bare: bool) -> tuple[bytes, bytes]:
-        if not uris.is_uri(uri) or compact.METHOD in uri:
+    def _seal_uri(self, uri: bytes, stable: bool, bare: int) -> tuple[bytes, bytes]:
+        if not uris.may_stand(uri) or compact.METHOD in uri:
             raise SealError("URI does not parse")
-        method = _METHOD.search(uri, uri.rfind(b"@") + 1)
+        method = METHOD.search(uri, uri.rfind(b"@") + 1)
         content = uri[: method.start()] + compact.METHOD + uri[method.end() :] if method else uri
         token = self._seal(KIND_URI, compact.pack_uri(content, bare), stable)
         scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
@@ -141,13 +148,13 @@ class AesSiv:
             unpacked = compact.unpack_uri(content) if content else None
             if unpacked:
                 original, bare = unpacked
-                method = _METHOD.search(uri, uri.rfind(b"@") + 1)
+                method = METHOD.search(uri, uri.rfind(b"@") + 1)
                 outside = method[0] if method else b""
                 if compact.METHOD in original:
                     original = original.replace(compact.METHOD, outside)
                 else:
                     original += outside
-                return OpenedUri(original, bare) if uris.is_uri(original) else None
+                return OpenedUri(original, bare) if uris.may_stand(original) else None
         return None
 
     def seal_host(self, host: bytes, *, bare: bool) -> bytes:
@@ -167,14 +174,14 @@ class AesSiv:
         return OpenedUri(unpacked[0][4:], unpacked[1])
 
     def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
-        if not uris.is_uri(uri) or compact.METHOD in uri:
+        if not uris.may_stand(uri) or compact.METHOD in uri:
             raise SealError("URI does not parse")
         return self._seal(KIND_END, compact.pack_uri(uri, bare), stable=True)
 
     def open_end(self, token: bytes) -> OpenedUri | None:
         content = self._open(KIND_END, token)
         unpacked = compact.unpack_uri(content) if content else None
-        return OpenedUri(*unpacked) if unpacked and uris.is_uri(unpacked[0]) else None
+        return OpenedUri(*unpacked) if unpacked and uris.may_stand(unpacked[0]) else None
 
     # --- Vias ---------------------------------------------------------------------------------
 

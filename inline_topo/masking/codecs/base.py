@@ -1,12 +1,25 @@
 """What a strategy may ask of a codec."""
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from inline_topo.sip.message import Span
 
+METHOD: Final = re.compile(rb";method=[A-Za-z]{1,32}(?=[;?]|\Z)", re.IGNORECASE)
+"""The parameter of a URI by which somebody chooses a method (RFC 3261 section 19.1.1): never sealed."""
+
+LOOSE: Final = b";lr"
+"""The parameter of a loose router's URI (RFC 3261 section 16.12.1.1): first of those that are shown."""
+
 MOST_TEXTS: Final = 4096
 """Tokens in a text that are tried: more than a datagram has of ours."""
+
+
+BARE: Final = 1
+BARE_WHOLE: Final = 3
+"""How a URI stood without `<>`: up to its first `;` or `?`; with parameters, as in a route, or with a headers
+part."""
 
 
 class SealError(Exception):
@@ -14,10 +27,11 @@ class SealError(Exception):
 
 
 class OpenedUri(NamedTuple):
-    """A URI that came out of a token; `bare` where `<>` were added around it when it was sealed."""
+    """A URI that came out of a token; `bare` where `<>` were added around it when it was sealed: BARE, or
+    BARE_WHOLE."""
 
     uri: bytes
-    bare: bool
+    bare: int
 
 
 class Revealed(NamedTuple):
@@ -45,9 +59,11 @@ class Codec(Protocol):
     def may_open(self, data: bytes, start: int, end: int) -> bool:
         """Whether a token of ours may stand in data[start:end]: a quick look that spares the rest."""
 
-    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
+    def seal_uri(
+        self, uri: bytes, mask: bytes, *, stable: bool, bare: int, shown: bytes = b""
+    ) -> bytes:
         """A masked URI for `uri` (no headers part). `stable`: the same across key rotation;
-        `bare`: `<>` are being added; `route`: it will be routed on (Record-Route, Path ...)."""
+        `bare`: `<>` are being added; `shown`: parameters of it that others must read (`;lr;ob`)."""
 
     def open_uri(self, uri: bytes) -> OpenedUri | None:
         """The URI in `uri` (no headers part), wherever in it the token stands."""

@@ -7,7 +7,8 @@ and the text that is left, in which frequent words are one byte each. The head b
           bits 2-3  host        0 text, 1 IPv4, 2 IPv6 in brackets
           bit 4     a port follows
           bit 5     the text begins with a userinfo (ended by "@" where more text follows)
-          bit 6     the value stood without angle brackets
+          bits 6-7  the value stood in angle brackets (0), without (1), without, and more than one
+                    that ends at its first ";" or "?" (3)
     Via   bits 0-1  transport   0 UDP, 1 TCP, 2 TLS, 3 the whole value stands as text
           bits 2-3, 4           as above; in text bit 2 says that words are single bytes
           bits 5-7  what parts this value from the one before (SEPARATORS), 0 for the first
@@ -81,6 +82,7 @@ _PLAIN_VIA: Final = re.compile(
 _SCHEMES: Final = (b"sip", b"sips")
 _TRANSPORTS: Final = (b"UDP", b"TCP", b"TLS")
 _TEXT: Final = 3
+_NO_BARE: Final = 2  # of bits 6 and 7 of a URI
 _LONGEST_LITERAL: Final = 64  # bytes
 _WORDS_BIT: Final = 1 << 2  # of a Via that stands as text: with words as single bytes
 
@@ -140,8 +142,8 @@ def _pack_port(port: bytes) -> bytes | None:
     return number.to_bytes(2, "big") if 0 < number < 65536 and port[0] != 48 else None
 
 
-def pack_uri(uri: bytes, bare: bool) -> bytes:
-    """The packed form of a URI without headers part; METHOD may stand in it once."""
+def pack_uri(uri: bytes, bare: int) -> bytes:
+    """The packed form of a URI without headers part; METHOD may stand in it once. `bare`: bits 6 and 7."""
     bare_bit = bare << 6
     parts = uris.parse(uri.replace(METHOD, b""))
     text = uri.replace(METHOD, b"")
@@ -162,16 +164,19 @@ def pack_uri(uri: bytes, bare: bool) -> bytes:
     return bytes((_TEXT | bare_bit,)) + uri
 
 
-def unpack_uri(packed: bytes) -> tuple[bytes, bool] | None:
-    """The URI (METHOD left in) and whether it stood bare; None where `packed` is no packed URI."""
+def unpack_uri(packed: bytes) -> tuple[bytes, int] | None:
+    """The URI (METHOD left in) and whether it stood bare (bits 6 and 7); None where `packed` is no packed
+    URI."""
     if not packed:
         return None
     head, rest = packed[0], packed[1:]
-    bare = bool(head & 1 << 6)
+    bare = head >> 6
+    if bare == _NO_BARE:
+        return None
     scheme, kind = head & 3, head >> 2 & 3
     if scheme == _TEXT:
         return rest, bare
-    if scheme >= len(_SCHEMES) or kind == 3 or head & 0x80:
+    if scheme >= len(_SCHEMES) or kind == 3:
         return None
     host, port, rest = _take_host(head, rest)
     if host is None:

@@ -23,7 +23,14 @@ from typing import Final
 
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs import via1
-from inline_topo.masking.codecs.base import MOST_TEXTS, OpenedUri, Revealed, SealError
+from inline_topo.masking.codecs.base import (
+    LOOSE,
+    METHOD,
+    MOST_TEXTS,
+    OpenedUri,
+    Revealed,
+    SealError,
+)
 from inline_topo.masking.codecs.compact import unfold
 from inline_topo.sip import uri as uris
 from inline_topo.sip import via as vias
@@ -62,7 +69,9 @@ def shuffled_alphabet(key: bytes) -> bytes:
 
 
 class Kamailio:
-    """The codec `kamailio` (see codecs.base.Codec); the parameters are topoh's."""
+    """The codec `kamailio` (see codecs.base.Codec); the parameters are topoh's. `exact`: so is every
+    byte; else `;ob`, `;method=` and what the configuration lists stand behind a token, too, where topoh
+    skips them."""
 
     wants_cookie = True
 
@@ -75,7 +84,9 @@ class Kamailio:
         vparam_name: bytes = b"branch",
         vparam_prefix: bytes = b"z9hG4bKsr-",
         callid_prefix: bytes = b"!!:",
+        exact: bool = True,
     ) -> None:
+        self._exact = exact
         alphabet = shuffled_alphabet(mask_key) + b"*"
         self._to_token = bytes.maketrans(_BASE64 + b"=", alphabet)
         self._from_token = bytes.maketrans(alphabet, _BASE64 + b"=")
@@ -118,11 +129,18 @@ class Kamailio:
             or self._find_via_token.search(data, start, end)
         )
 
-    def seal_uri(self, uri: bytes, mask: bytes, *, stable: bool, bare: bool, route: bool) -> bytes:
-        del stable, bare, route
-        if not uris.is_uri(uri):
+    def seal_uri(
+        self, uri: bytes, mask: bytes, *, stable: bool, bare: int, shown: bytes = b""
+    ) -> bytes:
+        del stable, bare
+        if not uris.may_stand(uri):
             raise SealError("URI does not parse")
-        return b"sip:" + mask + self._uri_parameter + self._encode(uri)
+        token = b"sip:" + mask + self._uri_parameter + self._encode(uri)
+        if self._exact:
+            return token
+        method = METHOD.search(uri, uri.rfind(b"@") + 1)
+        # Topoh routes show no `lr` either: who runs both must find them equal.
+        return b"".join((token, shown.removeprefix(LOOSE), method[0] if method else b""))
 
     def open_uri(self, uri: bytes) -> OpenedUri | None:
         try:
@@ -130,7 +148,7 @@ class Kamailio:
         except KeyError:
             match = self._find_uri_token.search(uri)
             original = self._decode(match[1]) if match else None
-            opened = OpenedUri(original, False) if original and uris.is_uri(original) else None
+            opened = OpenedUri(original, 0) if original and uris.may_stand(original) else None
             self._opened.remember(uri, opened, len(uri))
             return opened
 
@@ -145,7 +163,7 @@ class Kamailio:
         return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
     def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
-        if not uris.is_uri(uri):
+        if not uris.may_stand(uri):
             raise SealError("URI does not parse")
         return self._encode((b"!<" if bare else b"!") + uri)  # no host begins so
 
@@ -154,7 +172,7 @@ class Kamailio:
         if not content or content[:1] != b"!":
             return None
         uri = content[1:].removeprefix(b"<")
-        return OpenedUri(uri, len(uri) < len(content) - 1) if uris.is_uri(uri) else None
+        return OpenedUri(uri, len(uri) < len(content) - 1) if uris.may_stand(uri) else None
 
     def seal_vias(
         self, data: bytes, spans: Sequence[Span], mask: bytes, cookie: bytes, context: bytes
@@ -277,7 +295,7 @@ class Kamailio:
         if not content:
             return None
         if kind == "uri":
-            return content if uris.is_uri(content) else None
+            return content if uris.may_stand(content) else None
         if kind == "via":
             content = _COOKIE.sub(b"", content, count=1)
             return content if vias.is_via_parm(content) else None

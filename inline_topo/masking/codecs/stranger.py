@@ -13,12 +13,12 @@ _SCHEME: Final = b"sip:"
 
 class Mark(NamedTuple):
     """Host and port as they stood, the user where it was taken out, the parameters that were, each with
-    its index among all, and whether the URI stood bare."""
+    its index among all, and how the URI stood bare (codecs.base)."""
 
     authority: bytes
     user: bytes | None = None
     taken: tuple[tuple[int, bytes], ...] = ()
-    bare: bool = False
+    bare: int = 0
 
     @property
     def uri(self) -> bytes:

@@ -67,8 +67,9 @@ def tag_of(message: Message, name: str) -> bytes:
 
 
 def vias_of(message: Message) -> list[Span]:
-    """The Via values."""
-    return values.split(message.data, message.fields.get(names.VIA, []))
+    """The Via values; a line without one (`Via:`) has none."""
+    entries = values.split(message.data, message.fields.get(names.VIA, []))
+    return [entry for entry in entries if entry[0] < entry[1]]
 
 
 def topmost_of(message: Message) -> bytes:

@@ -7,6 +7,7 @@ from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.codecs.records import pack
 from inline_topo.masking.effects import EffectFailed
 from inline_topo.masking.flow import Direction, Flow
+from inline_topo.masking.hosts import NO_HOST
 from inline_topo.masking.topoh import Topoh
 from inline_topo.masking.topos.dialog import Dialog, cseq_of, dialog_of, vias_of
 from inline_topo.masking.topos.ids import UNKNOWN_ID, Ids, Target, key_in, keys_in
@@ -46,7 +47,10 @@ class Entering:
             restored = yield from self._restore(message, flow, now, saves)
         elif keys:
             restored = yield from self._route(message, flow, now, targets, saves)
-        edits = self._open(message, flow, now, targets) + restored
+        edits = self._open(message, flow, now, targets)
+        if any(edit.field == names.REQUEST_URI for edit in restored):
+            edits = [edit for edit in edits if edit.field != names.REQUEST_URI]
+        edits += restored
         if saves:
             yield from self._save_if_possible(now, saves, edits)
         return edits
@@ -129,7 +133,24 @@ class Entering:
         if key_in(target.uri):
             target = Target(self._ids.aside(target.uri), target.routes)
         targets[key] = target
+        strict = self._strict(routes) if not message.fields.get(names.ROUTE) else None
+        if strict is not None:
+            routes = (*routes[1:], b"<" + target.uri + b">")
+            return [
+                Edit(*message.request_uri, strict, names.REQUEST_URI, RESTORED),
+                *self._add_routes(message, routes),
+            ]
         return self._add_routes(message, routes)
+
+    def _strict(self, routes: tuple[bytes, ...]) -> bytes | None:
+        """The URI of the first of some Routes where that is a strict router's: who sends to him writes him into
+        the Request-URI, and the target behind the Routes (RFC 3261 section 12.2.1.1)."""
+        first = routes[0] if routes else b""
+        where = address.locate(first, 0, len(first), route=True)
+        known = self._tokens.uris.find(first[where.start : where.end]) if where else None
+        if not where or not known or known.loose or known.host == NO_HOST:
+            return None
+        return first[where.start : where.start + known.length]
 
     def _save_if_possible(self, now: float, saves: list[Entry], edits: list[Edit]) -> Steps[None]:
         """Prolong what is kept for a while yet: where that fails, the next message tries again."""
@@ -169,13 +190,13 @@ class Entering:
         return tuple([route for route in routes if self._hop(route) not in there])
 
     def _opened(self, data: bytes, entry: Span) -> bytes:
-        opened = self._tokens.uris.open(data, entry, names.ROUTE, unbracket=False)
+        opened = self._tokens.uris.open(data, entry, names.ROUTE, route=True)
         return opened[0].new if opened else data[entry[0] : entry[1]]
 
     @staticmethod
     def _hop(route: bytes) -> bytes:
         """Host and port of a Route; all of it where it does not parse."""
-        where = address.locate(route, 0, len(route))
+        where = address.locate(route, 0, len(route), route=True)
         parts = uris.parse(route[where.start : where.end]) if where else None
         return parts.host.lower() + b":" + (parts.port or b"5060") if parts else route
 

@@ -10,7 +10,7 @@ from binascii import a2b_hex, b2a_hex
 from typing import Final
 
 from inline_topo.bounds import MOST_VALUES, TooMuch
-from inline_topo.masking.codecs.base import Codec, OpenedUri
+from inline_topo.masking.codecs.base import METHOD, Codec, OpenedUri
 from inline_topo.masking.codecs.records import MAC_SIZE, pack, unpack
 from inline_topo.sip import uri as uris
 
@@ -57,17 +57,21 @@ class Ids:
         self._parameter = parameter
         self.targets: dict[bytes, Target] = {}  # of the message that is being opened
 
-    def write(self, letter: bytes, key: bytes, uri: bytes, mask: bytes) -> bytes:
-        """The URI that stands in `uri`'s place."""
+    def write(
+        self, letter: bytes, key: bytes, uri: bytes, mask: bytes, shown: bytes = b""
+    ) -> bytes:
+        """The URI that stands in `uri`'s place; `shown`: what others must read of its parameters."""
+        method = METHOD.search(uri, uri.rfind(b"@") + 1)
+        shown += method[0] if method else b""
         scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"
         word = letter + _WORD + b2a_hex(key[1:])
         host = self._host or mask
         if not self._parameter:
-            return b"".join((scheme, word, b"@", host))
+            return b"".join((scheme, word, b"@", host, shown))
         parts = uris.parse(uri)
         user = (parts.userinfo or b"").partition(b":")[0] if parts else b""
         at = b"@" if user else b""
-        return b"".join((scheme, user, at, host, b";", self._parameter, b"=", word))
+        return b"".join((scheme, user, at, host, b";", self._parameter, b"=", word, shown))
 
     @staticmethod
     def aside(uri: bytes) -> bytes:
@@ -159,7 +163,7 @@ class _Opening:
         if _WORD in uri:
             target = self._ids.targets.get(key_in(uri) or b"")
             if target:
-                return OpenedUri(target.uri, bare=False)
+                return OpenedUri(target.uri, 0)
         return self._open_uri(uri)
 
     def is_uri_token(self, uri: bytes) -> bool:

@@ -227,19 +227,17 @@ class Leaving:
         letter = b"b" if message.is_request else b"a"
         for entry in values.split(data, message.fields[names.CONTACT]):
             where = address.locate(data, *entry)
-            if not where:
-                if data[entry[0] : entry[1]] == b"*":
-                    continue
-                raise SealError("Contact: no URI")
-            known = self._tokens.uris.find(data[where.start : where.end])
-            if not known:
-                raise SealError("Contact: URI does not parse")
+            known = self._tokens.uris.find(data[where.start : where.end]) if where else None
+            if not where or not known:
+                value = data[entry[0] : entry[1]]
+                self._tokens.uris.check_unread(value, flow, names.CONTACT, is_not_own)
+                continue
             if not (routes or has_routes or known.shows(flow, is_not_own)):
                 continue
             start, stop = where.start, where.start + known.length
             target = Target(data[start:stop], routes)
             key = self._keys.contact(dialog, target)
-            new = self._ids.write(letter, key, target.uri, flow.mask)
+            new = self._ids.write(letter, key, target.uri, flow.mask, known.shown)
             edits += replace_uri(
                 start, stop, where.end, new, names.CONTACT, MASKED, bracket=where.bare
             )

@@ -5,6 +5,7 @@ from typing import Final
 
 from inline_topo.edits import Edit
 from inline_topo.masking.codecs.records import pack, unpack
+from inline_topo.masking.topos.dialog import vias_of
 from inline_topo.masking.topos.ids import Target
 from inline_topo.masking.topos.lines import as_lines, is_whole, line
 from inline_topo.masking.uris import RESTORED
@@ -92,9 +93,9 @@ class Lost:
 def _beside(message: Message, lower: Sequence[Span]) -> bytes:
     if not lower:
         return b""
-    first = message.fields[names.VIA][0]
-    same_line = [span for span in lower if span[0] < first[1]]
-    topmost = values.split(message.data, [first])[0]
+    topmost = vias_of(message)[0]  # not always on the first line
+    end = next(stop for start, stop in message.fields[names.VIA] if start <= topmost[0] < stop)
+    same_line = [span for span in lower if span[0] < end]
     return message.data[topmost[1] : same_line[-1][1]] if same_line else b""
 
 

@@ -57,13 +57,32 @@ def test_one_that_is_too_long_stays_too_long_by_as_much() -> None:
     assert enter(NETWORK, left) == message
 
 
-def test_what_it_does_not_count_is_left() -> None:
-    message = notify(KIND, PIDF + b"sip:a@10.0.0.5", b"Content-Length: %d" % SIZE)
-    verdict = judge(NETWORK, datagram(message, PROXY, PEER))
+@pytest.mark.parametrize("settings", [{}, {"hide__sdp": False, "hide__bodies": False}])
+@pytest.mark.parametrize("behind", [b"sip:a@10.0.0.5", b"\r\n\0x", b"x" * 3000])
+def test_what_it_does_not_count_is_cut_off(behind: bytes, settings: dict[str, bool]) -> None:
+    """RFC 3261 section 18.3; on its way in it stays."""
+    network = gateway(**settings)
+    message = notify(KIND, PIDF + behind, b"Content-Length: %d" % SIZE)
+    verdict = judge(network, datagram(message, PROXY, PEER))
     left = payload_of(verdict.packet)
-    assert left.endswith(b"sip:a@10.0.0.5")
-    assert b"Content-Length: %d\r\n" % (SIZE + grown()) in left
-    assert verdict.notes == ("unseen_body",)
+    assert behind not in left
+    size = SIZE + (0 if settings else grown())
+    assert b"Content-Length: %d\r\n" % size in left
+    assert len(left.partition(b"\r\n\r\n")[2]) == size
+    assert [e.field for e in verdict.edits if e.action == "stripped"] == ["behind body"]
+    assert verdict.notes == ()
+    assert enter(network, left) == message.removesuffix(behind)
+    entering = notify(
+        b"text/plain", b"hello" + behind.replace(b"10.0.0.5", b"h"), b"Content-Length: 5"
+    )
+    assert enter(network, entering) == entering
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"\r\n\r\n \0\0"])
+def test_blanks_and_zeros_behind_a_body_stay(behind: bytes) -> None:
+    message = notify(KIND, PIDF + behind, b"Content-Length: %d" % SIZE)
+    left = leave(NETWORK, message)
+    assert left.endswith(behind)
     assert enter(NETWORK, left) == message
 
 

@@ -40,7 +40,7 @@ def seal_uri(
     stable: bool = False,
     bare: bool = False,
 ) -> bytes:
-    return codec.seal_uri(uri, mask, stable=stable, bare=bare, route=False)
+    return codec.seal_uri(uri, mask, stable=stable, bare=bare)
 
 
 def open_uri(uri: bytes, codec: AesSiv = CODEC) -> bytes | None:
@@ -102,9 +102,9 @@ def test_where_tokens_stand() -> None:
         rb"SIP/2\.0/UDP %s;branch=z9hG4bK%s;rport" % (address, token), CODEC.seal_via1(VIA, MASK)
     )
     assert re.fullmatch(rb"!!:" + token, CODEC.seal_callid(CALLID))
-    routed = CODEC.seal_uri(b"sip:10.0.0.5;lr", MASK, stable=False, bare=False, route=True)
+    routed = CODEC.seal_uri(b"sip:10.0.0.5;lr", MASK, stable=False, bare=False, shown=b";lr")
     assert re.fullmatch(rb"sip:%s@%s;lr" % (token, address), routed)
-    port = CODEC.seal_uri(HIDDEN, b"[2001:db8::1]:5080", stable=False, bare=False, route=True)
+    port = CODEC.seal_uri(HIDDEN, b"[2001:db8::1]:5080", stable=False, bare=False, shown=b";lr")
     assert port.endswith(b"@[2001:db8::1]:5080;lr")
 
 
