@@ -201,8 +201,7 @@ def start_endpoint():
     made.libInit(config)
     transport = pj.TransportConfig()
     transport.port, transport.boundAddress = SETTINGS["port"], SETTINGS["address"]
-    six = ":" in SETTINGS["address"]
-    made.transportCreate(pj.PJSIP_TRANSPORT_UDP6 if six else pj.PJSIP_TRANSPORT_UDP, transport)
+    made.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
     made.libStart()
     made.audDevManager().setNullDev()
     return made
@@ -226,8 +225,6 @@ def start_account():
     config.mediaConfig.lockCodecEnabled = False
     config.mwiConfig.enabled = config.presConfig.publishEnabled = SETTINGS["presence"]
     config.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
-    if ":" in SETTINGS["address"]:
-        config.mediaConfig.ipv6Use = pj.PJSUA_IPV6_ENABLED
     made = Account()
     made.create(config)
     return made

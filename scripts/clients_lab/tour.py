@@ -64,6 +64,11 @@ class Tour:
             outcome, why = _outcome(play)
             return Result(ground.setting, pair, scenario, outcome, why, ground.folder / name)
 
+        for kind in {pair.inside, pair.outside}:
+            if ground.setting.version not in kind.families:
+                reason = f"{kind.kind} has no IPv{ground.setting.version}"
+                yield Result(ground.setting, pair, REGISTRATION, SKIPPED, reason)
+                return
         ground.capture(name)
         cast = Cast(ground, pair, name)
         try:
