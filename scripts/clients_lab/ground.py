@@ -142,7 +142,9 @@ class Ground(Net):
             defines["SERVER"] = f'"sip:{bracketed(addresses[-1])}:5060"'
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         options = [part for name in names for part in ("-A", name)]
-        options += [part for a in addresses for part in ("-l", f"udp:{bracketed(a)}:5060")]
+        for address in addresses:
+            for transport in ("udp", "tcp"):
+                options += ["-l", f"{transport}:{bracketed(address)}:5060"]
         self.start(
             host, f"{host}.log", "kamailio", "-DD", "-E", "-f", str(_REGISTRAR), "-m", "64",
             "-P", str(self.folder / f"{host}.pid"), "-Y", str(self.folder), *options,

@@ -202,6 +202,8 @@ def start_endpoint():
     transport = pj.TransportConfig()
     transport.port, transport.boundAddress = SETTINGS["port"], SETTINGS["address"]
     made.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    if SETTINGS["large"]:
+        made.transportCreate(pj.PJSIP_TRANSPORT_TCP, transport)
     made.libStart()
     made.audDevManager().setNullDev()
     return made
@@ -225,6 +227,10 @@ def start_account():
     config.mediaConfig.lockCodecEnabled = False
     config.mwiConfig.enabled = config.presConfig.publishEnabled = SETTINGS["presence"]
     config.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
+    if SETTINGS["large"]:
+        config.natConfig.iceEnabled = True
+        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL
+        config.mediaConfig.srtpSecureSignaling = 0
     made = Account()
     made.create(config)
     return made
