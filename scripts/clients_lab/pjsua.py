@@ -63,7 +63,8 @@ class Pjsua(Phone):
             "user": line.user, "uri": line.uri, "domain": DOMAIN, "password": PASSWORD,
             "address": line.address, "port": line.port, "proxy": line.proxy,
             "expires": line.expires, "outbound": line.outbound, "rewrite": 0,
-            "prack": self.prack, "large": self.large, "presence": self.presence, "log": str(folder / "debug.log"),
+            "prack": self.prack, "large": self.large, "presence": self.presence,
+            "log": str(folder / "debug.log"),
         }  # fmt: skip
         return [sys.executable, str(_CHILD), json.dumps(settings)]
 
