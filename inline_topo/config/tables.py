@@ -180,7 +180,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "bodies": True,
         },
         "topoh": {"mask_callid": True},
-        "queue": {"on_tcp": "drop"},
+        "queue": {"on_tcp": "reset"},
     },
     "topoh": {
         "hide": {
@@ -413,10 +413,11 @@ class Queue(Table):
         default=None,
         description="live: where packets that were not let out are kept, 32 MiB a queue at most",
     )
-    on_tcp: Literal["accept", "drop"] = Field(
+    on_tcp: Literal["accept", "drop", "reset"] = Field(
         default="accept",
-        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
-        json_schema_extra={"default": '`"accept"`; strict `"drop"`'},
+        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear; reset (by a "
+        "rule of `rules`) answers with a TCP RST, so that a phone takes UDP at once; drop lets it wait",
+        json_schema_extra={"default": '`"accept"`; strict `"reset"`'},
     )
     fail_open: StrictBool = Field(
         default=False,

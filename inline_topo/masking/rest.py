@@ -178,6 +178,10 @@ class Rest:
         if not where or not known:
             self._refuse_if_named(data[entry[0] : entry[1]], flow, name)
             return ()
+        if uris.names_part(uri):
+            left = _left(data, entry, taken.within(entry))
+            self._refuse_if_named(left, flow, name)
+            return ()
         found: list[Edit] = []
         if self._names_inside(uri, known, flow, taken) and not taken.holds(where.start):
             span = where.start, where.start + known.length
