@@ -191,7 +191,8 @@ def test_what_the_operator_lists_stays_readable(
     named = node.leave(sent("INVITE", b"sip:200@198.51.100.20", clear.split(b"\r\n")[6]))
     if "corp" not in parameters:  # which is protected in the other network alone
         assert re.fullmatch(
-            rb"sip:btpsh-[0-9a-f]{24}@192\.0\.2\.10" + shown.encode(), contact(named)
+            rb"sip:btpsh-[0-9a-f]{24}@192\.0\.2\.10" + shown.replace(";ob", "").encode(),
+            contact(named),
         )
 
 
