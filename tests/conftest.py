@@ -30,17 +30,21 @@ TIERS = ("full", "nightly")
 ONLY_INTERPRETED = "replaces parts of modules that are compiled here"
 
 DEBIAN_PACKAGES = {
+    "baresip": "baresip",
     "capinfos": "tshark",
     "editcap": "tshark",
     "ip": "iproute2",
     "iptables": "iptables",
     "kamailio": "kamailio",
+    "kamcmd": "kamailio",
+    "linphonec": "linphone-cli",
     "nft": "nftables",
     "redis-cli": "redis-tools",
     "redis-sentinel": "redis-sentinel",
     "redis-server": "redis-server",
     "rtpengine": "rtpengine-daemon",
     "sipp": "sip-tester",
+    "sipsak": "sipsak",
     "systemd-analyze": "systemd",
     "tcpdump": "tcpdump",
     "tshark": "tshark",

@@ -421,7 +421,7 @@ def test_a_profile_says_what_nobody_else_says(read: Read) -> None:
     assert (default.hide.from_to, strict.hide.from_to, topoh.hide.from_to) == (False, True, False)
     assert (default.topoh.mask_callid, strict.topoh.mask_callid) == (False, True)
     assert (default.audit, strict.audit, topoh.audit) == (0, "enforce", 0)
-    assert (default.queue.on_tcp, strict.queue.on_tcp) == ("accept", "drop")
+    assert (default.queue.on_tcp, strict.queue.on_tcp) == ("accept", "reset")
     assert default.hide.swap == strict.hide.strip
     assert not topoh.hide.swap
     switches = [v for key, v in topoh.hide if isinstance(v, bool) and key != "strangers"]

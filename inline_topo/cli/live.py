@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool, fill: bool) -> None:
     """Serve the kernel's queues: the live gateway. It stays in the foreground.
 
-    Needs CAP_NET_ADMIN, and rules that send SIP to the queues (`inline-topo rules`). SIGHUP reads
+    Needs CAP_NET_ADMIN (and CAP_NET_RAW, so that senders of IPv6 messages that outgrow the MTU are
+    told), and rules that send SIP to the queues (`inline-topo rules`). SIGHUP reads
     configuration and keys anew (bad ones are refused, and the old ones stay); SIGTERM ends it when
     what waits is judged. Where phones outside may have addresses of the inside's range, start it with
     --fill, until each has registered anew, and then without. A dry run audits every message, unless
@@ -67,6 +68,10 @@ def run(given: Given, dry_run: bool, diff_folder: Path | None, drain: bool, fill
     service.tell_start()
     for finding in findings:
         say(f"warning: {finding.text}")
+    for warning in config.live_warnings():
+        say(f"warning: {warning}")
+    if dry_run and config.queue.on_tcp == "reset":
+        say('warning: queue.on_tcp "reset": the rules reset SIP over TCP in a dry run, too')
     if drain:
         say(
             "warning: a drain masks nothing: tokens open where requests are routed by them, and "

@@ -58,6 +58,7 @@ from inline_topo.config.tables import (
 from inline_topo.errors import ConfigError
 
 _HIDDEN = "********"
+_SIPS_PORT = 5061
 
 _CHOSEN: Final = (
     "skips by conditions that outsiders can meet, and names no destination: whoever keeps a token can "
@@ -210,6 +211,18 @@ class Config(Table):
             )
         if self.profile == "strict" and self.queue.on_tcp == "accept":
             warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
+        return warnings
+
+    def live_warnings(self) -> list[str]:
+        """What a live gateway lets pass unread, if it is not said by `warnings`."""
+        warnings = []
+        if self.queue.on_tcp == "accept" and self.profile != "strict":
+            warnings.append('queue.on_tcp "accept": SIP over TCP passes in clear')
+        if self.profile == "strict" and _SIPS_PORT not in self.ports:
+            warnings.append(
+                f"SIP over TLS (port {_SIPS_PORT}) passes, unread and uncounted, whatever it holds: with "
+                f"{_SIPS_PORT} among `ports` queue.on_tcp decides over it"
+            )
         return warnings
 
     def audited_unless_told(self) -> Self:

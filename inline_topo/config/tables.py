@@ -116,7 +116,8 @@ class Topoh(Table):
     )
     clear_params: tuple[ClearParam, ...] = Field(
         default=(),
-        description="more URI parameters that stay readable beside a token, as `lr`, `ob` and `method` do",
+        description="more URI parameters that stay readable beside a token, as `lr`, `ob`, `gr` and"
+        " `method` do",
     )
 
 
@@ -179,7 +180,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "bodies": True,
         },
         "topoh": {"mask_callid": True},
-        "queue": {"on_tcp": "drop"},
+        "queue": {"on_tcp": "reset"},
     },
     "topoh": {
         "hide": {
@@ -412,10 +413,11 @@ class Queue(Table):
         default=None,
         description="live: where packets that were not let out are kept, 32 MiB a queue at most",
     )
-    on_tcp: Literal["accept", "drop"] = Field(
+    on_tcp: Literal["accept", "drop", "reset"] = Field(
         default="accept",
-        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear",
-        json_schema_extra={"default": '`"accept"`; strict `"drop"`'},
+        description="live: SIP over TCP, which is not rewritten; accept lets it pass in clear; reset (by a "
+        "rule of `rules`) answers with a TCP RST, so that a phone takes UDP at once; drop lets it wait",
+        json_schema_extra={"default": '`"accept"`; strict `"reset"`'},
     )
     fail_open: StrictBool = Field(
         default=False,

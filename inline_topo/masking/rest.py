@@ -138,6 +138,7 @@ class Rest:
         if (
             value.find(IN_URI) < 0
             and not self._mentions.found(value, flow)
+            and not self._shown.has_name(value)  # in a longer word, too
             and not (may_be_odd(value) and self._is_named(value, flow))
             and not (packed.may_be_in(value) and packed.pieces(value))
         ):

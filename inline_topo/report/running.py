@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from inline_topo import build_info
-from inline_topo.masking.bodies.base import NOTES
+from inline_topo.edges.live.tally import NOTES
 
 _WIDTH = 12
 _SHOWN = {
@@ -69,8 +69,12 @@ def lines(state: dict[str, Any]) -> Iterator[str]:
     yield _line("bytes", f"{state['bytes_added']} added")
     over = state["over_mtu"]
     if over["ipv4"] or over["ipv6"]:
-        text = f"{over['ipv4']} packets of IPv4 fragmented, {over['ipv6']} of IPv6 lost"
+        told = f"{state['told_too_big']} senders told to send fragments"
+        text = f"{over['ipv4']} packets of IPv4 cut, {over['ipv6']} of IPv6, which no router cuts, {told}"
         yield _line("over MTU", text)
+    if state["over_1300"]:
+        text = f"{state['over_1300']} messages grew past 1,300 bytes, beyond which phones take TCP"
+        yield _line("over 1300", text)
 
 
 def _line(name: str, text: str) -> str:

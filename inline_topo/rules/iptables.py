@@ -14,6 +14,9 @@ one shows no port) and ICMP errors that quote SIP go to the queue. Several queue
 `--queue-balance`, a hash of the two addresses that is the same in both directions: messages
 between two hosts keep their order (`statistic --mode nth` would spread one trunk over all queues,
 and let an ACK overtake its INVITE).
+
+filter (queue.on_tcp = "reset"): SIP over TCP, whose data the gateway has taken away, is rejected with a
+RST. REJECT is not to be had in mangle.
 """
 
 import hashlib
@@ -26,6 +29,7 @@ OWN = "inline-topo"
 QUEUE = f"{OWN}-queue"
 ERRORS = f"{OWN}-icmp"
 DEFRAGMENT = f"{OWN}-defrag"
+RESET = f"{OWN}-tcp"
 
 PORTS = 10  # in one rule: u32 takes ten values, multiport fifteen
 
@@ -64,6 +68,9 @@ def _lines(plan: Plan, family: Family, mark: str) -> Iterator[str]:
         yield from _table(_raw(plan, family), _raw_jumps(plan), mark)
     yield "*mangle\n"
     yield from _table(_mangle(plan, family), _mangle_jumps(plan, family), mark)
+    if plan.resets:
+        yield "*filter\n"
+        yield from _table(_filter(plan), _filter_jumps(plan), mark)
 
 
 def _table(chains: dict[str, list[str]], jumps: Iterable[str], mark: str) -> Iterator[str]:
@@ -143,19 +150,38 @@ def _nfqueue(plan: Plan) -> list[str]:
     return ["# While nobody listens SIP is dropped, so that nothing passes in clear.", rule]
 
 
+def _filter(plan: Plan) -> dict[str, list[str]]:
+    rules = [
+        f"-p tcp ! --tcp-flags RST RST -m multiport --ports {_commas(ports)} "
+        "-j REJECT --reject-with tcp-reset"
+        for ports in _chunks(plan.ports)
+    ]
+    return {RESET: ["# SIP over TCP: whoever tries is told so, and takes UDP.", *rules]}
+
+
+def _filter_jumps(plan: Plan) -> Iterator[str]:
+    yield from (f"{chain} {where}-p tcp -j {RESET}" for chain, where in _ways(plan))
+
+
 def _mangle_jumps(plan: Plan, family: Family) -> Iterator[str]:
+    yield from (f"{chain} {where}-j {OWN}" for chain, where in _ways(plan))
     if plan.shape is Shape.HOST:
-        yield from (f"INPUT {where}-j {OWN}" for where in _entering(plan))
-        yield from (f"OUTPUT {where}-j {OWN}" for where in _leaving(plan))
         return
-    if plan.interfaces:
-        yield from (f"FORWARD {where}-j {OWN}" for where in (*_entering(plan), *_leaving(plan)))
-    else:
-        yield f"FORWARD -j {OWN}"
     # the router's own errors quote what it could not send on, after it was judged; one about a
     # packet of this interface may leave by another
     icmp = "icmp" if family is Family.IPV4 else "ipv6-icmp"
     yield f"OUTPUT ! -o lo -p {icmp} -j {ERRORS}"
+
+
+def _ways(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The chains that packets pass, and which of them: all that enters and leaves here."""
+    if plan.shape is Shape.HOST:
+        yield from (("INPUT", where) for where in _entering(plan))
+        yield from (("OUTPUT", where) for where in _leaving(plan))
+    elif plan.interfaces:
+        yield from (("FORWARD", where) for where in (*_entering(plan), *_leaving(plan)))
+    else:
+        yield "FORWARD", ""
 
 
 def _entering(plan: Plan) -> list[str]:

@@ -32,6 +32,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _judge(plan)
     for name, hook, where in _hooks(plan):
         yield from _chain(name, hook, -150, (f"{some}jump judge" for some in where))
+    if plan.resets:
+        yield from _reset(plan)
     if plan.shape is not Shape.HOST:
         yield "\t# The router's own errors quote what it could not send on, after it was judged."
         yield from _chain("errors", "output", -150, ['oifname != "lo" jump quotes'])
@@ -98,6 +100,16 @@ def _judge(plan: Plan) -> Iterator[str]:
     yield "\tchain queued {"
     yield f"\t\tcounter queue num {numbers}{' bypass' if plan.bypass else ''}"
     yield "\t}"
+
+
+def _reset(plan: Plan) -> Iterator[str]:
+    yield "\t# SIP over TCP, whose data the gateway has taken away: whoever tries is told so, and takes UDP."
+    yield "\tchain rejected {"
+    for side in ("sport", "dport"):
+        yield f"\t\ttcp flags & rst == 0 tcp {side} @ports counter reject with tcp reset"
+    yield "\t}"
+    for name, hook, where in _hooks(plan):
+        yield from _chain(f"{name}-tcp", hook, 0, (f"{some}jump rejected" for some in where))
 
 
 def _ports(plan: Plan) -> str:

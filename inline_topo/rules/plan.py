@@ -27,7 +27,8 @@ class Family(Enum):
 
 class Plan(NamedTuple):
     """The part of a configuration that its rules follow. `queues` are the first and the last
-    number; `bypass`: SIP passes in clear where nobody listens."""
+    number; `bypass`: SIP passes in clear where nobody listens; `resets`: SIP over TCP is answered with a
+    RST."""
 
     shape: Shape
     ports: tuple[int, ...]
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     inside: tuple[IPv4Network | IPv6Network, ...]
     queues: range
     bypass: bool
+    resets: bool = False
 
     @property
     def tracked(self) -> bool:
@@ -51,4 +53,5 @@ def plan(config: Config) -> Plan:
         inside=config.inside,
         queues=config.queue.range(),
         bypass=config.queue.fail_open,
+        resets=config.queue.on_tcp == "reset",
     )

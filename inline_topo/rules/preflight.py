@@ -29,6 +29,7 @@ _DEFRAGMENTS = re.compile(
 _NFT_DEFRAGMENTS = re.compile(
     r"\bct (?:state|status|mark|direction|original|reply|helper)\b|\btproxy\b"
 )
+_RESETS = "--reject-with tcp-reset"
 _HELPER = re.compile(r"--helper sip(?:-\d+)?\b")
 _PORTS = re.compile(r"--d?ports? ([\d,:]+)")
 _MOVES_PORT = re.compile(r"--random|--to-ports|--to-source \S+:\d+")
@@ -84,6 +85,12 @@ def judge(plan: Plan, family: Family, saved: Saved, native: str = "") -> list[Fi
     if missing := sorted(set(plan.queues) - _queues(saved, native)):
         numbers = ", ".join(map(str, missing))
         found.append(_warning(f"{family}: no rule sends packets to queue {numbers}: {_APPLY}"))
+    if plan.resets and not _resets(saved, native):
+        found.append(
+            _warning(
+                f"{family}: no rule resets SIP over TCP, which loses its data and hangs: {_APPLY}"
+            )
+        )
     if not _defragments(saved, native):
         found.append(
             _warning(f"{family}: nothing puts fragments together, long messages are cut: {_APPLY}")
@@ -176,6 +183,11 @@ def _queues(saved: Saved, native: str) -> set[int]:
         first = int(match[1])
         numbers.update(range(first, int(match[2] or first) + 1))
     return numbers
+
+
+def _resets(saved: Saved, native: str) -> bool:
+    resets = any(rule.table == "filter" and _RESETS in rule.line for rule in saved.rules)
+    return resets or "reject with tcp reset" in native
 
 
 def _defragments(saved: Saved, native: str) -> bool:

@@ -21,6 +21,7 @@ _TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 _MODULES = tuple(Path("/usr").glob("lib*/**/kamailio/modules/tm.so"))
 _NG_PORT = 2223
 _FRAGMENTS = "(ip[6:2] & 0x1fff != 0) or (ip6[6:1] = 44)"
+_FORWARDED = ("-A", "FORWARD", "-p", "udp")
 _PORTS = "udp portrange 5060-5066"
 INSIDE_HOSTS, OUTSIDE_HOSTS = ("alice", "dave"), ("bob", "carol", "carrier")
 
@@ -103,20 +104,9 @@ class Ground(Net):
         if self.setting.shape == HOST:
             return
         command = "ip6tables" if self.setting.version == 6 else "iptables"
-        for words in (
-            (
-                "-A",
-                "FORWARD",
-                "-p",
-                "udp",
-                "--dport",
-                "5060:5066",
-                "-j",
-                "ACCEPT",
-            ),
-            ("-A", "FORWARD", "-p", "udp", "-j", "DROP"),
-        ):
-            self.run("gw", command, *words)
+        for end in ("--dport", "--sport"):
+            self.run("gw", command, *_FORWARDED, end, "5060:5066", "-j", "ACCEPT")
+        self.run("gw", command, *_FORWARDED, "-j", "DROP")
 
     def start_registrar(self) -> None:
         """Start the registrar, and the edge proxy where there is one."""
@@ -152,7 +142,9 @@ class Ground(Net):
             defines["SERVER"] = f'"sip:{bracketed(addresses[-1])}:5060"'
         names = [f"{key}={value}" if value else key for key, value in defines.items()]
         options = [part for name in names for part in ("-A", name)]
-        options += [part for a in addresses for part in ("-l", f"udp:{bracketed(a)}:5060")]
+        for address in addresses:
+            for transport in ("udp", "tcp"):
+                options += ["-l", f"{transport}:{bracketed(address)}:5060"]
         self.start(
             host, f"{host}.log", "kamailio", "-DD", "-E", "-f", str(_REGISTRAR), "-m", "64",
             "-P", str(self.folder / f"{host}.pid"), "-Y", str(self.folder), *options,

@@ -65,6 +65,8 @@ class Phone(ABC):
     kind: ClassVar[str]
     says: ClassVar[Mapping[str, str]]
     """Regular expressions for what it says when something happened. What is not in it, it does not say."""
+    families: ClassVar[tuple[int, ...]] = (4, 6)
+    """The versions of IP that it speaks."""
     hears_in: ClassVar[str] = "said.log"
     """The file in its folder that tells what happens."""
 

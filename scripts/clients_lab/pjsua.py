@@ -43,8 +43,10 @@ class Pjsua(Phone):
             RESUMED: r"EVENT media \d+ active",
         }
     )
+    families = (4,)  # the package of PyPI is built without IPv6, and ends with an assertion
     presence = False
     prack = False
+    large = False
 
     @classmethod
     def version(cls) -> str:
@@ -61,7 +63,8 @@ class Pjsua(Phone):
             "user": line.user, "uri": line.uri, "domain": DOMAIN, "password": PASSWORD,
             "address": line.address, "port": line.port, "proxy": line.proxy,
             "expires": line.expires, "outbound": line.outbound, "rewrite": 0,
-            "prack": self.prack, "presence": self.presence, "log": str(folder / "debug.log"),
+            "prack": self.prack, "large": self.large, "presence": self.presence,
+            "log": str(folder / "debug.log"),
         }  # fmt: skip
         return [sys.executable, str(_CHILD), json.dumps(settings)]
 
@@ -116,3 +119,10 @@ class RelyingPjsua(Pjsua):
     """It wants provisional responses to be reliable (RFC 3262)."""
 
     prack = True
+
+
+class LargePjsua(Pjsua):
+    """It offers ICE and SRTP, which makes INVITEs of more than 1,300 bytes, and would then rather have
+    TCP (RFC 3261 section 18.1.1)."""
+
+    large = True

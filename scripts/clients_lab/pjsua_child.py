@@ -201,8 +201,9 @@ def start_endpoint():
     made.libInit(config)
     transport = pj.TransportConfig()
     transport.port, transport.boundAddress = SETTINGS["port"], SETTINGS["address"]
-    six = ":" in SETTINGS["address"]
-    made.transportCreate(pj.PJSIP_TRANSPORT_UDP6 if six else pj.PJSIP_TRANSPORT_UDP, transport)
+    made.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    if SETTINGS["large"]:
+        made.transportCreate(pj.PJSIP_TRANSPORT_TCP, transport)
     made.libStart()
     made.audDevManager().setNullDev()
     return made
@@ -226,8 +227,10 @@ def start_account():
     config.mediaConfig.lockCodecEnabled = False
     config.mwiConfig.enabled = config.presConfig.publishEnabled = SETTINGS["presence"]
     config.mediaConfig.transportConfig.boundAddress = SETTINGS["address"]
-    if ":" in SETTINGS["address"]:
-        config.mediaConfig.ipv6Use = pj.PJSUA_IPV6_ENABLED
+    if SETTINGS["large"]:
+        config.natConfig.iceEnabled = True
+        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL
+        config.mediaConfig.srtpSecureSignaling = 0
     made = Account()
     made.create(config)
     return made

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clients_lab import calls, faults, specials
 from clients_lab.cast import Cast, Pair
-from clients_lab.settings import EDGE, NAT, Setting
+from clients_lab.settings import EDGE, NAT, STRICT, Setting
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,15 @@ class Scenario:
     not_in: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     both: bool = True
+    only_under: tuple[str, ...] = ()
+    """Treatments."""
 
     def reason(self, setting: Setting, pair: Pair) -> str:
         """Why it is not tried there; empty if it is."""
         if setting.shape in self.not_in:
             return f"has no meaning in shape {setting.shape}"
+        if self.only_under and setting.treatment not in self.only_under:
+            return f"breaks but under {', '.join(self.only_under)}, as README says"
         kinds = {pair.inside.kind, pair.outside.kind} if self.both else {pair.inside.kind}
         if self.only and not kinds <= set(self.only):
             return f"only {', '.join(self.only)} can do it"
@@ -39,6 +43,7 @@ SCENARIOS = (
     Scenario("302 by the proxy", calls.moved, not_in=(NAT, EDGE)),
     Scenario("302 by a phone", specials.forwarded, only=("pjsua2",)),
     Scenario("183, PRACK, UPDATE, INFO", specials.prack, only=("pjsua2",)),
+    Scenario("large, TCP", specials.large, only=("pjsua2",), only_under=(STRICT,)),
     Scenario("fork", calls.fork),
     Scenario("presence, MWI", specials.presence, only=("pjsua2",)),
     Scenario("GRUU", specials.gruu, not_in=(NAT, EDGE), only=("linphone",)),

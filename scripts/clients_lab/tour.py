@@ -11,7 +11,7 @@ from clients_lab.cast import Cast, Pair
 from clients_lab.ground import Ground
 from clients_lab.phone import Failed, Skipped
 from clients_lab.scenarios import END, REGISTRATION, SCENARIOS, SHOWN
-from clients_lab.settings import Setting
+from clients_lab.settings import HOST, Setting
 from lab.net import LabError
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
@@ -64,6 +64,11 @@ class Tour:
             outcome, why = _outcome(play)
             return Result(ground.setting, pair, scenario, outcome, why, ground.folder / name)
 
+        for kind in {pair.inside, pair.outside}:
+            if ground.setting.version not in kind.families:
+                reason = f"{kind.kind} has no IPv{ground.setting.version}"
+                yield Result(ground.setting, pair, REGISTRATION, SKIPPED, reason)
+                return
         ground.capture(name)
         cast = Cast(ground, pair, name)
         try:
@@ -112,10 +117,11 @@ def _check_gone(ground: Ground) -> None:
 
 
 def _check_hidden(ground: Ground, name: str) -> None:
+    setting = ground.setting
     outside, inside = (ground.folder / f"{name}-{side}.pcap" for side in ("outside", "inside"))
-    if not sum(1 for _ in captured.left(outside, ground.setting)):
+    if setting.shape != HOST and not captured.shown(inside, setting):
+        raise Failed("the search finds nothing in what has not passed the gateway yet either")
+    if not any(captured.left(outside, setting)):
         raise Failed("the capture of the outside holds nothing")
-    if not inside.stat().st_size:
-        raise Failed("the capture of the inside holds nothing")
-    if places := captured.shown(outside, ground.setting):
+    if places := captured.shown(outside, setting):
         raise Failed(f"{len(places)} places, the first one: {places[0]}")

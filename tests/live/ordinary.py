@@ -1,4 +1,4 @@
-"""A user like that of the service: CAP_NET_ADMIN, and what the unit's root does for it beforehand."""
+"""A user like that of the service: its two capabilities, and what the unit's root does for it beforehand."""
 
 import shlex
 import sys
@@ -15,8 +15,8 @@ def as_nobody(spare: Path) -> tuple[str, ...]:
     return (
         *_reachable(Path(sys.executable).resolve(), spare),
         *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-        *("--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"),
-        *("--bounding-set=-all,+net_admin", "--no-new-privs"),
+        *("--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw"),
+        *("--bounding-set=-all,+net_admin,+net_raw", "--no-new-privs"),
     )
 
 

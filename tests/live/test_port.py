@@ -1,11 +1,14 @@
 """The port to the kernel's queues."""
 
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from lab.ours import PYTHON
 from lab.site import Site
+from tests.live.holding import PACKETS
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables")]
 
@@ -25,3 +28,20 @@ def test_the_packet_in_a_killed_workers_hand(site: Site, fate: str, arrive: set[
     assert {outside.recv(100) for _ in arrive} == arrive
     assert program.wait(10) == 0
     site.await_text("orphan.log", f"judged {len(arrive)}")
+
+
+def test_no_verdict_waits_for_the_judging_of_all_that_were_read_with_it(site: Site) -> None:
+    site.run("gw", *QUEUE)
+    site.start("gw", "holding.log", *PYTHON, str(SCRIPT.with_name("holding.py")))
+    site.await_text("holding.log", "bound")
+    inside, outside = site.udp("inside", Site.INSIDE), site.udp("outside", Site.OUTSIDE)
+    burst = [b"%d" % number for number in range(PACKETS)]
+    for message in burst:
+        inside.sendto(message, (Site.OUTSIDE, 5060))
+    came = []
+    for _ in burst:
+        came.append((outside.recv(100), time.monotonic()))
+    assert [message for message, _ in came] == burst
+    gaps = [after - before for (_, before), (_, after) in pairwise(came)]
+    assert max(gaps) < 0.3
+    assert came[-1][1] - came[0][1] > 0.25

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 from ipaddress import ip_network
 
@@ -35,9 +36,12 @@ def queued(net: Row) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("interfaces", [(), ("wan0", "lan0")], ids=["any", "two"])
+@pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("plan", SHAPES, ids=lambda plan: plan.shape.value)
-def test_they_load_again_and_again(net: Row, plan: Plan, interfaces: tuple[str, ...]) -> None:
-    plan = plan._replace(interfaces=interfaces)
+def test_they_load_again_and_again(
+    net: Row, plan: Plan, interfaces: tuple[str, ...], resets: bool
+) -> None:
+    plan = plan._replace(interfaces=interfaces, resets=resets)
     load(net, plan)
     once = net.gateway.run("nft", "list", "ruleset")
     load(net, plan)
@@ -88,6 +92,21 @@ def test_host_both_ways(net: Row, family: Family) -> None:
     assert net.gateway.tracked() == 0
     server.sendto(b"x", (WAN[family], 5060))  # by lo
     assert queued(net)[0] == 2
+
+
+@BOTH
+def test_tcp_is_reset_on_its_way_through(net: Row, family: Family) -> None:
+    load(net, ROUTER._replace(resets=True))
+    kind = socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+    with net.outside.enter():
+        server = socket.create_server((OUTSIDE[family], 5060), family=kind)
+    with net.inside.enter():
+        client = socket.socket(kind, socket.SOCK_STREAM)
+    with server, client:
+        client.settimeout(5)
+        with pytest.raises(ConnectionRefusedError):
+            client.connect((OUTSIDE[family], 5060))
+    assert queued(net)[0] >= 1
 
 
 @BOTH

@@ -54,6 +54,8 @@ COMMIT
         (NAT, "nft"),
         *(pytest.param(plan, "legacy", marks=pytest.mark.full) for plan in (ROUTER, NAT)),
         pytest.param(HOST, "nft", marks=pytest.mark.full),
+        (ROUTER._replace(resets=True), "nft"),
+        pytest.param(HOST._replace(resets=True), "legacy", marks=pytest.mark.full),
     ],
     ids=lambda value: value if isinstance(value, str) else value.shape.value,
     indirect=["backend"],

@@ -27,6 +27,7 @@ PLANS = st.builds(
     inside=st.just(NETWORKS),
     queues=st.tuples(st.integers(0, 65000), st.integers(1, 64)).map(lambda n: range(n[0], sum(n))),
     bypass=st.booleans(),
+    resets=st.booleans(),
 )
 
 
@@ -102,6 +103,15 @@ def test_nat_is_tracked_and_the_others_are_not(plan: Plan, family: Family) -> No
     assert ("notrack" in nftables.text(plan)) is (plan.shape is not Shape.NAT)
 
 
+@given(plan=PLANS, family=st.sampled_from(Family))
+def test_tcp_is_reset_where_it_is_configured(plan: Plan, family: Family) -> None:
+    text, native = iptables.text(plan, family), nftables.text(plan)
+    assert ("*filter" in text) is ("reject with tcp reset" in native) is plan.resets
+    found = [line.split() for line in rules(text) if line.endswith("--reject-with tcp-reset")]
+    ports = [int(port) for words in found for port in words[words.index("--ports") + 1].split(",")]
+    assert sorted(ports) == (sorted(plan.ports) if plan.resets else [])
+
+
 @pytest.mark.parametrize("family", Family, ids=str)
 def test_host_never_takes_lo(family: Family) -> None:
     jumps = [
@@ -122,7 +132,8 @@ def test_the_mark_follows_the_configuration() -> None:
             ROUTER._replace(ports=(5062,)),
             ROUTER._replace(bypass=True),
             ROUTER._replace(queues=range(2)),
+            ROUTER._replace(resets=True),
         )
     }
     marks = {text.split('--comment "inline-topo ')[1][:8] for text in texts}
-    assert len(marks) == len(texts) == 8
+    assert len(marks) == len(texts) == 10

@@ -51,6 +51,15 @@ def test_finds_what_is_missing() -> None:
     ]
 
 
+def test_finds_where_nothing_resets_tcp() -> None:
+    resets = ROUTER._replace(resets=True)
+    [(fatal, text)] = texts(GOOD, plan=resets)
+    assert (fatal, "no rule resets SIP over TCP" in text) == (False, True)
+    assert texts(GOOD, "table inet x {\n tcp dport 5060 reject with tcp reset\n}", resets) == []
+    written = iptables.text(resets, Family.IPV4).replace("\n-A", "\n[0:0] -A")
+    assert texts(written, plan=resets) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "defragments"),
     [

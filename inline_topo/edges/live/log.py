@@ -17,10 +17,11 @@ def to_stderr() -> None:
 
 
 class Limited:
-    """Says the same kind of thing A_SECOND times a second at most."""
+    """Says the same kind of thing so many times a second at most."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, most: int = A_SECOND) -> None:
         self._log = log
+        self._most = most
         self._second = 0
         self._said: Counter[str] = Counter()
 
@@ -31,7 +32,7 @@ class Limited:
             self._forget()
             self._second = second
         self._said[event] += 1
-        if self._said[event] <= A_SECOND:
+        if self._said[event] <= self._most:
             self._log.warning(event, extra={"fields": fields})
 
     def flush(self) -> None:
@@ -41,8 +42,8 @@ class Limited:
 
     def _forget(self) -> None:
         for event, count in self._said.items():
-            if count > A_SECOND:
-                self._log.warning(event, extra={"fields": {"more": count - A_SECOND}})
+            if count > self._most:
+                self._log.warning(event, extra={"fields": {"more": count - self._most}})
         self._said.clear()
 
 

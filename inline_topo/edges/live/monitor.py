@@ -23,7 +23,6 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from inline_topo.errors import InlineTopoError
-from inline_topo.masking.bodies.base import NOTES
 
 from . import snapshot
 from .snapshot import Source
@@ -37,11 +36,14 @@ from .tally import (
     EFFECT_NS,
     HANDLING_NS,
     NOTED,
+    NOTES,
     OUTCOME,
+    OVER_1300,
     OVER_MTU,
     OVER_MTU_IPV6,
     REFUSED,
     SHOWN,
+    TOLD_TOO_BIG,
 )
 
 LOOPBACK = "127.0.0.1"
@@ -170,12 +172,20 @@ class _Collector(Collector):
             "inline_topo_added_bytes", "bytes by which packets grew", board.total(BYTES_ADDED)
         )
         over = CounterMetricFamily(
-            "inline_topo_over_mtu", "packets that grew past the MTU (those of IPv6 are lost)",
+            "inline_topo_over_mtu", "packets that grew past the MTU (no router cuts those of IPv6)",
             labels=("family",),
         )  # fmt: skip
         over.add_metric(("ipv4",), board.total(OVER_MTU))
         over.add_metric(("ipv6",), board.total(OVER_MTU_IPV6))
         yield over
+        yield CounterMetricFamily(
+            "inline_topo_told_too_big", "senders of IPv6 that were told to send fragments",
+            board.total(TOLD_TOO_BIG),
+        )  # fmt: skip
+        yield CounterMetricFamily(
+            "inline_topo_over_1300", "messages that grew past 1,300 bytes, beyond which phones take TCP",
+            board.total(OVER_1300),
+        )  # fmt: skip
         yield self._handling()
         yield from self._effects()
         yield self._noted()

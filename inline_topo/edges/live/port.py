@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _SOCKET_BYTES_A_PACKET: Final = 4096  # what a message of middle size takes of the socket's buffer
 _MOST_TO_SEND: Final = 64 * 1024  # bytes of verdicts, behind which they are sent
+_LONGEST_HELD_NS: Final = 250_000  # that a verdict waits behind the judging of others
 _SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h; Python's socket does not name it
 
 
@@ -69,6 +70,7 @@ class Queue:
         self._errands: Errands = NO_ERRANDS
         self._verdicts: list[bytes] = []  # that go out together
         self._size = 0
+        self._held_since = 0  # when the first of them was ready (monotonic, ns)
         self._gathers_verdicts = False
         try:
             self._queue = binding.NetfilterQueue()
@@ -116,8 +118,8 @@ class Queue:
             self._judge_all(packets, judge)
 
     def _judge_all(self, packets: Iterable[tuple[int, bytes]], judge: Judge) -> None:
-        """The verdicts go out together, behind all judging: each wakes those that it is for, who
-        take the processor and its caches away."""
+        """The verdicts of packets that wait already go out together, as each wakes those that it is for, who
+        take the processor and its caches away; but none is held for longer than _LONGEST_HELD_NS."""
         self._gathers_verdicts = True
         try:
             for number, data in packets:
@@ -132,12 +134,16 @@ class Queue:
             self._flush()
 
     def _send(self, verdict: bytes) -> None:
-        """Send a verdict, with those of all packets that were read together; nothing where it is empty."""
+        """Send a verdict, with those of packets that were read together; nothing where it is empty."""
         if not verdict:
             return
+        now = time.monotonic_ns()
+        if not self._verdicts:
+            self._held_since = now
         self._verdicts.append(verdict)
         self._size += len(verdict)
-        if self._size > _MOST_TO_SEND or not self._gathers_verdicts:
+        is_late = now - self._held_since > _LONGEST_HELD_NS
+        if is_late or self._size > _MOST_TO_SEND or not self._gathers_verdicts:
             self._flush()
 
     def _flush(self) -> None:

@@ -1,6 +1,7 @@
 """`run`: from a configuration to a running gateway."""
 
 import logging
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,11 @@ from inline_topo import assemble, build_info
 from inline_topo.config import Config
 from inline_topo.edges.relay import rtpengine
 
-from . import tally
+from . import capabilities, tally, too_big
 from .port import Queue
 from .snapshot import Source
 from .supervisor import Supervisor
-from .worker import Job, Mode
+from .worker import Job, Mode, OnTcp
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,10 @@ def serve(
     came and as it would have gone on. InlineTopoError where a queue, the port of the
     metrics, a key or the dialog store cannot be had.
     """
-    make = partial(_job, mode=mode, compared_folder=compared_folder)
+    # What a host's own kernel sends it cuts itself. Opened once, so that no worker needs the right to.
+    icmp = too_big.open_socket() if config.shape != "host" else None
+    capabilities.give_up(capabilities.NET_RAW)
+    make = partial(_job, mode=mode, icmp=icmp, compared_folder=compared_folder)
     first = make(config)
     board = tally.board(len(config.queue.range()))
     queues = [Queue(number, config.queue.max_len) for number in config.queue.range()]
@@ -60,7 +64,12 @@ def serve(
     Supervisor(first, reload, queues, board, monitor).run()
 
 
-def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job:
+def _job(
+    config: Config,
+    mode: Mode,
+    icmp: socket.socket | None = None,
+    compared_folder: Path | None = None,
+) -> Job:
     if mode is Mode.DRY_RUN:
         config = config.audited_unless_told()
     if config.topos.store is not None:
@@ -85,7 +94,8 @@ def _job(config: Config, mode: Mode, compared_folder: Path | None = None) -> Job
         config.mtu,
         partial(assemble.performers, config),
         most_waiting=queue.max_len // 2,  # the others have the rest of the queue
-        drops_tcp=queue.on_tcp == "drop",
+        on_tcp=OnTcp(queue.on_tcp),
+        icmp=icmp,
         refused_folder=queue.refused_folder,
         compared_folder=compared_folder,
         call_of=assemble.call_marks(config).of_packet,

@@ -22,6 +22,7 @@ from .tally import (
     NOTED,
     OPENED_NS,
     OUTCOME,
+    OVER_1300,
     OVER_MTU,
     OVER_MTU_IPV6,
     PACKETS,
@@ -29,6 +30,7 @@ from .tally import (
     READY,
     REFUSED,
     SHOWN,
+    TOLD_TOO_BIG,
     TURN_NS,
     Name,
 )
@@ -109,6 +111,8 @@ def take(source: Source) -> dict[str, Any]:
         "seconds_since_opened": round((now - opened) / 1e9, 1) if opened else None,
         "bytes_added": board.total(BYTES_ADDED),
         "over_mtu": {"ipv4": board.total(OVER_MTU), "ipv6": board.total(OVER_MTU_IPV6)},
+        "told_too_big": board.total(TOLD_TOO_BIG),
+        "over_1300": board.total(OVER_1300),
     }
 
 

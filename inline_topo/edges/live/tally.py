@@ -39,6 +39,7 @@ BOUNDS_NS: Final = tuple(
 PID, DEATHS, READY, TURN_NS = ("pid",), ("deaths",), ("ready",), ("turn_ns",)
 PACKETS, LOST, HELD = ("packets",), ("lost",), ("held",)
 BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6 = ("bytes_added",), ("over_mtu",), ("over_mtu_ipv6",)
+TOLD_TOO_BIG, OVER_1300 = ("told_too_big",), ("over_1300",)
 HANDLING_NS, OPENED_NS = ("handling_ns",), ("opened_ns",)
 
 FIELDS: Final = (
@@ -74,7 +75,21 @@ AUDITED, SHOWN = ("audited",), "shown"
 """Messages that an audit looked at, and hosts that it found: by cause and field."""
 
 NOTED: Final = "noted"
-"""Messages in which something was seen and left (bodies.NOTES)."""
+"""Messages in which something was seen and left (NOTES)."""
+
+TCP_CLEAR, LITTLE_MASKED = "tcp_in_clear", "little_masked"
+NOTES: Final = {
+    **bodies.NOTES,
+    TCP_CLEAR: "connections of SIP over TCP, which passes in clear (queue.on_tcp)",
+    LITTLE_MASKED: "so many messages left, and hardly one had more to mask than a Via: is what outsiders "
+    "may see too much (own), or are phones routed to a registrar outside, with no proxy before them?",
+}
+"""What is told in `status` and once in the log, by note."""
+
+ENOUGH: Final = 500
+"""Messages that left, before it is said that little is masked in them."""
+
+_HARDLY: Final = 50  # messages that left for each that had something hidden
 
 REFUSED: Final = "opens_refused"
 """Tokens that did not open, by field (masking.unopened)."""
@@ -83,13 +98,13 @@ OUTCOME, EDIT, BUCKET = "outcome", "edit", "bucket"
 EFFECT, EFFECT_NS = "effect", "effect_ns"
 NAMES: Final[tuple[Name, ...]] = (
     *(PID, DEATHS, READY, TURN_NS, PACKETS, LOST, HELD),
-    *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, HANDLING_NS, OPENED_NS),
+    *(BYTES_ADDED, OVER_MTU, OVER_MTU_IPV6, TOLD_TOO_BIG, OVER_1300, HANDLING_NS, OPENED_NS),
     *((OUTCOME, direction, ending) for direction, ending in product(DIRECTIONS, ENDINGS)),
     *((EDIT, action, field) for action, field in product(ACTIONS, _EDITED)),
     *((BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")),
     *((EFFECT, kind, ending) for kind, ending in product(KINDS, (DONE, FAILED, LATE, CROWDED))),
     *((EFFECT_NS, kind) for kind in KINDS),
-    *((NOTED, note) for note in bodies.NOTES),
+    *((NOTED, note) for note in NOTES),
     *((REFUSED, field) for field in _EDITED),
     AUDITED,
     *((SHOWN, cause, field) for cause, field in product(CAUSES, (*FIELDS, *PLACES, OTHER))),
@@ -99,6 +114,12 @@ NAMES: Final[tuple[Name, ...]] = (
 
 _BUCKETS: Final = [(BUCKET, str(bound)) for bound in (*BOUNDS_NS, "inf")]
 _COUNTED: Final = frozenset(FIELDS)
+_HIDES: Final = (MASKED, REMOVED, *IRREVERSIBLE)
+_LEFT: Final = ("masked", "unchanged")
+_HEADERS, _HEADERS_IPV6 = 28, 48  # of a packet, before its message
+_LONG: Final = 1300
+"""Bytes of a request above which its sender takes TCP (RFC 3261 section 18.1.1, where nobody knows the
+path MTU)."""
 _EGRESS, _INGRESS = Direction.EGRESS, Direction.INGRESS
 
 
@@ -127,10 +148,11 @@ class Tally:
         self._edits: dict[str, dict[str, int]] = {a: defaultdict(int) for a in ACTIONS}
         self._buckets = [0] * (len(BOUNDS_NS) + 1)
         self._handling_ns = 0
+        self._left = self._hidden = 0  # messages that left, and values in them that were not Vias
 
     def note(self, packet: bytes, verdict: Verdict, nanoseconds: int) -> bool:
-        """One packet, what became of it, and how long that took. Whether it is lost by its growth:
-        no router cuts a packet of IPv6."""
+        """One packet, what became of it, and how long that took. Whether it is lost by its growth
+        if it did not come in fragments: no router cuts a packet of IPv6."""
         sent, direction, outcome = verdict.packet, verdict.direction, verdict.outcome
         if direction is _EGRESS:  # without the hash of an Enum, which is Python's own code
             self._egress[outcome] += 1
@@ -145,6 +167,9 @@ class Tally:
         grown = len(sent) - len(packet)
         if grown > 0:
             self._row.add(BYTES_ADDED, grown)
+            longest = _LONG + (_HEADERS_IPV6 if packet[0] >> 4 == 6 else _HEADERS)
+            if len(sent) > longest >= len(packet):
+                self._row.add(OVER_1300)
             if len(sent) > self._mtu >= len(packet):
                 is_lost = packet[0] >> 4 == 6
                 self._row.add(OVER_MTU_IPV6 if is_lost else OVER_MTU)
@@ -168,6 +193,17 @@ class Tally:
         for field in fields:
             self._row.add((REFUSED, field if field in _EDITED else OTHER))
 
+    def note_told(self) -> None:
+        """A sender that was told of its growth."""
+        self._row.add(TOLD_TOO_BIG)
+
+    def masks_little(self) -> bool:
+        """Whether hardly one of enough messages that left had more to mask than a Via: then it is counted."""
+        if self._left < ENOUGH or self._hidden * _HARDLY >= self._left:
+            return False
+        self._row.set((NOTED, LITTLE_MASKED), self._left)
+        return True
+
     def note_effect(self, kind: str, ending: str, seconds: float) -> None:
         """One effect, how it ended, and how long that took."""
         self._row.add((EFFECT, kind, ending))
@@ -180,12 +216,16 @@ class Tally:
             for outcome, count in outcomes.items():
                 row.add((OUTCOME, direction.value, outcome), count)
                 row.add(PACKETS, count)
+                if direction is _EGRESS and outcome in _LEFT:
+                    self._left += count
             outcomes.clear()
         if self._edits[OPENED] or self._edits[RESTORED]:
             row.set(OPENED_NS, time.monotonic_ns())
         for action, fields in self._edits.items():
             for field, count in fields.items():
                 row.add((EDIT, action, field if field in _EDITED else OTHER), count)
+                if action in _HIDES and field != names.VIA:
+                    self._hidden += count
             fields.clear()
         for place, count in enumerate(self._buckets):
             if count:

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from types import FrameType
 from typing import Final
 
 from inline_topo.audit.findings import LEAK, NOT_READ
+from inline_topo.audited import REFUSED_UNREAD
 from inline_topo.gateway import CORRUPT, OUTCOMES, Action, Ask, Gateway, Verdict
-from inline_topo.masking.bodies.base import NOTES
 from inline_topo.masking.effects import Performers
 from inline_topo.masking.flow import Direction
 from inline_topo.wire import ip
@@ -25,7 +26,22 @@ from .log import Limited
 from .netlink import Fate
 from .port import Later, Queue
 from .refused import RefusedPackets
-from .tally import HELD, LOST, READY, TCP, TOO_MANY, TURN_NS, Name, Tally, known_field
+from .tally import (
+    HELD,
+    LITTLE_MASKED,
+    LOST,
+    NOTES,
+    READY,
+    TCP,
+    TCP_CLEAR,
+    TOO_MANY,
+    TURN_NS,
+    Name,
+    Tally,
+    known_field,
+)
+from .tcp import Connections, is_tcp, without_data
+from .too_big import TooBig
 from .waiting import WaitingRoom
 
 TICK: Final = 0.25
@@ -40,14 +56,15 @@ SETTLE: Final = 1.0
 CLOSE: Final = 0.5
 """Seconds that it gives connections to close."""
 
-_PROTOCOL_TCP: Final = 6
 _TICK_NS: Final = int(TICK * 0.9e9)  # a tick's read comes back a little early
 _SIP_WAYS: Final = (Direction.EGRESS, Direction.INGRESS)
 _TOLD: Final = frozenset(
-    {TCP, "fragment", "cut", "malformed_sip", "malformed_packet", "error"}
+    {"fragment", "cut", "malformed_sip", "malformed_packet", "error"}
     | {outcome for outcome in OUTCOMES if outcome.startswith("refused_")}
     | {outcome + CORRUPT for outcome in ("masked", "unmasked", "unchanged")}
 )
+_MAYBE_TCP: Final = (ip.NOT_UDP, REFUSED_UNREAD)
+_CONNECTIONS_A_SECOND: Final = 10  # that are told
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +78,22 @@ class Mode(Enum):
     DRAIN = "drain"
 
 
+class OnTcp(Enum):
+    """What becomes of SIP over TCP. RESET: its segments go on without their data, to a rule of the
+    firewall that resets the connection; where that rule is gone nothing is said in clear."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    RESET = "reset"
+
+
 @dataclass(frozen=True)
 class Job:
     """What a worker works with; a reload replaces it.
 
     `performers` makes those that it has effects performed by; `most_waiting` packets wait for them.
     `compared_folder`: where a dry run keeps what it would have changed (ComparedPackets).
+    `icmp`: a socket that sends ICMPv6 to those whose messages outgrow the MTU; None: they are not told.
     `call_of` says what a log calls the call of a packet that goes this way (empty: none).
     """
 
@@ -75,7 +102,8 @@ class Job:
     mtu: int
     performers: Callable[[], Performers] = dict
     most_waiting: int = 1024
-    drops_tcp: bool = False
+    on_tcp: OnTcp = OnTcp.ACCEPT
+    icmp: socket.socket | None = None
     refused_folder: Path | None = None
     compared_folder: Path | None = None
     call_of: Callable[[bytes, Direction], str] = lambda packet, direction: ""
@@ -87,7 +115,11 @@ class Worker:
     def __init__(self, job: Job, queue: Queue, row: Row[Name]) -> None:
         self._handle = job.gateway.handle
         self._sends = job.mode is not Mode.DRY_RUN
-        self._on_tcp = Action.DROP if job.drops_tcp else Action.ACCEPT
+        self._drains = job.mode is Mode.DRAIN
+        self._on_tcp = job.on_tcp
+        self._connections = Connections()
+        self._limited_tcp = Limited(log, _CONNECTIONS_A_SECOND)
+        self._too_big = TooBig(job.icmp, job.mtu) if job.icmp and self._sends else None
         self._queue = queue
         self._row = row
         self._tally = Tally(row, job.mtu)
@@ -150,30 +182,55 @@ class Worker:
 
         `started`: when its handling began, less the time that it waited (monotonic, ns).
         """
-        if verdict.outcome == ip.NOT_UDP and _is_tcp(packet):
-            verdict.action, verdict.outcome = self._on_tcp, TCP
+        of_tcp = verdict.outcome in _MAYBE_TCP and is_tcp(packet)
+        if of_tcp:
+            self._conclude_tcp(packet, verdict)
         if self._tally.note(packet, verdict, time.monotonic_ns() - started):
-            self._limited.warning(
-                "over_mtu_ipv6",
-                direction=verdict.direction.value,
-                queue=self._queue.number,
-                bytes=len(packet),
-                grown_to=len(verdict.packet),
-            )
-        if verdict.action is Action.DROP or verdict.outcome in _TOLD:
-            self._tell(packet, verdict)
+            self._note_outgrown(packet, verdict)
+        if (verdict.action is Action.DROP or verdict.outcome in _TOLD) and not of_tcp:
+            self._tell(packet, verdict, self._limited)
         if verdict.notes:
             self._note_seen(verdict.notes)
         if verdict.unopened:
             self._note_unopened(packet, verdict)
         if verdict.shown is not None:
-            self._note_shown(packet, verdict)
+            self._note_shown(packet, verdict, of_tcp)
         if not self._sends:
             self._compare(packet, verdict)
             return packet
         if verdict.action is Action.DROP and self._refused:
             self._refused.add(packet, _reason(verdict))
         return None if verdict.action is Action.DROP else verdict.packet
+
+    def _conclude_tcp(self, packet: bytes, verdict: Verdict) -> None:
+        """The last word on a packet of TCP, and a line for each connection."""
+        if self._on_tcp is OnTcp.RESET:
+            bare = without_data(packet)
+            verdict.action = Action.DROP if bare is None else Action.REPLACE
+            verdict.packet = packet if bare is None else bare
+            verdict.outcome, verdict.shown = TCP, None
+        elif verdict.outcome == ip.NOT_UDP:
+            is_dropped = self._on_tcp is OnTcp.DROP
+            verdict.action = Action.DROP if is_dropped else Action.ACCEPT
+            verdict.outcome = TCP
+        if self._connections.is_new(packet):
+            self._tell(packet, verdict, self._limited_tcp)
+            if verdict.action is Action.ACCEPT:
+                self._note_seen((TCP_CLEAR,))
+
+    def _note_outgrown(self, packet: bytes, verdict: Verdict) -> None:
+        """A packet of IPv6 that no router cuts: its sender is told, and sends the next in fragments."""
+        told = self._too_big.tell(packet, len(verdict.packet)) if self._too_big else 0
+        if told:
+            self._tally.note_told()
+        self._limited.warning(
+            "over_mtu_ipv6",
+            direction=verdict.direction.value,
+            queue=self._queue.number,
+            bytes=len(packet),
+            grown_to=len(verdict.packet),
+            **({"told_mtu": told} if told else {}),
+        )
 
     def _compare(self, packet: bytes, verdict: Verdict) -> None:
         """Keep what a dry run would have sent beside what it sends, where it is SIP and went through
@@ -200,9 +257,12 @@ class Worker:
         """What was seen in a message and left: counted, and said when it is seen first."""
         self._tally.note_seen(notes)
         for note in notes:
-            if note not in self._noted:
-                self._noted.add(note)
-                log.warning("noted", extra={"fields": {"note": note, "meaning": NOTES[note]}})
+            self._say_once(note)
+
+    def _say_once(self, note: str) -> None:
+        if note not in self._noted:
+            self._noted.add(note)
+            log.warning("noted", extra={"fields": {"note": note, "meaning": NOTES[note]}})
 
     def _note_unopened(self, packet: bytes, verdict: Verdict) -> None:
         """Tokens that did not open: counted, and told by field alone."""
@@ -211,13 +271,13 @@ class Worker:
         for field in dict.fromkeys(verdict.unopened):
             self._limited.warning("open_refused", field=field, call=call, queue=self._queue.number)
 
-    def _note_shown(self, packet: bytes, verdict: Verdict) -> None:
+    def _note_shown(self, packet: bytes, verdict: Verdict, of_tcp: bool) -> None:
         """What an audit found in a message: counted, and a leak is told, by field and kind alone, and
-        what it did not read, by the reason."""
+        what it did not read, by the reason (but of TCP, whose connections are told)."""
         shown = verdict.shown or ()
         self._tally.note_shown(shown)
         for finding in shown:
-            if finding.cause == NOT_READ:
+            if finding.cause == NOT_READ and not of_tcp:
                 self._limited.warning("not_read", reason=finding.field, queue=self._queue.number)
         leaks = [finding for finding in shown if finding.cause == LEAK]
         if leaks:
@@ -226,13 +286,14 @@ class Worker:
                 queue = self._queue.number
                 self._limited.warning("leak", field=field, kind=kind, call=call, queue=queue)
 
-    def _tell(self, packet: bytes, verdict: Verdict) -> None:
+    def _tell(self, packet: bytes, verdict: Verdict, limited: Limited) -> None:
         """A line for the log: sizes and outcomes, never a value of a message."""
         call = self._call_of(packet, verdict.direction)
-        self._limited.warning(
+        action = self._on_tcp.value if verdict.outcome == TCP else verdict.action.value
+        limited.warning(
             verdict.outcome,
             direction=verdict.direction.value,
-            action=verdict.action.value if self._sends else "none",
+            action=action if self._sends else "none",
             queue=self._queue.number,
             bytes=len(packet),
             **({"detail": verdict.detail} if verdict.detail and not verdict.shown else {}),
@@ -246,8 +307,11 @@ class Worker:
         self._row.set(LOST, self._lost_before + self._queue.lost)
         self._row.set(HELD, self._room.count)
         self._tally.flush()
+        if not self._drains and self._tally.masks_little():
+            self._say_once(LITTLE_MASKED)
         self._row.set(TURN_NS, now)  # after them: who sees the turn sees what was counted before it
         self._limited.flush()
+        self._limited_tcp.flush()
         if self._refused:
             self._refused.flush()
         if self._compared:
@@ -265,8 +329,3 @@ def _reason(verdict: Verdict) -> str:
     leaks = [finding for finding in verdict.shown or () if finding.cause in (LEAK, NOT_READ)]
     fields = verdict.detail or ", ".join(dict.fromkeys(finding.field for finding in leaks))
     return f"{verdict.direction.value}: {verdict.outcome}{f' ({fields})' if fields else ''}"
-
-
-def _is_tcp(packet: bytes) -> bool:
-    """Of IPv6 only without extension headers, which the rules do not look behind either."""
-    return packet[6 if packet[0] >> 4 == 6 else 9] == _PROTOCOL_TCP

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from inline_topo.edges.live import snapshot, tally
 from inline_topo.edges.live.board import Board
 from inline_topo.edges.live.snapshot import Source
@@ -55,6 +57,16 @@ def test_a_packet_is_counted_once_everywhere() -> None:
     assert state["over_mtu"] == {"ipv4": 1, "ipv6": 1}
     assert board.total(("bucket", "30000")) == 1
     assert board.total(("bucket", "inf")) == 1
+
+
+@pytest.mark.parametrize(("packet", "headers"), [(LONG[:1], 28), (LONG6[:1], 48)])
+def test_messages_that_grow_past_1300_bytes_are_counted(packet: bytes, headers: int) -> None:
+    board = tally.board(1)
+    count = Tally(board.rows[0], 1500)
+    for size, grown in ((1250, 50), (1250, 51), (1300, 1), (1301, 1)):
+        long = packet.ljust(size + headers, b"x")
+        count.note(long, masked(long, grown), 1_000)
+    assert snapshot.take(Source(board, (0,), Mode.LIVE))["over_1300"] == 2
 
 
 def test_what_comes_back_is_opened_by_a_token_or_out_of_the_store() -> None:

@@ -5,7 +5,7 @@ import logging
 from typing import Any, cast
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
@@ -14,7 +14,7 @@ from inline_topo.config import load
 from inline_topo.edges.live import snapshot, tally
 from inline_topo.edges.live.port import Queue
 from inline_topo.edges.live.snapshot import Source
-from inline_topo.edges.live.worker import Job, Mode, Worker
+from inline_topo.edges.live.worker import Job, Mode, OnTcp, Worker
 from inline_topo.masking.codecs.keyring import KeyRing
 
 pytestmark = pytest.mark.interpreted  # its queue is none
@@ -39,18 +39,20 @@ class NoQueue:
 class Site:
     """A worker with its counters."""
 
-    def __init__(self, mode: Mode = Mode.LIVE, **settings: str) -> None:
+    def __init__(self, mode: Mode = Mode.LIVE, audit: str = "0", **settings: str) -> None:
         overrides: dict[str, object] = {"inside": [INSIDE, "10.0.0.0/8", "fd00::/8"]}
+        overrides["audit"] = audit if audit == "enforce" else float(audit)
         overrides |= {f"queue.{key}": value for key, value in settings.items()}
         config = load(None, env={}, overrides=overrides, key_ring_given=True)
         gateway = assemble.gateway(config, ring=KeyRing.generate())
         board = tally.board(1)
-        self.worker = Worker(Job(gateway, mode, config.mtu), cast(Queue, NoQueue()), board.rows[0])
-        self._source = Source(board, (3,), mode)
+        job = Job(gateway, mode, config.mtu, on_tcp=OnTcp(config.queue.on_tcp))
+        self.worker = Worker(job, cast(Queue, NoQueue()), board.rows[0])
+        self.source = Source(board, (3,), mode)
 
     def outcomes(self, direction: str) -> dict[str, int]:
         self.worker._look_up()
-        counted = snapshot.take(self._source)["outcomes"][direction]
+        counted = snapshot.take(self.source)["outcomes"][direction]
         assert isinstance(counted, dict)
         return counted
 
@@ -132,6 +134,56 @@ def test_a_flood_of_trouble_is_a_few_lines(caplog: pytest.LogCaptureFixture) -> 
         assert site.worker.judge(cut()) is None
     assert site.outcomes("egress") == {"refused_cut": 1000}
     assert len(caplog.records) < 100
+
+
+def tcp(port: int) -> bytes:
+    return bytes(IP(src=INSIDE, dst=OUTSIDE) / TCP(sport=port, dport=5060) / Raw(INVITE))
+
+
+@pytest.mark.parametrize("on_tcp", OnTcp)
+def test_a_tcp_connection_is_one_line_and_ten_a_second(
+    on_tcp: OnTcp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inline_topo.edges.live.log.time.monotonic", lambda: 100.0)
+    site = Site(on_tcp=on_tcp.value)
+    for _ in range(20):
+        site.worker.judge(tcp(2000))
+    assert vars(caplog.records[0])["fields"]["action"] == on_tcp.value
+    assert [record.getMessage() for record in caplog.records].count("tcp") == 1
+    for port in range(3000, 3300):
+        site.worker.judge(tcp(port))
+    assert [record.getMessage() for record in caplog.records].count("tcp") == 10
+    assert site.outcomes("none") == {"tcp": 320}
+
+
+@pytest.mark.parametrize("audit", ["0", "enforce"])
+def test_reset_lets_headers_go_on_whatever_is_audited(audit: str) -> None:
+    site = Site(on_tcp="reset", audit=audit)
+    assert site.worker.judge(tcp(2000)) == bytes(
+        IP(src=INSIDE, dst=OUTSIDE) / TCP(sport=2000, dport=5060)
+    )
+
+
+def test_what_hides_nothing_but_vias_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A phone at its own, visible address: nothing but what a proxy would have put below is masked."""
+    site = Site()
+    plain = INVITE.replace(HIDDEN.encode(), INSIDE.encode())
+    message = bytes(IP(src=INSIDE, dst=OUTSIDE) / UDP(sport=5060, dport=5060) / Raw(plain))
+    for number in range(tally.ENOUGH + 100):
+        site.worker.judge(message)
+        if number % 100 == 99:
+            site.worker._look_up()
+    assert [vars(record)["fields"]["note"] for record in caplog.records] == ["little_masked"]
+    state = snapshot.take(site.source)
+    assert state["noted"] == {"little_masked": tally.ENOUGH + 100}
+
+
+def test_where_contacts_are_masked_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    for _ in range(tally.ENOUGH + 100):
+        site.worker.judge(bytes(packet()))
+    site.worker._look_up()
+    assert caplog.records == []
 
 
 def test_what_ipv6_loses_by_growth_is_told(caplog: pytest.LogCaptureFixture) -> None:
