@@ -107,7 +107,12 @@ def test_documents(data: bytes, shown: list[str], is_read: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["gzip", "x-bzip2", "zip", "x-xz"])
 def test_types_that_are_compressed(kind: str) -> None:
-    data = {"gzip": gzip.compress, "x-bzip2": bz2.compress, "x-xz": lzma.compress}.get(kind, bytes)
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "x-bzip2": bz2.compress,
+        "x-xz": lzma.compress,
+    }
+    data = packs.get(kind, bytes)
     told = found(request(f"Content-Type: application/{kind}") + data(b"sip:a@10.1.1.30"))
     is_read = kind == "gzip"
     assert [one for one in told if one[0] == "not_read"] == ([] if is_read else NOT_READ)
