@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--treatment", dest="treatments", nargs="+", choices=TREATMENTS, default=TREATMENTS,
         help="profile default, profile strict with rtpengine, mode topos: all")  # fmt: skip
     add("--ip", dest="versions", nargs="+", type=int, choices=(4, 6), default=(4, 6),
-        help="address families: both (IPv6 in shape router alone)")  # fmt: skip
+        help="address families: both (IPv6 in shapes router and host)")  # fmt: skip
     add("--clients", nargs="+", type=_pair, metavar="INSIDE,OUTSIDE",
         help=f"pairs of {', '.join(KINDS)}: the first one with itself, and each with the next")  # fmt: skip
     add("--scenario", dest="scenarios", nargs="+", choices=NAMES, metavar="NAME", default=(),
