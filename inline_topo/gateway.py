@@ -19,12 +19,16 @@ from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.effects import EffectFailed, Need
 from inline_topo.masking.elements import check
 from inline_topo.masking.flow import Direction, Flow, Flows
+from inline_topo.masking.hosts import address_text
+from inline_topo.masking.uris import MASKED, REMOVED, SWAPPED
 from inline_topo.sip import message as sip
 from inline_topo.sip.message import Message
 from inline_topo.sip.names import FieldNames
 from inline_topo.wire import icmp, ip
 
 log = logging.getLogger(__name__)
+
+_HIDES: Final = (MASKED, SWAPPED, REMOVED)
 
 
 class Action(Enum):
@@ -258,6 +262,10 @@ class Gateway:
                 message.notes,
                 message.unopened,
             )
+        if flow.is_inner and direction is Direction.EGRESS and _writes(flow.mask_address, edits):
+            return self._drop(
+                datagram.packet, direction, "unmaskable", "no own address to mask with"
+            )
         state = ip.checksum_state(datagram)
         is_corrupt = state[0] == ip.CORRUPT
         if is_corrupt and self._on_corrupt is not Action.REPLACE:
@@ -417,6 +425,12 @@ class Gateway:
             log.exception("a packet that could not be judged could not be searched")
             return Verdict(Action.DROP, datagram.packet, flow.direction, "refused_error")
         return verdict
+
+
+def _writes(address: bytes, edits: list[Edit]) -> bool:
+    """Whether edits write an address in the place of something that they hide."""
+    text = address_text(address).strip(b"[]")
+    return any(edit.action in _HIDES and edit.new.find(text) >= 0 for edit in edits)
 
 
 def _claimed(packet: bytes, direction: Direction, detail: str = "") -> Verdict:

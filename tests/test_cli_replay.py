@@ -45,6 +45,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
 
 Command = Callable[..., Any]
 
+OWN = ("--set", 'own=["10.0.0.1"]')
+
 
 @pytest.fixture
 def slides(captures: Path) -> Path:
@@ -149,7 +151,7 @@ def test_strict_exits_1_where_a_packet_was_refused(
     command: Command, troubled: Path, tmp_path: Path, words: tuple[str, ...], status: int
 ) -> None:
     out = tmp_path / "out.pcap"
-    ran = command("replay", "-r", troubled, "-w", out, "--inside", "10.0.0.0/8", *words)
+    ran = command("replay", "-r", troubled, "-w", out, "--inside", "10.0.0.0/8", *OWN, *words)
     assert ran.status == status
     assert re.search(r"(?m)^REFUSED +1: .*\(packet 2\)$", ran.out)
     assert [packet.time for packet in rdpcap(str(out))] == [1700000000, 1700000002]
@@ -179,12 +181,18 @@ def test_json_is_one_object(command: Command, troubled: Path, tmp_path: Path) ->
     assert report["messages"] == {"egress": 2}
     assert report["edits"] == {"masked": {"Contact": 1}}
     assert report["outcomes"] == {"masked": 1, "refused_malformed_sip": 1, "inside": 1}
-    assert report["refused"] == {"refused_malformed_sip": {"count": 1, "packets": [2]}}
+    assert report["refused"] == {
+        "refused_malformed_sip": {
+            "count": 1,
+            "packets": [2],
+            "details": {"header line without a valid field name": 1},
+        }
+    }
 
 
 def test_only_outside_leaves_insiders_out(command: Command, troubled: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.pcap"
-    words = ("replay", "-r", troubled, "-w", out, "--inside", "10.0.0.0/8")
+    words = ("replay", "-r", troubled, "-w", out, "--inside", "10.0.0.0/8", *OWN)
     ran = command(*words)
     assert len(rdpcap(str(out))) == 2
     assert "1 packet between insiders in the output" in ran.err
@@ -203,6 +211,7 @@ def test_tells_what_ipv6_would_lose_live(command: Command, tmp_path: Path, leg: 
     words = ["-r", tmp_path / "in.pcap", "-w", tmp_path / "out.pcap", "--leg", leg]
     for network in ("10.0.0.0/8", "fd00::/8"):
         words += ["--inside", network]
+    words += ["--set", 'own=["fd00::1"]']
     ran = command("replay", *words)
     [grown] = rdpcap(str(tmp_path / "out.pcap"))
     assert len(packet / Raw(message)) - 14 <= 1500 < len(grown) - 14

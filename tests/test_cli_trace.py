@@ -125,7 +125,10 @@ def test_a_refused_call(
         (False, True),  # the log has no times
     ]
     assert found["steps"][0]["refused_because"] is None
-    assert found["steps"][1]["refused_because"] == "egress: refused_unmaskable"
+    assert (
+        found["steps"][1]["refused_because"]
+        == "egress: refused_unmaskable (Contact: does not parse)"
+    )
     assert found["call_id"]["mark"] in found["steps"][2]["line"]
     assert found["call_id"]["inside"] == CALL_ID
 

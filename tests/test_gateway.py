@@ -176,7 +176,8 @@ def test_on_error_accept_lets_what_was_refused_out_in_clear(outcome: str) -> Non
     """What is refused as it enters is not meant by it (tests/masking/test_guard.py)."""
     for packet in REACHED[outcome]:
         verdict = judge(gateway(queue__on_error="accept"), packet)
-        assert verdict == Verdict(Action.ACCEPT, packet, Direction.EGRESS, outcome)
+        said = verdict.detail
+        assert verdict == Verdict(Action.ACCEPT, packet, Direction.EGRESS, outcome, detail=said)
 
 
 @pytest.mark.parametrize("key", ["fragment", "cut"])

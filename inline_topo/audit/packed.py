@@ -1,9 +1,9 @@
 """Addresses that base64 or hexadecimal digits hold, in the users and parameters of SIP URIs (RFC 5626
 section 5.2: flow tokens).
 
-Digits are read as bits, and a window is moved over them. Four bytes read as an address of a small network by
-chance once in 2**16 or more; in a network with fewer than 16 bits, a window counts if it is all there is, or if
-a second address, own or inside, stands 16 bits (a port) from it.
+Digits are read as bits, and a window is moved over them. Four bytes read as an address of a small network
+by chance once in 2**16 or more; in a network with fewer than 16 bits, a window counts if it is all there
+is, or if a second address, own or inside, stands 16 bits (a port) from it.
 
 Not read: the parameters `tag` and `ftag`, which From and To show; the ids of mode topos; numbers with
 `user=phone`; parameters of a URI without brackets, which are the field's.

@@ -116,7 +116,8 @@ class Topoh(Table):
     )
     clear_params: tuple[ClearParam, ...] = Field(
         default=(),
-        description="more URI parameters that stay readable beside a token, as `lr`, `ob` and `method` do",
+        description="more URI parameters that stay readable beside a token, as `lr`, `ob`, `gr` and"
+        " `method` do",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from inline_topo.bounds import MOST_EDITS, TooMuch
 from inline_topo.edits import Edit
+from inline_topo.masking import part_names
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.codecs.base import Codec
 from inline_topo.masking.ends import Ends
@@ -21,7 +22,7 @@ from inline_topo.masking.opening import OPENINGS, routes
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.table import Table
 from inline_topo.masking.uris import REPLACED, STRIPPED, Uris
-from inline_topo.sip import address, names, values
+from inline_topo.sip import address, names, uri, values
 from inline_topo.sip.message import Message, Span, line_of
 
 REFERENCES: Final = (
@@ -202,7 +203,8 @@ class Carriers:
         edits: list[Edit] = []
         for entry in values.split(data, spans):
             edits += self._uris.mask(data, entry, flow, name, is_hidden)
-            edits += self.swap_beside(data, entry, flow, name)
+            edits += part_names.outside(message, self.swap_beside(data, entry, flow, name))
+            edits += self._swap_part_name(message, entry, flow, name)
         return edits
 
     def mask_named(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
@@ -211,7 +213,16 @@ class Carriers:
         edits: list[Edit] = []
         for entry in values.split(data, spans):
             edits += self._uris.mask(data, entry, flow, name, is_named, route=name in PATHS)
+            edits += self._swap_part_name(message, entry, flow, name)
         return edits
+
+    def _swap_part_name(self, message: Message, entry: Span, flow: Flow, name: str) -> list[Edit]:
+        """The edits in a URI that names a part (RFC 2392) which the message does not have."""
+        where = address.locate(message.data, *entry)
+        if not where or not uri.names_part(message.data[where.start : where.end]):
+            return []
+        edits = self._swap.edits(message.data, (where.start, where.end), flow, name, is_named)
+        return [] if part_names.may_have(message) else edits
 
     def mask_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """Every entry whose host is not own; without an own entry, what is hidden."""
@@ -254,7 +265,7 @@ class Carriers:
         """The mask address for every hidden host, wherever it stands in the field."""
         edits: list[Edit] = []
         for span in spans:
-            found = self._swap.edits(message.data, span, flow, name)
+            found = part_names.outside(message, self._swap.edits(message.data, span, flow, name))
             if found and name.endswith("*"):
                 spelled = _spelled(message, span)
                 found = [edit._replace(field=spelled) for edit in found]

@@ -27,12 +27,13 @@ from inline_topo.masking.uris import MASKED, OPENED, Decision, Uris, replace_uri
 from inline_topo.sip import address
 from inline_topo.sip.message import Message, Span
 from inline_topo.sip.method import is_register
+from inline_topo.sip.uri import LITERAL
 
 PARAMETER: Final = b";hid="
 _PARAMETER: Final = re.compile(rb";[ \t]*(?i:hid)[ \t]*=[ \t]*([^\s;?>,]+)")
 _MOST_TOKENS: Final = 4
 _AUTHORITY: Final = re.compile(
-    rb"(?i:sips?):(?:[^@\s<>\"]*@)?((?:\[[0-9A-Fa-f:.]+\]|[^\s:;?@<>\",\[\]/]+)(?::[0-9]{1,10})?)"
+    rb"(?i:sips?):(?:[^@\s<>\"]*@)?((?:" + LITERAL + rb"|[^\s:;?@<>\",\[\]/]+)(?::[0-9]{1,10})?)"
 )
 
 

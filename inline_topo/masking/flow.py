@@ -28,7 +28,8 @@ class Flow(NamedTuple):
     `mask` is the mask address as it stands in a message, `mask_address` its bytes; `inside` and
     `outside` are the packed addresses of the two ends. `rules` are those of the policy that its
     messages can meet, `masks_identifiers` what they say about Call-ID and topmost Via. `place` is the
-    outside end with its port, as it may stand in a URI.
+    outside end with its port, as it may stand in a URI. `is_inner`: the mask address is inside and nobody
+    outside is meant to see it, so nothing is masked with it.
     """
 
     direction: Direction
@@ -40,6 +41,7 @@ class Flow(NamedTuple):
     rules: tuple[Rule, ...]
     masks_identifiers: bool
     place: bytes = b""
+    is_inner: bool = False
 
 
 class Flows:
@@ -87,12 +89,25 @@ class Flows:
             mask += b":%d" % number
         identifiers = decides_identifiers(rules)
         place = b"%b:%d" % (address_text(outside), outer)
+        host = self._hosts.literal(mask_address)
+        chosen = self._mask_ip or mask_address in self._public
+        is_inner = host.named and not host.own and not chosen
         return Flow(
-            direction, mask, mask_address, inside, outside, number, rules, identifiers, place
+            direction,
+            mask,
+            mask_address,
+            inside,
+            outside,
+            number,
+            rules,
+            identifiers,
+            place,
+            is_inner,
         )
 
     def _mask_address(self, inside: bytes) -> tuple[bytes, bool]:
-        """The mask address for a packet of this inside address, and whether its port goes along."""
+        """The mask address for a packet of this inside address, and whether its port goes along. Without
+        an own one of its family it is that address, which the packet shows anyway; but see `is_inner`."""
         if self._mask_ip:
             return self._mask_ip, False
         family = [public for public in self._public if len(public) == len(inside)]

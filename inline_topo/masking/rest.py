@@ -138,6 +138,7 @@ class Rest:
         if (
             value.find(IN_URI) < 0
             and not self._mentions.found(value, flow)
+            and not self._shown.has_name(value)  # in a longer word, too
             and not (may_be_odd(value) and self._is_named(value, flow))
             and not (packed.may_be_in(value) and packed.pieces(value))
         ):
@@ -176,6 +177,10 @@ class Rest:
         known = self._uris.find(uri) if where else None
         if not where or not known:
             self._refuse_if_named(data[entry[0] : entry[1]], flow, name)
+            return ()
+        if uris.names_part(uri):
+            left = _left(data, entry, taken.within(entry))
+            self._refuse_if_named(left, flow, name)
             return ()
         found: list[Edit] = []
         if self._names_inside(uri, known, flow, taken) and not taken.holds(where.start):

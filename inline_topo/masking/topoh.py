@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from inline_topo.bounds import MOST_EDITS, MOST_ROUTING_ENTERING, TooMuch
 from inline_topo.compiling import mypyc_attr
 from inline_topo.edits import Edit
-from inline_topo.masking import callid, claims, rest, vias
+from inline_topo.masking import callid, claims, part_names, rest, vias
 from inline_topo.masking.bodies import Bodies
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.callid import CALL_IDS, CallIds
@@ -25,8 +25,10 @@ from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden, is_named, is_not_own
 from inline_topo.masking.hosts import Host, Hosts
 from inline_topo.masking.out import IN_URI
+from inline_topo.masking.part_names import PART_NAME
 from inline_topo.masking.policy import Policy, decides
 from inline_topo.masking.rest import FILL, Rest
+from inline_topo.masking.settle import outside_of
 from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.unread import Unread, may_be_response
@@ -259,10 +261,13 @@ class Topoh:
         if self._claims and direction is Direction.INGRESS and flow.masks_identifiers:
             self._claims.check(message, flow, edits)
         if strangers:
-            edits += self.strangers.enter(message, flow, edits)
+            edits += part_names.outside(message, self.strangers.enter(message, flow, edits))
         if message.body < len(message.data):
             applies = applies and not is_left
-            edits += self.body_edits(message, flow, applies=applies, strangers=strangers)
+            made = self.body_edits(message, flow, applies=applies, strangers=strangers)
+            if made and made[0].field == PART_NAME:  # in fields that may be stripped, or swapped
+                made = outside_of(made, sorted([(edit.start, edit.end) for edit in edits]))
+            edits += made
         return edits
 
     def _check_lines(self, message: Message, flow: Flow) -> None:

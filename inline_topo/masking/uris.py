@@ -130,6 +130,8 @@ class Uris:
 
     def _parse_other(self, uri: bytes) -> KnownUri | None:
         """The same of a URI of another scheme, or of what stands in a URI's place and is none."""
+        if uris.names_part(uri):
+            return KnownUri(NO_HOST, len(uri), ())
         host = uris.host(uri)
         if host is None:
             odd = uris.odd_host(uri)

@@ -22,6 +22,7 @@ _START_LINE: Final = re.compile(
 )
 _STATUS_LINES: Final = {b"SIP/2.0 %d " % status: status for status in range(100, 700)}
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]", re.IGNORECASE)
+_BLANK: Final = 32
 _SKIPPED: Final = b"\r\n\0 \t"
 """What Kamailio skips before a message."""
 
@@ -127,7 +128,13 @@ def _find_start_line(data: bytes) -> tuple[Message, int] | None:
     if eol > 9 and data[eol - 9 : eol] == b" SIP/2.0\r":
         space = data.find(b" ")
         method = data[:space]
-        if space < eol - 9 and method.isalpha() and data.find(b" ", space + 1) == eol - 9:
+        if (
+            space < eol - 10
+            and method.isalpha()
+            and data.find(b" ", space + 1) == eol - 9
+            and data[space + 1] > _BLANK
+            and data[eol - 10] > _BLANK
+        ):
             return Message(data, method, 0, (space + 1, eol - 9)), eol + 1
     return _find_unusual_start_line(data)
 

@@ -3,11 +3,10 @@
 import re
 from typing import Final
 
-_CALL_ID: Final = re.compile(rb"\n(?i:call-id|i)[ \t]*:\s*(\S+)")
-_USUAL: Final = re.compile(rb"\nCall-ID: (\S+)")  # begins with what re finds at once
+_CALL_ID: Final = re.compile(rb"\n(?:[Cc][Aa][Ll][Ll]-[Ii][Dd]|[Ii])[ \t]*:\s*(\S+)")
 
 
 def call_id(data: bytes) -> bytes:
     """The Call-ID in a message, or in a packet that carries one; empty where there is none."""
-    found = _USUAL.search(data) or _CALL_ID.search(data)
+    found = _CALL_ID.search(data)
     return found[1] if found else b""

@@ -99,3 +99,8 @@ def is_authority(text: bytes) -> bool:
     parts = parse(b"sip:" + text)
     beside = parts and (parts.userinfo is not None or parts.parameters or parts.headers)
     return bool(parts) and not beside and not _CONTROL.search(text)
+
+
+def names_part(uri: bytes) -> bool:
+    """Whether a URI names a part of a message (RFC 2392): what looks like a host in it is none."""
+    return uri[:4].lower() in (b"cid:", b"mid:")

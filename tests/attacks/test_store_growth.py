@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[dict[str, Any], bytes]] = {
         invite(1, ROUTES, CONTACT + many(b"Refer-To: <sip:a@10.0.%d.%d>\r\n", 6_000) + b"X: %b\r\n" % (
             b"y" * 57_900)),
     ),
-    "refused_unmaskable": ({}, invite(1, ROUTES, b"Contact: 10.0.0.5\r\n")),
+    "refused_unmaskable": ({}, invite(1, ROUTES, b"Contact: <sip:10.0.0.5\r\n")),
     "refused_too_much": ({}, invite(1, ROUTES, CONTACT + b"Path: <sip:10.0.0.8;lr>\r\n" * 300)),
     "refused_leak": (
         {"audit": "enforce"},

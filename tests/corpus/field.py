@@ -117,6 +117,15 @@ CASES: tuple[Case, ...] = (
         changes=(Where(("p-asserted-identity",), profiles=("default", "strict"), **_TOKENS),),
     ),
     Case("min_many_routes"),
+    # strict strips Geolocation
+    Case(
+        "min_cid_geolocation",
+        shows=(Where(("body", "geolocation"), profiles=("topoh",)),),
+        changes=(Where(("geolocation",), profiles=("strict",), **_TOKENS),),
+    ),
+    Case("min_cid_call_info", shows=(Where(("call-info", "content-id"), profiles=("topoh",)),)),
+    Case("min_length_zero"),
+    Case("min_after_body", changes=(Where(("body",), **_TOKENS),)),
     Case(
         "protected_no_dot",
         shows=(

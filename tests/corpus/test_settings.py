@@ -46,7 +46,7 @@ MASKS_ALL: dict[str, dict[str, Any]] = {
     "mask-address": {"topoh.mask_ip": "203.0.113.77"},
 }
 WIDER: dict[str, dict[str, Any]] = {
-    "nothing-own": {"own": []},
+    "nothing-own": {"own": [], "topoh.mask_ip": "203.0.113.77"},  # or nothing is masked with
     "wider-inside": {"inside": ["192.168.0.0/16", "198.51.100.0/24", "2001:db8::/32"]},
 }
 

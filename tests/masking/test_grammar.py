@@ -164,12 +164,13 @@ CONTACTS = [
     (";lr;ob", (), ";ob"),
     (";method=INVITE;ob", (), ";ob;method=INVITE"),
     (";method=10.0.0.5", (), ""),
-    (";gr=abc;rinstance=1", (), ""),
-    (";gr=abc;rinstance=1", ("gr",), ";gr=abc"),
-    (";Gr;ob;rinstance=1", ("GR", "rinstance"), ";Gr;ob;rinstance=1"),
-    (";gr=10.0.0.7;ob", ("gr",), ";ob"),
-    (";gr=198.51.100.77", ("gr",), ""),
-    (";gr=x.corp.example", ("gr",), ""),
+    (";gr=10.0.0.7", (), ";gr"),
+    (";x-a=abc;rinstance=1", (), ""),
+    (";x-a=abc;rinstance=1", ("x-a",), ";x-a=abc"),
+    (";X-a;ob;rinstance=1", ("x-A", "rinstance"), ";X-a;ob;rinstance=1"),
+    (";x-a=10.0.0.7;ob", ("x-a",), ";ob"),
+    (";x-a=198.51.100.77", ("x-a",), ""),
+    (";x-a=x.corp.example", ("x-a",), ""),
 ]
 
 

@@ -11,6 +11,7 @@ HIDDEN = [
     "[FD00:0::6]",
     "pbx.corp.example",
     "A.Corp.Example",
+    "[fd00::5%eth0]",
 ]
 OTHERS = [THIRD, "[2001:db8:9::1]"]
 SEEN = [PROXY, "example.com", "EXAMPLE.COM.", PEER, "carrier.example", "x_y.example.org"]
@@ -41,7 +42,12 @@ DISPLAY = st.sampled_from(
     ["", "", "Bob ", '"Bob" ', '"<sip:x@y>, " ', r'"a \" b\\"', "B. O-b ", '"\u00fc;x"\t']
 )
 FIELD_PARAMETERS = st.lists(
-    st.sampled_from([";expires=60", ";q=0.5", ' ; x = "a, b"', ";tag=1", ";+sip.x", ";index=1"]),
+    st.sampled_from(
+        [
+            *(";expires=60", ";q=0.5", ' ; x = "a, b"', ";tag=1", ";+sip.x", ";index=1"),
+            *(';x="1"', ';+sip.instance="<urn:uuid:1>"'),
+        ]
+    ),
     max_size=2,
 ).map("".join)
 BLANK = st.sampled_from(["", "", " ", "\t "])
@@ -64,7 +70,15 @@ OTHER_URIS = st.sampled_from(
 BARE = joined(
     SCHEME, USER.filter(lambda user: not set(user) & set(";,?")), HOST, PORT, FIELD_PARAMETERS
 )
+ODD = st.sampled_from(
+    [
+        *("<bob@10.0.0.5>;q=1", '"x" <bob@10.0.0.5:5062>', '<sip:10.0.0.5:443;x="a;b?c">', "<>"),
+        *("<sip:bob@[fd00::5%4];ob>", "< sip:bob@10.0.0.5 >", "Bob, <sip:bob@10.0.0.5;method=BYE>"),
+    ]
+)
+BARE_ODD = st.sampled_from(["bob@10.0.0.5:5062", "bob@10.0.0.5;q=1", "10.0.0.5", "bob", "24 May"])
 ROUTE = joined(st.just("<"), URI, st.just(">"), st.sampled_from(["", "", ";x=1"]))
+BARE_ROUTE = joined(SCHEME, HOST, PORT, PARAMETERS)
 VIA = joined(
     st.sampled_from(
         ["SIP/2.0/UDP ", "SIP/2.0/TCP ", "SIP/2.0/TLS ", "SIP / 2.0 / UDP  ", "sip/2.0/udp "]
@@ -157,10 +171,12 @@ OTHER_NOISE = st.sampled_from(
 ).map(lambda line: [line])
 
 
-def _fields(address: st.SearchStrategy[str], *, fold: bool) -> st.SearchStrategy[list[str]]:
+def _fields(
+    address: st.SearchStrategy[str], route: st.SearchStrategy[str], *, fold: bool
+) -> st.SearchStrategy[list[str]]:
     return st.one_of(
         field(["Via", "v"], VIA, fold=fold, first=TOPMOST_VIA),
-        field(["Record-Route", "Route", "Path", "Service-Route"], ROUTE),
+        field(["Record-Route", "Route", "Path", "Service-Route"], route),
         field(ADDRESSES, address),
         field(["Call-ID", "i"], CALL_ID).map(lambda lines: [lines[0].partition(",")[0]]),
         CALL_ID.map(lambda text: [f"Replaces: {text};to-tag=1"]),
@@ -197,8 +213,14 @@ def _message(fields: st.SearchStrategy[list[str]]) -> st.SearchStrategy[bytes]:
     )
 
 
-MESSAGE = _message(_fields(st.one_of(BRACKETED, BARE, OTHER_URIS), fold=True))
+MESSAGE = _message(
+    _fields(
+        st.one_of(BRACKETED, BARE, OTHER_URIS, ODD, BARE_ODD),
+        st.one_of(ROUTE, BARE_ROUTE),
+        fold=True,
+    )
+)
 """Anything; only codec aes-siv brings all of it back."""
 
-KAMAILIO_MESSAGE = _message(_fields(st.one_of(BRACKETED, OTHER_URIS), fold=False))
+KAMAILIO_MESSAGE = _message(_fields(st.one_of(BRACKETED, OTHER_URIS, ODD), ROUTE, fold=False))
 """Without bare URIs, which topoh's tokens cannot remember."""

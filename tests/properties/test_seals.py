@@ -45,7 +45,7 @@ BYTES = st.lists(st.one_of(_PIECE, st.binary(max_size=4)), max_size=10).map(b"".
 
 
 def _uri(codec: Codec, text: bytes) -> tuple[object, object]:
-    sealed = codec.seal_uri(text, MASK, stable=True, bare=False, route=False)
+    sealed = codec.seal_uri(text, MASK, stable=True, bare=False)
     opened = codec.open_uri(sealed)
     return text, opened and opened.uri
 

@@ -30,7 +30,7 @@ class Entity(NamedTuple):
 
     `encoded`: the bytes are not those of the media type (Content-Encoding, base64). `lengths` are the
     spans of the numbers in Content-Length. The body is data[start:end]: what the greatest of them
-    counts off, or all there is.
+    counts off, or all there is. `head`: the header fields of a part; none of a whole message.
     """
 
     media_type: bytes
@@ -39,6 +39,7 @@ class Entity(NamedTuple):
     lengths: Sequence[Span]
     start: int
     end: int
+    head: Span = (0, 0)
 
 
 def of(message: Message) -> Entity:
@@ -179,4 +180,4 @@ def _part(data: bytes, start: int, end: int) -> Entity:
     with suppress(Malformed):
         part.fields = find_fields(part, _NAMES)
     entity = read(part, part.fields)
-    return entity._replace(end=min(entity.end, end))
+    return entity._replace(end=min(entity.end, end), head=part.headers)

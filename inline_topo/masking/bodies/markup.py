@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from inline_topo.edits import Edit
-from inline_topo.masking import callid
+from inline_topo.masking import callid, part_names
 from inline_topo.masking.bodies.base import BODY_CALL_ID, BODY_TEXT, BODY_URI, Pass
 from inline_topo.masking.bodies.texts import Texts, touches
 from inline_topo.masking.codecs.base import Codec
@@ -55,6 +55,8 @@ class Markup:
         """The edits that hide what data[start:end] names."""
         call_ids = list(_call_ids(data, span)) if entities else []
         spared = [where for where, _ in call_ids]
+        if how.fixed:
+            spared = _apart([*spared, *part_names.in_text(data, span)])
         edits: list[Edit] = []
         left: list[Span] = []
         for where, clear, offsets, escape in _uris(data, span, spared, entities=entities):
@@ -73,7 +75,7 @@ class Markup:
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
         if how.seal:
-            spared = sorted(spared + left)
+            spared = _apart(spared + left) if how.fixed else sorted(spared + left)
             words = self._texts.mask(data, span, how.flow, BODY_TEXT, is_named, spared)
             how.spend(len(words))
             edits += words
@@ -100,6 +102,16 @@ class Markup:
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
         return edits + (self._texts.open(data, span, BODY_TEXT, spared) if how.opens else [])
+
+
+def _apart(spans: list[Span]) -> list[Span]:
+    """Spans in order, those that overlap as one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start < found[-1][1]:
+            start, end = found[-1][0], max(end, found.pop()[1])
+        found.append((start, end))
+    return found
 
 
 def dialog_ids(data: bytes, span: Span) -> list[Span]:

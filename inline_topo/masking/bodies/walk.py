@@ -1,21 +1,25 @@
 """The body of a message, and the bodies within it: which rule is for each."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from inline_topo.bounds import MOST_IN_BODY
 from inline_topo.edits import Edit, splice
+from inline_topo.masking import part_names
 from inline_topo.masking.bodies import entity, fragment, markup
 from inline_topo.masking.bodies.base import BEHIND_BODY, BODY_TEXT, MEDIA, SDP, UNSEEN, Pass, Sealer
 from inline_topo.masking.bodies.entity import Entity
+from inline_topo.masking.bodies.part_words import PartNames
 from inline_topo.masking.bodies.session import Sessions
-from inline_topo.masking.bodies.texts import touches
+from inline_topo.masking.bodies.texts import Texts, touches
 from inline_topo.masking.callid import CallIds
 from inline_topo.masking.codecs.base import Codec, SealError
 from inline_topo.masking.elements import count
 from inline_topo.masking.flow import Direction, Flow
 from inline_topo.masking.hidden import is_hidden
 from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.settle import outside_of
 from inline_topo.masking.swap import Swap
 from inline_topo.masking.uris import MASKED, REPLACED, STRIPPED, KnownUri, Uris
 from inline_topo.sip import names, sdp
@@ -60,6 +64,7 @@ class Bodies:
         self._sessions = Sessions(codec, hosts)
         self._fragments = fragment.Fragments(codec, hosts, uris)
         self._markup = markup.Markup(codec, hosts, uris)
+        self._part_names = PartNames(Texts(codec, hosts), self._swap)
 
     def mask(
         self,
@@ -96,8 +101,14 @@ class Bodies:
             call_ids.mask if call_ids else None,
             descriptions,
             session,
+            names_parts=fields and self._others and part_names.may_have(message),
         )
-        edits = self._message(data, whole, how)
+        edits = self._message(message, whole, how)
+        if how.names_parts:
+            fixed = self._part_names.fixed(data, how.unread, flow)
+            if fixed:
+                again = replace(how, fixed=fixed, session=session, left=MOST_IN_BODY)
+                edits = self._message(message, whole, again)
         if leaves:
             edits += _cut_behind(data, whole.end)
         if how.notes:
@@ -125,10 +136,13 @@ class Bodies:
         call_ids = self.call_ids
         none_escaped = not call_ids or data.startswith(b"v=0", body)
         swaps = strangers and self._hosts.mentions(data[body:])
+        opens = fields and self._others
+        names_parts = opens and part_names.may_have(message)
         if (
             none_escaped
             and session is None
             and not swaps
+            and not names_parts
             and not self._codec.may_open(data, body, len(data))
         ):
             return []
@@ -141,10 +155,11 @@ class Bodies:
             unmask,
             fields and self._descriptions,
             session,
-            opens=fields and self._others,
+            opens=opens,
             strangers=strangers,
+            names_parts=names_parts,
         )
-        return self._message(data, whole, how)
+        return self._message(message, whole, how)
 
     @property
     def _is_idle(self) -> bool:
@@ -172,10 +187,27 @@ class Bodies:
 
         return seal
 
-    def _message(self, data: bytes, whole: Entity, how: Pass) -> list[Edit]:
-        edits = self._entity(data, whole, how, 0)
+    def _message(self, message: Message, whole: Entity, how: Pass) -> list[Edit]:
+        """The edits of a whole message, those in names of parts in its header fields first."""
+        named = self._names(message, how) if how.names_parts else []
+        edits = named + self._entity(message.data, whole, how, 0)
         if how.session is not None:
             raise SealError("no description in whose place that of the relay could stand")
+        return edits
+
+    def _names(self, message: Message, how: Pass) -> list[Edit]:
+        """The edits in names of parts, in the header fields of a message or a part."""
+        return self._in_names(message.data, part_names.in_header(message), how)
+
+    def _in_names(self, data: bytes, spans: list[Span], how: Pass) -> list[Edit]:
+        how.spend(len(spans))
+        if how.masking:
+            return self._part_names.mask(data, spans, how.flow, how.fixed)
+        edits = self._part_names.open(data, spans)
+        if how.strangers:
+            taken = [(edit.start, edit.end) for edit in edits]
+            swapped = self._part_names.strangers(data, spans, how.flow)
+            edits += [one for one in swapped if not touches(taken, (one.start, one.end))]
         return edits
 
     def _entity(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
@@ -208,6 +240,7 @@ class Bodies:
                 spared = markup.dialog_ids(data, (start, end)) if is_xml else []
                 return opened + self._strangers(data, (start, end), how, opened, spared)
         how.note(UNSEEN)
+        how.unread.append((start, end))
         return []
 
     def _description(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
@@ -215,7 +248,11 @@ class Bodies:
         if new is not None:
             new = splice(new, self._in_description(new, 0, len(new), how))
             return [Edit(start, end, new, SDP, REPLACED)]
-        return self._in_description(data, start, end, how)
+        edits = self._in_description(data, start, end, how)
+        if how.names_parts:
+            named = self._in_names(data, part_names.in_description(data, (start, end)), how)
+            edits += outside_of(named, sorted([(edit.start, edit.end) for edit in edits]))
+        return edits
 
     def _in_description(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
         if not how.descriptions:
@@ -237,6 +274,10 @@ class Bodies:
         edits: list[Edit] = []
         how.spend(len(parts))
         for part in parts:
+            if how.names_parts:
+                head = Message(data, b"", 0, (0, 0))
+                head.headers = part.head
+                edits += self._names(head, how)
             edits += self._entity(data, part, how, depth + 1)
         return edits
 
@@ -251,6 +292,8 @@ class Bodies:
         whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
         edits = self._fragments.edits(inner, how)
+        if how.names_parts:
+            edits += outside_of(self._names(inner, how), sorted([(e.start, e.end) for e in edits]))
         if how.strangers and self._others:
             for span in fragment.swappable(inner):
                 edits += self._strangers(text, span, how, edits, [])

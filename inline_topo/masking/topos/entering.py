@@ -143,7 +143,7 @@ class Entering:
         return self._add_routes(message, routes)
 
     def _strict(self, routes: tuple[bytes, ...]) -> bytes | None:
-        """The URI of the first of some Routes where that is a strict router's: who sends to him writes him into
+        """The URI of the first of some Routes where that is a strict router's: who sends to it writes it into
         the Request-URI, and the target behind the Routes (RFC 3261 section 12.2.1.1)."""
         first = routes[0] if routes else b""
         where = address.locate(first, 0, len(first), route=True)
