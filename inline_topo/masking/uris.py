@@ -123,7 +123,8 @@ class Uris:
             elsewhere = tuple(named_in(beside)) if beside else ()
             marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
-            packed = self.packed.find(parts.userinfo or b"", parts.parameters) if beside else ()
+            packed, texts = self.packed.find(parts.userinfo or b"", parts.parameters)
+            elsewhere += texts
             shown, loose = self._readable(parts.parameters) if parts.parameters else (b"", False)
             host = self._hosts.find(parts.host)
             return KnownUri(host, length, elsewhere, marked, beyond, packed, shown, loose)
@@ -164,7 +165,7 @@ class Uris:
             elif name in self._clear and _READABLE.fullmatch(text):
                 hosts = self._hosts.named_in_uri(text)
                 names = any(one.address or one.named for one in hosts)
-                names = names or bool(self.packed.find(b"", b";" + text))
+                names = names or any(self.packed.find(b"", b";" + text))
                 shown += b"" if names else b";" + text
             elif name == _GRUU:
                 shown += b";" + _GRUU
