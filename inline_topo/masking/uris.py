@@ -148,9 +148,10 @@ class Uris:
         return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in_uri(uri)))  # ;phone-context=
 
     def _known_odd(self, text: bytes, host: Host) -> KnownUri:
-        named = tuple(self._hosts.named_in_uri(text))
+        """The same of what is no URI, and has that host."""
+        packed, texts = self.packed.find(text, b"")
+        named = (*self._hosts.named_in_uri(text), *texts)
         shown, loose = self._readable(_QUOTED.sub(b"", text))
-        packed = self.packed.find(text, b"")
         return KnownUri(host, len(text), named, packed=packed, shown=shown, loose=loose)
 
     def _readable(self, parameters: bytes) -> tuple[bytes, bool]:

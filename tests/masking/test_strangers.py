@@ -519,7 +519,7 @@ def test_a_request_and_its_cancel_have_the_same_request_uri_across_a_rotation() 
 
 def test_what_does_not_parse_and_names_the_inside_does_not_leave() -> None:
     for told in (
-        request("INVITE", "sip:a@10.1.1.30:x"),
+        request("INVITE", "sip:a@10.1.1.30<x"),
         request("INVITE", "sip:c@h", "Refer-To: <sip:10.1.1.30"),
     ):
         verdict = judge(gateway(), datagram(told, PROXY, PEER))

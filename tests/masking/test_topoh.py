@@ -158,10 +158,10 @@ EGRESS: dict[str, Case] = {
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
         Path: <«sip:10.0.0.1;lr»>,<sip:edge.carrier.example;lr>
     """),
-    "Service-Route: what lies inside, in a request too": Case("""
+    "Service-Route: as in a response, in a request too": Case("""
         REGISTER sip:198.51.100.20 SIP/2.0
         Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
-        Service-Route: <«sip:10.0.0.1;lr»>, <sip:203.0.113.30;lr>
+        Service-Route: <«sip:10.0.0.1;lr»>, <«sip:203.0.113.30;lr»>
     """),
     "Call-ID and its kin: left without mask_callid": Case("""
         REFER sip:alice@198.51.100.20 SIP/2.0
