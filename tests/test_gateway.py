@@ -44,12 +44,12 @@ CLAIM = wire("""
 PLAIN = wire("OPTIONS sip:alice@198.51.100.20 SIP/2.0")
 BAD_SPIRAL = wire(
     f"""
-    BYE sip:bob@10.0.0.5;x="y SIP/2.0
+    BYE sip:bob@10.0.0.5<y SIP/2.0
     Via: SIP/2.0/UDP {PROXY};branch=z9hG4bK1
     Route: <sip:{PROXY};lr>
     """
 )
-BAD_URI = CLEAR.replace(b"sip:bob@10.0.0.5", b"sip:bob@10.0.0.5 x")
+BAD_URI = CLEAR.replace(b"sip:bob@10.0.0.5", b"sip:bob@10.0.0.5\x01")
 BAD_START = CLEAR.replace(b"INVITE", b"INV{ITE")
 RTP = b"\x80\0" + bytes(170)
 
