@@ -31,7 +31,7 @@ def warnings(
     strategy: Topoh,
 ) -> list[str]:
     """What the capture shows that a gateway with this configuration would have trouble with."""
-    found = _of_config(config)
+    found = _of_config(config) + config.without_own()
     directions: Counter[Direction] = Counter()
     dialogs: dict[bytes, _Dialog] = {}
     lengths: list[int] = []
