@@ -26,6 +26,7 @@ _LONGEST_REMEMBERED: Final = 256
 _IPV4: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
 _IPV6: Final = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _NAME: Final = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+_ZONE: Final = re.compile(rb"%[0-9A-Za-z._~%-]+")  # RFC 4007 section 11
 _PORT: Final = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
 _AFTER_NAME: Final = re.compile(rb"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _OF_NAME: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
@@ -162,6 +163,8 @@ class Swap:
             host = self._hosts.find(spelled)
             if host.address and spelled.strip(b":"):
                 start, end = match.start(), match.start() + len(spelled)
+                zone = _ZONE.match(text, end)
+                end = zone.end() if zone else end
                 if text[max(start - 1, 0) : start] == b"[" and text[end : end + 1] == b"]":
                     start, end = self._with_port(text, (start - 1, end + 1))
                 return _Found(start, end, host)

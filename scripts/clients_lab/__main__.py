@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--treatment", dest="treatments", nargs="+", choices=TREATMENTS, default=TREATMENTS,
         help="profile default, profile strict with rtpengine, mode topos: all")  # fmt: skip
     add("--ip", dest="versions", nargs="+", type=int, choices=(4, 6), default=(4, 6),
-        help="address families: both (IPv6 in shape router alone)")  # fmt: skip
-    add("--clients", nargs="+", metavar="INSIDE,OUTSIDE",
+        help="address families: both (IPv6 in shapes router and host)")  # fmt: skip
+    add("--clients", nargs="+", type=_pair, metavar="INSIDE,OUTSIDE",
         help=f"pairs of {', '.join(KINDS)}: the first one with itself, and each with the next")  # fmt: skip
     add("--scenario", dest="scenarios", nargs="+", choices=NAMES, metavar="NAME", default=(),
         help="; ".join(NAMES))  # fmt: skip
@@ -80,11 +80,18 @@ def _settings(arguments: argparse.Namespace) -> Iterable[Setting]:
             yield Setting(shape, treatment, version)
 
 
-def _pairs(wanted: list[str] | None) -> Iterable[Pair]:
+def _pair(names: str) -> Pair:
+    """A pair by its names, `INSIDE,OUTSIDE` or one for both."""
+    first, _, second = names.partition(",")
+    try:
+        return Pair(KINDS[first], KINDS[second or first])
+    except KeyError as name:
+        raise argparse.ArgumentTypeError(f"no client {name}: {', '.join(KINDS)}") from None
+
+
+def _pairs(wanted: list[Pair] | None) -> Iterable[Pair]:
     if wanted:
-        for pair in wanted:
-            first, _, second = pair.partition(",")
-            yield Pair(KINDS[first], KINDS[second or first])
+        yield from wanted
         return
     there = []
     for kind in KINDS.values():

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from scapy.utils import RawPcapReader
 
@@ -26,7 +27,8 @@ _CLEAR_HEADERS = (
 )
 """What README's table leaves clear in profile default, and what a digest covers."""
 _REPLACES = re.compile(rb"(?i)[?&;]Replaces=[^&>;]*")
-_ETHERNET = 14
+_ETHERNET, _UDP = 14, 8  # octets of headers
+_FRAGMENT = 44  # the IPv6 extension header
 
 
 def shown(capture: Path, setting: Setting) -> list[str]:
@@ -44,29 +46,54 @@ def shown(capture: Path, setting: Setting) -> list[str]:
 
 
 def left(capture: Path, setting: Setting) -> Iterator[bytes]:
-    """The payloads of UDP, and of fragments, that somebody outside received from the router."""
+    """The payloads of the UDP datagrams that somebody outside received from the router."""
     at = setting.at
     outside = {ipaddress.ip_address(one).packed for one in (at.bob, at.carol, at.carrier)}
+    parts: dict[tuple[bytes, bytes, int], list[_Piece]] = {}
     with RawPcapReader(str(capture)) as reader:
         for frame, _ in reader:
-            source, target, payload = _datagram(bytes(frame)[_ETHERNET:])
-            if target in outside and source not in outside:
-                yield payload
+            piece = _piece(bytes(frame)[_ETHERNET:])
+            if piece.target not in outside or piece.source in outside:
+                continue
+            key = piece.source, piece.target, piece.number
+            pieces = parts.setdefault(key, [])
+            pieces.append(piece)
+            if not piece.is_followed:
+                yield _whole(parts.pop(key))
+    yield from map(_whole, parts.values())
 
 
-def _datagram(packet: bytes) -> tuple[bytes, bytes, bytes]:
-    """Source, target and payload of an IP packet; a later fragment's payload is all of it."""
+class _Piece(NamedTuple):
+    """A datagram, or a fragment of one; `number` tells whose."""
+
+    source: bytes
+    target: bytes
+    number: int
+    offset: int
+    is_followed: bool
+    data: bytes
+
+
+def _whole(pieces: list[_Piece]) -> bytes:
+    """The payload of a datagram, behind its UDP header; what is missing is left out."""
+    ordered = sorted(pieces, key=lambda piece: piece.offset)
+    return b"".join(piece.data for piece in ordered)[_UDP:]
+
+
+def _piece(packet: bytes) -> _Piece:
     if packet[0] >> 4 == 4:
-        length = (packet[0] & 15) * 4
-        is_later = int.from_bytes(packet[6:8], "big") & 0x1FFF
-        total = int.from_bytes(packet[2:4], "big")
-        return packet[12:16], packet[16:20], packet[length + (0 if is_later else 8) : total]
-    start = 40
-    is_later = 0
-    if packet[6] == 44:
-        is_later = int.from_bytes(packet[42:44], "big") & 0xFFF8
-        start += 8
-    return packet[8:24], packet[24:40], packet[start + (0 if is_later else 8) :]
+        start, end = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
+        flags = int.from_bytes(packet[6:8], "big")
+        offset, is_followed = (flags & 0x1FFF) * 8, bool(flags & 0x2000)
+        number = int.from_bytes(packet[4:6], "big")
+        return _Piece(packet[12:16], packet[16:20], number, offset, is_followed, packet[start:end])
+    start, number, flags = 40, 0, 0
+    if packet[6] == _FRAGMENT:
+        flags, number = int.from_bytes(packet[42:44], "big"), int.from_bytes(packet[44:48], "big")
+        start = 48
+    return _Piece(
+        packet[8:24], packet[24:40], number, flags & 0xFFF8, bool(flags & 1), packet[start:]
+    )
 
 
 def _judged(payload: bytes, *, is_strict: bool) -> Iterator[bytes]:

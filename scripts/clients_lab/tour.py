@@ -99,8 +99,8 @@ def _outcome(play: Callable[[], None]) -> tuple[str, str]:
     except Failed as failure:
         step = _own_step(failure)
         return FAILED, f"{failure} ({step.name}: {step.line})"
-    except (LabError, OSError) as error:
-        return FAILED, str(error)
+    except Exception as error:  # what the laboratory did not foresee is no success
+        return FAILED, f"{type(error).__name__}: {error}"
     return OK, ""
 
 

@@ -232,7 +232,7 @@ def test_an_end_is_told_and_not_waited_for(serve: Serve) -> None:
                 "call-id": "call",
                 "from-tag": one,
                 "to-tag": other,
-                "delete delay": 0,
+                "delete delay": 1,
             }
             for one, other in both
         ),
@@ -241,7 +241,7 @@ def test_an_end_is_told_and_not_waited_for(serve: Serve) -> None:
             "call-id": "last",
             "via-branch": "host b",
             "from-tag": "i-a",
-            "delete delay": 0,
+            "delete delay": 1,
         },
     ]
 

@@ -24,7 +24,7 @@ def request(*vias: str, more: str = "", call: str = "1", size: int = 0) -> str:
     return (
         f"INVITE sip:b@carrier.example SIP/2.0\n{lines}From: <sip:a@x.example>;tag=a\n"
         f"To: <sip:b@y.example>\nCall-ID: {call}\nCSeq: 1 INVITE\nContact: <sip:a@{PHONE}>\n"
-        f"{more}Content-Length: 0\n\n" + "x" * size
+        f"{more}Content-Length: {size}\n\n" + "x" * size
     )
 
 
