@@ -100,8 +100,8 @@ def _of_sources(straight: int, leaving: int) -> list[str]:
     if straight * 2 <= leaving:
         return []
     return [
-        f"{straight} of {count(leaving, 'message')} that leave come straight from hosts inside that are not own "
-        "(no proxy): each packet shows its source, and almost nothing is masked"
+        f"{straight} of {count(leaving, 'message')} that leave come straight from hosts inside that "
+        "are not own (no proxy): each packet shows its source, and almost nothing is masked"
     ]
 
 
