@@ -70,12 +70,14 @@ def gateway(
     refuses_unread: bool = False,
     dry_run: bool = False,
     fill: bool = False,
+    is_veiled: bool = False,
 ) -> Gateway:
     """The gateway for a configuration. `ring` stands in for `topoh.mask_key_file`; with fast=False
     AES-SIV is pycryptodome's; `drain`: it opens, and masks no more; `relayed`: it asks the media
     relay that is configured; `refuses_unread`: what leaves and no audit can read is refused;
     `dry_run`: what it judges goes on as it came, so it marks nothing; `fill`: one registration period
-    after the start, in which strangers are known without marks yet.
+    after the start, in which strangers are known without marks yet; `is_veiled`: addresses get pseudonyms
+    behind it.
     KeyRingError where the key ring cannot be used."""
     known_hosts, rules, queue = hosts(config), policy(config), config.queue
     sealer = codec(config, ring, fast=fast)
@@ -85,7 +87,7 @@ def gateway(
         audits = audit(config, sealer, relayed=relayed, fill=fill, refuses_unread=refuses_unread)
         make = partial(AuditedGateway, audits)
     return make(
-        flows(config, known_hosts, rules),
+        flows(config, known_hosts, rules, is_veiled=is_veiled),
         strategy(
             config,
             leg,
@@ -203,11 +205,12 @@ def policy(config: Config) -> Policy:
     return Policy([_rule(rule) for rule in config.rule])
 
 
-def flows(config: Config, hosts: Hosts, policy: Policy) -> Flows:
-    """Directions and mask addresses."""
+def flows(config: Config, hosts: Hosts, policy: Policy, *, is_veiled: bool = False) -> Flows:
+    """Directions and mask addresses. `is_veiled`: addresses get pseudonyms afterwards."""
     mask_ip = config.topoh.mask_ip
     public = (config.public.packed,) if config.public else ()
-    return Flows(hosts, policy, b"" if isinstance(mask_ip, str) else mask_ip.packed, public)
+    packed = b"" if isinstance(mask_ip, str) else mask_ip.packed
+    return Flows(hosts, policy, packed, public, is_veiled=is_veiled)
 
 
 def codec(config: Config, ring: KeyRing | None = None, *, fast: bool = True) -> Codec:

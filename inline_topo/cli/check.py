@@ -31,6 +31,8 @@ def check(given: Given, pcap: str | None) -> None:
         assemble.codec(config)  # reads the key
         assemble.performers(config)  # reads URLs
         click.echo(config.to_toml(), nl=False)
+        for warning in config.without_own():
+            say(f"warning: {warning}")
         return
 
     from inline_topo.report.messages import Tally

@@ -43,7 +43,7 @@ def share(
     if wanted.key:
         names = KeyRing.load(wanted.key)
         key = names.keys[names.stable]
-    gateway = assemble.gateway(config, assemble.Leg.OUTSIDE, ring=ring)
+    gateway = assemble.gateway(config, assemble.Leg.OUTSIDE, ring=ring, is_veiled=True)
     performers = assemble.performers(config)
     wishes = Wishes(
         key,

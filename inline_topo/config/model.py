@@ -183,7 +183,7 @@ class Config(Table):
 
     def warnings(self) -> list[str]:
         """What is allowed and yet must be said aloud."""
-        warnings = self._without_own()
+        warnings = []
         if self.topoh.codec == "kamailio":
             warnings.append(
                 'the codec "kamailio" is obfuscation: whoever wants to can open it, in any call'
@@ -213,8 +213,8 @@ class Config(Table):
             warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
         return warnings
 
-    def _without_own(self) -> list[str]:
-        """The families of IP in which nothing can be masked."""
+    def without_own(self) -> list[str]:
+        """Warnings of the families of IP in which nothing can be masked."""
         if not isinstance(self.topoh.mask_ip, str):
             return []
         shown = [one for one in (*self.own, self.public) if not isinstance(one, str | None)]
@@ -226,8 +226,8 @@ class Config(Table):
         ]
 
     def live_warnings(self) -> list[str]:
-        """What a live gateway lets pass unread, if it is not said by `warnings`."""
-        warnings = []
+        """What a live gateway lets pass unread, or cannot mask, if it is not said by `warnings`."""
+        warnings = self.without_own()
         if self.queue.on_tcp == "accept" and self.profile != "strict":
             warnings.append('queue.on_tcp "accept": SIP over TCP passes in clear')
         if self.profile == "strict" and _SIPS_PORT not in self.ports:

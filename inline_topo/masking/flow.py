@@ -48,12 +48,20 @@ class Flows:
     """Finds the flow of a datagram's endpoints, and remembers it.
 
     `mask_ip` is a packed address, or empty for "auto"; `public` the packed public addresses of
-    shape nat (one a family).
+    shape nat (one a family). `is_veiled`: addresses get pseudonyms behind the masking, so an inner one may
+    stand for a mask.
     """
 
     def __init__(
-        self, hosts: Hosts, policy: Policy, mask_ip: bytes = b"", public: tuple[bytes, ...] = ()
+        self,
+        hosts: Hosts,
+        policy: Policy,
+        mask_ip: bytes = b"",
+        public: tuple[bytes, ...] = (),
+        *,
+        is_veiled: bool = False,
     ) -> None:
+        self._is_veiled = is_veiled
         self._hosts = hosts
         self._policy = policy
         self._mask_ip = mask_ip
@@ -90,7 +98,7 @@ class Flows:
         identifiers = decides_identifiers(rules)
         place = b"%b:%d" % (address_text(outside), outer)
         host = self._hosts.literal(mask_address)
-        chosen = self._mask_ip or mask_address in self._public
+        chosen = self._is_veiled or bool(self._mask_ip) or mask_address in self._public
         is_inner = host.named and not host.own and not chosen
         return Flow(
             direction,

@@ -31,7 +31,7 @@ def warnings(
     strategy: Topoh,
 ) -> list[str]:
     """What the capture shows that a gateway with this configuration would have trouble with."""
-    found = _of_config(config)
+    found = _of_config(config) + config.without_own()
     directions: Counter[Direction] = Counter()
     dialogs: dict[bytes, _Dialog] = {}
     lengths: list[int] = []
@@ -100,8 +100,8 @@ def _of_sources(straight: int, leaving: int) -> list[str]:
     if straight * 2 <= leaving:
         return []
     return [
-        f"{straight} of {count(leaving, 'message')} that leave come straight from hosts inside that are not own "
-        "(no proxy): each packet shows its source, and almost nothing is masked"
+        f"{straight} of {count(leaving, 'message')} that leave come straight from hosts inside that "
+        "are not own (no proxy): each packet shows its source, and almost nothing is masked"
     ]
 
 
