@@ -39,7 +39,7 @@ _PLAIN_ROUTE: Final = re.compile(  # beside the host stands nothing that could h
     rb"(?:;(?:lr|lr=on|r2=on|ob|nat=yes|transport=[a-z]{2,4}|ftag=(?:[A-Za-z0-9~]|[_-](?![0-9]))*))*>"
 )
 _MOST_FOLDS: Final = 64
-_ENDS_BARE_URI: Final = re.compile(rb"[;,?\"]")  # RFC 3261 section 20.10
+_ENDS_BARE_URI: Final = re.compile(rb"[;,? \"]")  # RFC 3261 section 20.10
 _READABLE: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~=:/-]+")
 _QUOTED: Final = re.compile(rb'"[^"]*"?')
 _LOOSE: Final = b"lr"
@@ -374,7 +374,7 @@ class Uris:
             return None
         uri = data[found[0] : found[1]]
         opened = self._codec.open_uri(uri)
-        if not opened:
+        if not opened or not uris.is_uri(opened.uri):  # an odd one could end the quotes around it
             self.unopened.uri(uri, field)
             return None
         return Edit(*found, opened.uri, field, OPENED)
