@@ -150,8 +150,8 @@ class Uris:
     def _known_odd(self, text: bytes, host: Host) -> KnownUri:
         named = tuple(self._hosts.named_in_uri(text))
         shown, loose = self._readable(_QUOTED.sub(b"", text))
-        packed = self.packed.find(text, b"")
-        return KnownUri(host, len(text), named, packed=packed, shown=shown, loose=loose)
+        packed, texts = self.packed.find(text, b"")
+        return KnownUri(host, len(text), named + texts, packed=packed, shown=shown, loose=loose)
 
     def _readable(self, parameters: bytes) -> tuple[bytes, bool]:
         """The parameters of a URI that others must read, and whether `lr` is one."""
