@@ -324,7 +324,7 @@ class Uris:
         if opened.bare and not bare and start == span[0] + 1 and data[end : end + 1] == b">":
             has_more = length < len(uri)
             if route:
-                unbracket = opened.bare == BARE_WHOLE and not has_more
+                unbracket = opened.bare == BARE_WHOLE
             else:
                 unbracket = not needs_brackets and has_more == (opened.bare == BARE_WHOLE)
             if unbracket:

@@ -164,7 +164,9 @@ class Kamailio:
 
     def open_host(self, token: bytes) -> OpenedUri | None:
         content = self._decode(token)
-        host = content.removeprefix(b"<") if content else b""
+        if not content or content[:1] == b"!":  # a whole URI
+            return None
+        host = content.removeprefix(b"<")
         return OpenedUri(host, host != content) if uris.is_authority(host) else None
 
     def seal_end(self, uri: bytes, *, bare: bool) -> bytes:
