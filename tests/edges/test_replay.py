@@ -132,7 +132,7 @@ def test_each_verdict(tmp_path: Path) -> None:
         "bytes_added": 18,
         "over_mtu": {},
         "left_out": 0,
-        "refused": {"refused_malformed_sip": {"count": 1, "packets": [3]}},
+        "refused": {"refused_malformed_sip": {"count": 1, "packets": [3], "details": {}}},
         "not_read": {},
         "fragments": {
             "read": 0,
@@ -290,7 +290,8 @@ def test_a_refused_datagram_leaves_with_all_its_fragments(tmp_path: Path) -> Non
 
     report = run(file, tmp_path / "out.pcap", Told(decide))
     assert (report.packets_read, report.packets_written) == (4, 1)
-    assert report.as_dict()["refused"] == {"refused_unmaskable": {"count": 1, "packets": [1]}}
+    refused = report.as_dict()["refused"]
+    assert refused == {"refused_unmaskable": {"count": 1, "packets": [1], "details": {}}}
 
 
 def alone(action: Action) -> Any:
@@ -320,7 +321,8 @@ def test_an_incomplete_datagram_is_judged_by_fragment(tmp_path: Path, late: bool
     assert report.fragments.incomplete == 2
 
     report = run(file, tmp_path / "none.pcap", alone(Action.DROP))
-    assert report.as_dict()["refused"] == {"refused_fragment": {"count": 2, "packets": [1, 3]}}
+    refused = report.as_dict()["refused"]
+    assert refused == {"refused_fragment": {"count": 2, "packets": [1, 3], "details": {}}}
     assert report.packets_written == 2
 
 
