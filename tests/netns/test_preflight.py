@@ -23,7 +23,7 @@ from tests.netns.topology import Row, row
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "iptables", "nft")]
 
-WITHOUT_INTERFACES = 'inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "k"\n'
+WITHOUT_INTERFACES = 'inside = ["10.9.1.0/24"]\nown = ["10.9.1.2"]\n[topoh]\nmask_key_file = "k"\n'
 
 
 @pytest.fixture
@@ -122,7 +122,8 @@ def test_run_says_what_is_missing_and_serves(net: Row, is_root: bool) -> None:
         folder.chmod(0o755)
         KeyRing.generate().save(folder / "mask.key")
         file = folder / "gw.toml"
-        text = 'inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "mask.key"\n[queue]\non_tcp = "drop"\n'
+        text = 'inside = ["10.9.1.0/24"]\nown = ["10.9.1.2"]\n[topoh]\nmask_key_file = "mask.key"\n'
+        text += '[queue]\non_tcp = "drop"\n'
         file.write_text(text)
         before: tuple[str, ...] = ()
         if not is_root:

@@ -41,6 +41,7 @@ class Site:
 
     def __init__(self, mode: Mode = Mode.LIVE, audit: str = "0", **settings: str) -> None:
         overrides: dict[str, object] = {"inside": [INSIDE, "10.0.0.0/8", "fd00::/8"]}
+        overrides["own"] = [INSIDE, "fd00::1"]
         overrides["audit"] = audit if audit == "enforce" else float(audit)
         overrides |= {f"queue.{key}": value for key, value in settings.items()}
         config = load(None, env={}, overrides=overrides, key_ring_given=True)
