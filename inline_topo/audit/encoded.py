@@ -10,6 +10,22 @@ from inline_topo.audit.work import Work
 _DECLARED: Final = re.compile(
     rb"\n(content-encoding|e|content-transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
+_TYPE: Final = re.compile(
+    rb"\n(?:content-type|c)[ \t]*:[ \t]*application/(?:x-)?"
+    rb"(gzip|zlib|compress|bzip2?|xz|lzma|lz4|zstd|zip|7z-compressed)[ \t]*[;\r\n]",
+    re.IGNORECASE,
+)
+_CHARSET: Final = re.compile(
+    rb"(?:;[ \t]*charset|<\?xml[^<>]{1,200}?[ \t\r\n]encoding)[ \t]*=[ \t]*[\"']?([a-z0-9._:-]{1,40})",
+    re.IGNORECASE,
+)
+_LIKE_ASCII: Final = re.compile(
+    rb"utf-?8|utf-?(?:16|32)(?:[bl]e)?|us-ascii|ascii|iso[-_]?8859[-_]?[0-9]+|windows-[0-9]+|cp125[0-9]"
+    rb"|koi8-[ru]|gb2312|gbk|gb18030|big5|euc-(?:jp|kr)|shift_jis|tis-620",
+    re.IGNORECASE,
+)
+_UTF_7: Final = frozenset({b"utf-7", b"utf7", b"unicode-1-1-utf-7"})
+_ENTITY: Final = b"<!entity"
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _AS_IT_IS: Final = frozenset({b"", b"identity", b"7bit", b"8bit", b"binary", b"quoted-printable"})
 _PACKED: Final = frozenset({b"gzip", b"x-gzip", b"deflate"})
@@ -28,6 +44,15 @@ def decode(layer: Layer, work: Work) -> Encoded:
     """The content of the encoded bodies and parts in a text."""
     text, is_whole = layer.text, True
     layers: list[Decoded] = []
+    if b"<!" in text and _ENTITY in text.lower():  # words that the document makes
+        is_whole = False
+    for match in _TYPE.finditer(text):
+        start, end = _content(text, match.end() - 1)
+        content, whole = unpack(text[start:end])
+        is_whole = is_whole and (whole or start == end)
+        if content and work.take(len(content)):
+            layers.append(Decoded(content, layer, start))
+    is_whole = _charsets(layer, work, layers) and is_whole
     for count, match in enumerate(_DECLARED.finditer(text)):
         codings = [word.strip().lower() for word in match[2].split(b",")]
         codings = [word for word in codings if word not in _AS_IT_IS]
@@ -44,6 +69,28 @@ def decode(layer: Layer, work: Work) -> Encoded:
             work.take(len(found[0]))
             layers.append(Decoded(found[0], layer, start))
     return Encoded(layers, is_whole)
+
+
+def _charsets(layer: Layer, work: Work, layers: list[Decoded]) -> bool:
+    """Add the texts in UTF-7 (RFC 2152). Whether all charsets that are declared are read: those that keep
+    ASCII as it is, and UTF-16 and UTF-32, need no decoding."""
+    text, is_whole = layer.text, True
+    for count, match in enumerate(_CHARSET.finditer(text)):
+        charset = match[1].lower()
+        if _LIKE_ASCII.fullmatch(charset):
+            continue
+        if charset not in _UTF_7 or count >= _MOST_DECLARED or not work.take(len(text)):
+            return False
+        start, end = match.end(), len(text)
+        if match[0].startswith(b";"):
+            start, end = _content(text, start)
+        content = text[start:end]
+        try:
+            found = content.decode("utf-7").encode()
+        except UnicodeDecodeError:
+            found, is_whole = content.decode("utf-7", "replace").encode(), False
+        layers.append(Decoded(found, layer, start))
+    return is_whole
 
 
 def _is_known(codings: list[bytes]) -> bool:

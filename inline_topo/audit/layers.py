@@ -21,7 +21,9 @@ _PRINTABLE: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?\n)")  # RFC 204
 _QUOTED: Final = b"quoted-printable"
 _BYTES: Final = {b"%02x" % n: bytes((n,)) for n in range(256)}
 
-_CODES: Final = ((b"%", _PERCENT), (b"&#", _REFERENCE), (b"\\", _BACKSLASH))
+_MARKUP: Final = re.compile(rb"<!\[CDATA\[|\]\]>|<!--[^<>]*>|<\?[^<>]*>")  # XML 1.0, 2.5 to 2.7
+
+_CODES: Final = ((b"%", _PERCENT), (b"&#", _REFERENCE), (b"\\", _BACKSLASH), (b"<", _MARKUP))
 
 _NOT_BASE64: Final = bytes(
     n for n in range(256) if not (chr(n).isascii() and (chr(n).isalnum() or chr(n) in "+/-_"))
@@ -84,7 +86,7 @@ class Unescaped(Layer):
             position = size = shift = 0
             assert self.within is not None
             for match in islice(self._code.finditer(self.within.text), MOST_CODES):
-                new = 0 if match[0].endswith(b"\n") and match[0].startswith(b"=") else 1
+                new = len(_undo(match))
                 size += match.start() - position + new
                 position = match.end()
                 shift += position - match.start() - new
@@ -188,6 +190,8 @@ def unescaped(layer: Layer, rounds: int, work: Work) -> list[Layer]:
     for _ in range(rounds):
         before = layer
         for mark, code in _CODES:
+            if mark == b"<" and not _has_markup(layer.text):
+                continue
             if mark in layer.text and code.search(layer.text) and work.take(len(layer.text)):
                 if layer.text.count(mark) > MOST_CODES:
                     work.is_spent = True
@@ -196,6 +200,11 @@ def unescaped(layer: Layer, rounds: int, work: Work) -> list[Layer]:
         if layer is before:
             break
     return found
+
+
+def _has_markup(text: bytes) -> bool:
+    """Whether something may part a word of an XML document; its declaration does not."""
+    return b"<!" in text or b"]]>" in text or text.count(b"<?") > text.count(b"<?xml ")
 
 
 def unquoted(layer: Layer, work: Work) -> list[Layer]:
@@ -237,6 +246,8 @@ def unpack(data: bytes) -> tuple[bytes, bool]:
 
 def _undo(match: re.Match[bytes]) -> bytes:
     code = match[0]
+    if code.startswith((b"<", b"]")):
+        return b""
     if code.startswith((b"%", b"=")):
         return _BYTES[match[1].lower()] if match[1] else b""
     if code.startswith(b"\\"):

@@ -56,7 +56,8 @@ ROWS: Final = (
     Row(("Contact (mask_mode 1)",), "redirections", ANY),
     Row(("Request-URI", "Route"), "spirals", ANY),  # those that come back to us
     Row(("Path", "Service-Route"), "paths", ANY),
-    Row(("Path, echoed", "Record-Route, echoed"), REGISTERS, ECHO),
+    Row(("Path, echoed",), "paths", ECHO),
+    Row(("Record-Route, echoed",), REGISTERS, ECHO),
     Row(
         (
             *("Refer-To", "Referred-By", "Reply-To", "Alert-Info", "Call-Info", "Error-Info"),

@@ -14,6 +14,10 @@ OTHER_TRANSPORTS: Final = frozenset({TCP, TLS, TUNNEL})
 """What is not read whichever way it goes."""
 
 _VERSION: Final = re.compile(rb"/[0-9]+\.[0-9]")
+_START_LINE: Final = re.compile(
+    rb"\n(?:sip/[0-9]\.[0-9] [0-9]{3} |[a-z]{1,32} [a-z]{1,16}:[^\s]{1,256} sip/[0-9])",
+    re.IGNORECASE,
+)
 _TCP, _UDP, _SCTP, _UDP_LITE = 6, 17, 132, 136  # IANA's protocol numbers
 _ICMP: Final = frozenset({1, 58})  # they quote
 _SKIPPED_IPV6: Final = frozenset({0, 43, 60, 135, 139, 140})
@@ -99,7 +103,9 @@ def _reason(packet: bytes, network: _Packet, ports: frozenset[int]) -> str:
             return MALFORMED
         if packet[start + 8 : start + 10] in _DTLS_RECORDS:
             return TLS
-        return TUNNEL if is_seen else ""
+        if not is_seen:
+            return ""
+        return MALFORMED if on_port or _START_LINE.search(packet, start + 8) else TUNNEL
     if not is_seen or protocol in _ICMP:
         return ""
     return MALFORMED if protocol == _UDP_LITE else TUNNEL

@@ -183,7 +183,7 @@ class Config(Table):
 
     def warnings(self) -> list[str]:
         """What is allowed and yet must be said aloud."""
-        warnings = []
+        warnings = self._without_own()
         if self.topoh.codec == "kamailio":
             warnings.append(
                 'the codec "kamailio" is obfuscation: whoever wants to can open it, in any call'
@@ -212,6 +212,18 @@ class Config(Table):
         if self.profile == "strict" and self.queue.on_tcp == "accept":
             warnings.append('queue.on_tcp "accept": SIP over TCP leaves in clear, profile or not')
         return warnings
+
+    def _without_own(self) -> list[str]:
+        """The families of IP in which nothing can be masked."""
+        if not isinstance(self.topoh.mask_ip, str):
+            return []
+        shown = [one for one in (*self.own, self.public) if not isinstance(one, str | None)]
+        families = {network.version for network in self.inside} - {one.version for one in shown}
+        return [
+            f"no own address of IPv{version} (own, topoh.mask_ip): what leaves over it and would have to be "
+            "masked is refused, and little else is masked"
+            for version in sorted(families)
+        ]
 
     def live_warnings(self) -> list[str]:
         """What a live gateway lets pass unread, if it is not said by `warnings`."""

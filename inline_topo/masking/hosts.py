@@ -15,10 +15,16 @@ Address = IPv4Address | IPv6Address
 
 _REMEMBERED: Final = 1 << 14
 _LONGEST_REMEMBERED: Final = 256
-_IPV4_TEXT: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{0,3}){3})(?![0-9]))")
+_IPV4_TEXT: Final = re.compile(
+    rb"(?<![0-9])(?=((?:0[0-9]{1,3}|[0-9]{1,3})(?:\.(?:0[0-9]{1,3}|[0-9]{0,3})){3})(?![0-9]))"
+)
+_MAY_BE_OCTAL: Final = re.compile(rb"(?<![0-9])0[0-9]{1,3}\.|\.0[0-9]{1,3}(?![0-9])")
 _PADDED: Final = re.compile(rb"([0-9]{1,3})\.([0-9]{0,3})\.([0-9]{0,3})\.([0-9]{0,3})")
 _DASHED: Final = re.compile(
     rb"(?<![0-9])([0-9]{1,3}([-_])[0-9]{1,3}\2[0-9]{1,3}\2[0-9]{1,3})(?![0-9_-])"
+)
+_REVERSED: Final = re.compile(  # RFC 1035 section 3.5
+    rb"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.in-addr\.arpa", re.IGNORECASE
 )
 _IPV6_TEXT: Final = re.compile(rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f.:]*[0-9A-Fa-f:]|::")
 
@@ -89,6 +95,8 @@ def _without_zone(host: bytes) -> bytes:
 def may_be_odd(text: bytes) -> bool:
     """Whether `Hosts.named_in_uri` may find more in a text than `named_in`: a quick look."""
     if len(text.translate(None, b"&\\%")) < len(text):
+        return True
+    if _MAY_WRAP.search(text) or _MAY_BE_OCTAL.search(text) or _REVERSED.search(text):
         return True
     return any(not _PLAIN_QUAD.fullmatch(number) for number in _NUMBER_AS_HOST.findall(text))
 
@@ -228,8 +236,17 @@ class Hosts:
         if not named:  # a name may spell an address: 192.168.178.22.nip.example
             packed = filter(None, map(pack_address, set(_IPV4_TEXT.findall(name))))
             hosts = [*map(self.literal, packed), *map(self.find, _spelled_with_dashes(name))]
+            hosts += self._reversed(name)
             named = any(host.named and not host.own for host in hosts)
         return Host(b"", name in self._own_names, named, name if named else b"")
+
+    def _reversed(self, text: bytes) -> list[Host]:
+        """The addresses that names for looking up names spell backwards."""
+        found = []
+        for quad in _REVERSED.findall(text):
+            address = pack_address(b".".join(quad[::-1]))
+            found += [self.literal(address)] if address else []
+        return found
 
     def literal(self, address: bytes) -> Host:
         """What is known of a packed address."""
@@ -260,7 +277,7 @@ class Hosts:
         character references, backslashes; a number for an address where a host may stand; and what
         Kamailio makes of odd ones (266.0.0.5 is 10.0.0.5, and .0.0.5 has whatever octet it had before)."""
         joined = b"\n".join(readings(text))
-        hosts = self.named_in(joined)
+        hosts = self.named_in(joined) + self._reversed(joined)
         quads = _WRAPPING.findall(joined) if _MAY_WRAP.search(joined) else []
         for quad in {whole or headless for whole, headless in quads}:
             firsts = self._firsts if quad[:1] == b"." or quad.find(b"..") >= 0 else self._firsts[:1]

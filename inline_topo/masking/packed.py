@@ -33,11 +33,13 @@ _MAY_HOLD: Final = re.compile(rb"@|;(?!f?tag=)[^;=>]+=[^;=>]{6}", re.IGNORECASE)
 
 
 class Piece(NamedTuple):
-    """A user part or the value of a parameter at text[start:end], and hosts inside that it holds."""
+    """A user part or the value of a parameter at text[start:end], and the hosts inside that it holds as
+    bytes or as text."""
 
     start: int
     end: int
     hosts: tuple[Host, ...]
+    texts: tuple[Host, ...]
 
 
 class Packed:
@@ -67,13 +69,15 @@ class Packed:
         """Whether a field value may hold a URI with something packed: a quick look."""
         return _MAY_HOLD.search(value) is not None
 
-    def find(self, user: bytes, parameters: bytes) -> tuple[Host, ...]:
-        """The hosts inside that are packed in the user part and the parameters of a URI. TooMuch where there
-        are more values than MOST_HOSTS."""
+    def find(self, user: bytes, parameters: bytes) -> tuple[tuple[Host, ...], tuple[Host, ...]]:
+        """The hosts inside that the user part and the parameters of a URI hold as bytes, and as text.
+        TooMuch where there are more values than MOST_HOSTS."""
         found: list[Host] = []
+        texts: list[Host] = []
         for piece in self._pieces(user, 0, parameters, 0):
             found += piece.hosts
-        return tuple(found)
+            texts += piece.texts
+        return tuple(found), tuple(texts)
 
     def pieces(self, text: bytes) -> list[Piece]:
         """The pieces of all SIP URIs in a text that hold any. TooMuch as in `find`, and for URIs."""
@@ -87,40 +91,42 @@ class Packed:
     def _pieces(self, user: bytes, first: int, parameters: bytes, second: int) -> list[Piece]:
         is_phone = b"user=phone" in parameters.lower()
         found: list[Piece] = []
-        hosts = self._in_piece(user, not is_phone) if user else []
-        if hosts:
-            found.append(Piece(first, first + len(user), tuple(hosts)))
+        if len(user) >= _SHORTEST:
+            self._piece(found, user, first, numbers=not is_phone)
         for count, value in enumerate(_VALUE.finditer(parameters)):
             if count >= MOST_HOSTS:
                 raise TooMuch("parameters of a URI")
-            hosts = self._in_piece(value[1], True) if len(value[1]) >= _SHORTEST else []
-            if hosts:
-                found.append(Piece(second + value.start(1), second + value.end(1), tuple(hosts)))
+            if len(value[1]) >= _SHORTEST:
+                self._piece(found, value[1], second + value.start(1), numbers=True)
         return found
 
-    def _in_piece(self, piece: bytes, numbers: bool) -> list[Host]:
+    def _piece(self, found: list[Piece], piece: bytes, start: int, *, numbers: bool) -> None:
+        """Add a piece that holds any. `numbers`: it may be the number of an address."""
         if len(piece) > MOST_ROUTING:
             raise TooMuch("bytes of a user or parameter")
-        found: list[Host] = []
+        hosts: list[Host] = []
+        texts: list[Host] = []
         for reading in readings(piece):
-            found += self._in_reading(reading, numbers)
-        return found
+            for digits in _NUMBER.findall(reading) if numbers else ():
+                if int(digits) >> 32 == 0:
+                    hosts += self._in_bytes(int(digits).to_bytes(4, "big"), alone=False)
+            self._read(reading, hosts, texts)
+        if hosts or texts:
+            found.append(Piece(start, start + len(piece), tuple(hosts), tuple(texts)))
 
-    def _in_reading(self, piece: bytes, numbers: bool) -> list[Host]:
-        found: list[Host] = []
-        for digits in _NUMBER.findall(piece) if numbers else ():
-            if int(digits) >> 32 == 0:
-                found += self._in_bytes(int(digits).to_bytes(4, "big"), alone=False)
+    def _read(self, piece: bytes, hosts: list[Host], texts: list[Host]) -> None:
         for run in _RUN.findall(piece):
             for digits in _HEXADECIMAL.findall(run):
                 for shift in (0, 1):
                     even = digits[shift : len(digits) - (len(digits) - shift) % 2]
                     alone = even == run and not even.isdigit()
-                    found += self._in_bytes(bytes.fromhex(even.decode()), alone=alone)
+                    hosts += self._in_bytes(bytes.fromhex(even.decode()), alone=alone)
             for shift in (0, 1, 2, 3):
                 alone = not shift and run.endswith(b"=")
-                found += self._in_bytes(_from_base64(run[shift:]), alone=alone)
-        return found
+                content = _from_base64(run[shift:])
+                hosts += self._in_bytes(content, alone=alone)
+                for text in _TEXT.findall(content):
+                    texts += self._named(self._hosts.named_in(text))
 
     def _in_bytes(self, content: bytes, *, alone: bool) -> list[Host]:
         """The hosts in what was encoded. `alone`: if that is one address, it counts."""
@@ -135,9 +141,11 @@ class Packed:
                 found.append(self._hosts.literal(pair[size + 2 :]))
         if alone and len(content) in (4, 16):
             found.append(self._hosts.literal(content))
-        for text in _TEXT.findall(content):
-            found += self._hosts.named_in(text)
-        return [host for host in found if host.named and not host.own]
+        return self._named(found)
+
+    @staticmethod
+    def _named(hosts: list[Host]) -> list[Host]:
+        return [host for host in hosts if host.named and not host.own]
 
 
 def _pattern(size: int, first: int, last: int) -> bytes:

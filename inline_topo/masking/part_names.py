@@ -3,7 +3,7 @@
 They look like addresses, and nobody goes there. `cid:` and `mid:` in header fields (RFC 6442, RFC 3261
 section 20.9) and XML, `start` of a multipart/related body (RFC 2387), `cid` of Referred-By (RFC 3892) and of
 resource lists (RFC 4662) say the same name, so a host in it becomes the same token in all of them, or in
-none: where one stands in a body that is not looked into, or is spelled with escapes.
+none: where one names the inside in a body that is not looked into, or is spelled with escapes.
 """
 
 import re

@@ -6,6 +6,7 @@ asserted, warned, charged.
 """
 
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
-from inline_topo.masking.hosts import Host, Hosts, address_text, dashed
+from inline_topo.masking.hosts import Host, Hosts, address_text, dashed, may_be_odd
 from inline_topo.masking.packed import Packed
 from inline_topo.masking.settle import outside_of
 from inline_topo.masking.uris import SWAPPED, Decision
@@ -25,12 +26,18 @@ _LONGEST_REMEMBERED: Final = 256
 _IPV4: Final = re.compile(rb"(?<![0-9])(?=([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9]))")
 _IPV6: Final = re.compile(rb"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _NAME: Final = rb"(?<![A-Za-z0-9_.-])(?:[A-Za-z0-9_-]+\.)*%s(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+_ZONE: Final = re.compile(rb"%[0-9A-Za-z._~%-]+")  # RFC 4007 section 11
 _PORT: Final = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
 _AFTER_NAME: Final = re.compile(rb"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _OF_NAME: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 _LONGEST_NAME: Final = 253
 _TO_DOTS: Final = bytes.maketrans(b"-_", b"..")
 _NOBODY: Final = b"anonymous"  # RFC 3323 section 4.1.1.3
+_WORD: Final = re.compile(rb"[^\s<>\",;()]+")
+_PARTS: Final = re.compile(  # a user, a host; or a value
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://)?)?(?:([^@]*)@)?(\[[^\]]*\]|[^@=:/?]+)(?::[0-9]+)?\Z|[^=@:]+=(.+)\Z",
+    re.S,
+)
 _DIGIT_DOT, _DOT_DIGIT = re.compile(rb"[0-9]\."), re.compile(rb"\.[0-9]")
 
 
@@ -67,7 +74,36 @@ class Swap:
                 for one in self._packed.pieces(text)
             ]
             edits += outside_of(packed, spans)
+        if may_be_odd(text):
+            taken = sorted([(edit.start, edit.end) for edit in edits])
+            edits += outside_of(list(self._odd(data, span, flow, field)), taken)
         return edits
+
+    def _odd(self, data: bytes, span: Span, flow: Flow, field: str) -> Iterator[Edit]:
+        """One edit for each user, host or value that names the inside in a spelling that somebody might
+        undo (`10%2e0%2e0%2e5`, a number)."""
+        for count, word in enumerate(_WORD.finditer(data, *span)):
+            if count > MOST_HOSTS:
+                raise TooMuch("words in a text")
+            start, end = word.span()
+            if not self._is_named(data[max(start - 1, 0) : end], flow):
+                continue
+            parts = _PARTS.match(data, start, end)
+            found = False
+            for group, before, new in (
+                (1, b"", _NOBODY),
+                (2, b"@", flow.mask),
+                (3, b"@", flow.mask),
+            ):
+                part = parts[group] if parts else b""
+                if parts and part and self._is_named(before + part, flow):
+                    found = True
+                    yield Edit(*parts.span(group), new, field, SWAPPED)
+            if not found:
+                yield Edit(start, end, flow.mask, field, SWAPPED)
+
+    def _is_named(self, text: bytes, flow: Flow) -> bool:
+        return any(is_named(host, flow) for host in self._hosts.named_in_uri(text))
 
     def strangers(self, data: bytes, span: Span, flow: Flow, field: str) -> list[Edit]:
         """One edit for each host in data[start:end] that names the inside: the outside source of the
@@ -127,6 +163,8 @@ class Swap:
             host = self._hosts.find(spelled)
             if host.address and spelled.strip(b":"):
                 start, end = match.start(), match.start() + len(spelled)
+                zone = _ZONE.match(text, end)
+                end = zone.end() if zone else end
                 if text[max(start - 1, 0) : start] == b"[" and text[end : end + 1] == b"]":
                     start, end = self._with_port(text, (start - 1, end + 1))
                 return _Found(start, end, host)
@@ -143,5 +181,7 @@ def _name_around(text: bytes, start: int, end: int) -> Span:
     least = max(start - _LONGEST_NAME, 0)
     while start > least and text[start - 1] in _OF_NAME:
         start -= 1
+    if text[start - 1 : start] == b"%" and start:  # it begins with an escaped byte
+        start += 2
     behind = _AFTER_NAME.match(text, end)
     return start, behind.end() if behind else end

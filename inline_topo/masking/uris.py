@@ -41,6 +41,7 @@ _PLAIN_ROUTE: Final = re.compile(  # beside the host stands nothing that could h
 _MOST_FOLDS: Final = 64
 _ENDS_BARE_URI: Final = re.compile(rb"[;,?\"]")  # RFC 3261 section 20.10
 _READABLE: Final = re.compile(rb"[A-Za-z0-9.!%*_+`'~=:/-]+")
+_QUOTED: Final = re.compile(rb'"[^"]*"?')
 _LOOSE: Final = b"lr"
 _OUTBOUND: Final = b"ob"  # RFC 5626
 _GRUU: Final = b"gr"  # RFC 5627: whoever has such a URI must know it; its value stays in the token
@@ -122,7 +123,8 @@ class Uris:
             elsewhere = tuple(named_in(beside)) if beside else ()
             marked = uri.find(IN_URI) >= 0 and self.outs.find(uri[:length]) is not None
             beyond = tuple(named_in(parts.headers)) if parts.headers else ()
-            packed = self.packed.find(parts.userinfo or b"", parts.parameters) if beside else ()
+            packed, texts = self.packed.find(parts.userinfo or b"", parts.parameters)
+            elsewhere += texts
             shown, loose = self._readable(parts.parameters) if parts.parameters else (b"", False)
             host = self._hosts.find(parts.host)
             return KnownUri(host, length, elsewhere, marked, beyond, packed, shown, loose)
@@ -139,11 +141,17 @@ class Uris:
                 return None
             if len(odd) > LONGEST_HOST:
                 raise TooMuch("bytes of a host")
-            return KnownUri(self._hosts.find(odd), len(uri), tuple(self._hosts.named_in_uri(uri)))
+            return self._known_odd(uri, self._hosts.find(odd))
         if host:
             named = [one for one in self._hosts.named_in_uri(uri) if one.named]
             return KnownUri(self._hosts.find(host), len(uri), tuple(named))
         return KnownUri(NO_HOST, len(uri), tuple(self._hosts.named_in_uri(uri)))  # ;phone-context=
+
+    def _known_odd(self, text: bytes, host: Host) -> KnownUri:
+        named = tuple(self._hosts.named_in_uri(text))
+        shown, loose = self._readable(_QUOTED.sub(b"", text))
+        packed = self.packed.find(text, b"")
+        return KnownUri(host, len(text), named, packed=packed, shown=shown, loose=loose)
 
     def _readable(self, parameters: bytes) -> tuple[bytes, bool]:
         """The parameters of a URI that others must read, and whether `lr` is one."""
@@ -157,7 +165,7 @@ class Uris:
             elif name in self._clear and _READABLE.fullmatch(text):
                 hosts = self._hosts.named_in_uri(text)
                 names = any(one.address or one.named for one in hosts)
-                names = names or bool(self.packed.find(b"", b";" + text))
+                names = names or any(self.packed.find(b"", b";" + text))
                 shown += b"" if names else b";" + text
             elif name == _GRUU:
                 shown += b";" + _GRUU
@@ -316,7 +324,7 @@ class Uris:
         if opened.bare and not bare and start == span[0] + 1 and data[end : end + 1] == b">":
             has_more = length < len(uri)
             if route:
-                unbracket = opened.bare == BARE_WHOLE and end + 1 == span[1] and not has_more
+                unbracket = opened.bare == BARE_WHOLE and not has_more
             else:
                 unbracket = not needs_brackets and has_more == (opened.bare == BARE_WHOLE)
             if unbracket:
@@ -340,7 +348,7 @@ class Uris:
         uri = data[span[0] : span[1]]
         length = self._length(uri)
         opened = self._codec.open_uri(uri[:length])
-        if not opened:
+        if not opened or b" " in opened.uri:  # which no start line takes
             self.unopened.uri(uri[:length], field)
             return None
         return Edit(span[0], span[0] + length, opened.uri, field, OPENED)

@@ -35,7 +35,7 @@ def warnings(
     directions: Counter[Direction] = Counter()
     dialogs: dict[bytes, _Dialog] = {}
     lengths: list[int] = []
-    long_uris = refused = 0
+    long_uris = refused = straight = 0
     for seen in messages:
         flow = flows.find(seen.endpoints)
         directions[flow.direction] += 1
@@ -44,6 +44,7 @@ def warnings(
         length = seen.length
         edits: list[Edit] = []
         if flow.direction is Direction.EGRESS:
+            straight += not strategy.hosts.literal(flow.inside).own
             try:
                 message = sip.parse(seen.data, *strategy.field_names(flow.direction))
                 edits = strategy.edits(message, flow, 0.0) if message else []
@@ -59,6 +60,7 @@ def warnings(
             dialog.has_route |= any(strategy.hosts.find(host).own for host in routes)
             dialog.is_masked |= any(edit.field == names.CONTACT for edit in edits)
     found += _of_directions(directions, len(messages))
+    found += _of_sources(straight, directions[Direction.EGRESS])
     found += _of_dialogs(dialogs)
     found += _of_sizes(lengths, long_uris)
     if refused:
@@ -91,6 +93,16 @@ def _of_directions(directions: Counter[Direction], total: int) -> list[str]:
     if directions[Direction.EGRESS] or directions[Direction.INGRESS]:
         return [f"traffic in one direction only ({seen})"]
     return [f"no message leaves or enters `inside` ({seen})"]
+
+
+def _of_sources(straight: int, leaving: int) -> list[str]:
+    """Packets of phones that no proxy stands before."""
+    if straight * 2 <= leaving:
+        return []
+    return [
+        f"{straight} of {count(leaving, 'message')} that leave come straight from hosts inside that are not own "
+        "(no proxy): each packet shows its source, and almost nothing is masked"
+    ]
 
 
 def _of_dialogs(dialogs: Mapping[bytes, _Dialog]) -> list[str]:

@@ -10,12 +10,15 @@ ROUTES: Final = frozenset((names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SE
 
 _QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _PLAIN: Final = re.compile(rb'[^<"]*')
-_BARE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[^;,?<>\"]*[;,?]")  # no name that <> follow
+_BARE: Final = re.compile(  # no name that <> follow
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]*:[^;,?<>\"]*|[^\s:;,?<>\"@]+@[^\s;,?<>\"@]*)[;,?]"
+)
 _BARE_END: Final = re.compile(rb"[;\s,<>\"]")
 _BARE_ROUTE_END: Final = re.compile(rb"[\s,<>\"]")
 _NO_SCHEME: Final = re.compile(rb"[^\s:@]+@[^\s:@]+|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _BLANKS: Final = b" \t\r\n"
 _LEFT: Final = ord("<")
+_QUOTE: Final = ord('"')
 
 
 class Address(NamedTuple):
@@ -30,9 +33,9 @@ def locate(data: bytes, start: int, end: int, *, route: bool = False) -> Address
     """The URI of the single field value data[start:end]; None where the value has none.
 
     A URI that nothing precedes and that is not in brackets ends at the first `;` or `,`, or behind its
-    headers part; with `route` (the field is one of ROUTES) parameters belong to it. Quotes are read from
-    the start of the value. `*` (RFC 3261 section 10.2.2) has none, nor does a value with an unclosed
-    quote or bracket.
+    headers part; with `route` (the field is one of ROUTES) parameters belong to it, up to one with quotes.
+    Quotes are read from the start of the value. `*` (RFC 3261 section 10.2.2) has none, nor does a value
+    with an unclosed quote or bracket.
     """
     if data[start : start + 1] == b"<":
         left = start
@@ -76,6 +79,8 @@ def _bracket(data: bytes, start: int, end: int) -> int:
 def _bare(data: bytes, start: int, end: int, route: bool) -> Address | None:
     stop = (_BARE_ROUTE_END if route else _BARE_END).search(data, start, end)
     stop_at = stop.start() if stop else end
+    if stop and data[stop_at] == _QUOTE:  # of a parameter of the field, or behind a `?`
+        stop_at = max(data.rfind(b";", start, stop_at), data.rfind(b"?", start, stop_at), start)
     if data.find(b":", start, stop_at) > start or _NO_SCHEME.fullmatch(data, start, stop_at):
         return Address(start, stop_at, True)
     return None

@@ -18,9 +18,11 @@ _OTHER_URI: Final = re.compile(
 )
 _LITERAL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
 _CONTROL: Final = re.compile(rb"[\x00-\x20\x7f<>\"]")
-_ODD: Final = re.compile(rb"[^\x00-\x20\x7f<>]+")
+_ODD: Final = re.compile(rb"[^\x00-\x1f\x7f<>]+")
 _BEFORE_HOST: Final = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://)?)?")
-_ODD_HOST: Final = re.compile(rb"(" + LITERAL + rb"|[A-Za-z0-9_.-]+)(?::[0-9]*)?(?=[;?,/&]|\Z)")
+_ODD_HOST: Final = re.compile(
+    rb"(" + LITERAL + rb"|[A-Za-z0-9_.-]+)(?::[^;?,/& ]*)?(?=[;?,/& ]|\Z)"
+)
 
 
 class SipUri(NamedTuple):
@@ -71,9 +73,9 @@ _WORD: Final = re.compile(rb"[A-Za-z0-9_-]+")
 
 def odd_host(text: bytes) -> bytes | None:
     """The host of what stands where a URI should and is none: its scheme is missing (`<100@10.0.0.5>`), or
-    quotes are in it (`<sip:10.0.0.5;x="y">`). None where it has no host, is a
+    blanks or quotes are in it (`<sip:10.0.0.5;x="y">`). None where it has no host, is a
     word alone, or has a byte that ends a URI."""
-    if not _ODD.fullmatch(text) or text.count(b'"') % 2:
+    if not _ODD.fullmatch(text) or text[:1] == b" " or text[-1:] == b" ":
         return None
     quote = text.find(b'"')
     at = text.rfind(b"@", 0, quote if quote >= 0 else len(text))

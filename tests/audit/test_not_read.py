@@ -1,8 +1,10 @@
 """What nobody read is told: in messages, in packets, by the gateway, by the commands."""
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +63,60 @@ BODIES = [
 @pytest.mark.parametrize(("line", "data", "is_read"), BODIES, ids=map(str, range(len(BODIES))))
 def test_bodies_that_are_declared_as_encoded(line: str, data: bytes, is_read: bool) -> None:
     assert body(data, line) == ([] if is_read else NOT_READ)
+
+
+CHARSETS = [
+    (b"10+AC4-1+AC4-1+AC4-30", "charset=UTF-7", [PHONE], True),
+    (b"sip:a+AEA-10.1.1.30", 'charset="utf-7"', [PHONE], True),
+    (b"hello+", "charset=utf-7", [], True),
+    (b"hello +A\xff", "charset=utf-7", [], False),
+    (b"hello", "charset=utf-8", [], True),
+    (b"hello", "charset=ISO-8859-15", [], True),
+    ("sip:a@10.1.1.30".encode("utf-16"), "charset=utf-16", [PHONE], True),
+    ("sip:a@10.1.1.30".encode("cp037"), "charset=cp037", [], False),
+    (b"hello", "charset=iso-2022-jp", [], False),
+]
+
+
+@pytest.mark.parametrize(("data", "charset", "shown", "is_read"), CHARSETS)
+def test_charsets(data: bytes, charset: str, shown: list[str], is_read: bool) -> None:
+    told = found(request(f"Content-Type: text/plain;{charset}") + data)
+    assert [one[2] for one in told if one[0] == "open"] == shown
+    assert [one for one in told if one[0] != "open"] == ([] if is_read else NOT_READ)
+
+
+DOCUMENTS = [
+    (b"<a>10.1<![CDATA[.1]]>.30</a>", [PHONE], True),
+    (b"<a><![CDATA[sip:a@10.1.]]><![CDATA[1.30]]></a>", [PHONE], True),
+    (b"<a>sip:a@10.1<!-- .9 -->.1.30</a>", [PHONE], True),
+    (b"<?xml version='1.0'?><a>10.1<?x y?>.1.30</a>", [PHONE], True),
+    (b"<a>10&#46;1.1&#x2e;30</a>", [PHONE], True),
+    (b"<?xml version='1.0' encoding='UTF-7'?><a>10+AC4-1+AC4-1+AC4-30</a>", [PHONE], True),
+    (b"<?xml version='1.0' encoding=\"utf-8\"?><a>b</a>", [], True),
+    (b'<!DOCTYPE a [<!ENTITY d "10.1">]><a>&d;.1.30</a>', [], False),
+    (b"<?xml version='1.0' encoding='ebcdic-cp-us'?><a>b</a>", [], False),
+]
+
+
+@pytest.mark.parametrize(("data", "shown", "is_read"), DOCUMENTS)
+def test_documents(data: bytes, shown: list[str], is_read: bool) -> None:
+    told = found(request("Content-Type: application/x+xml") + data)
+    assert [one[2] for one in told if one[0] == "leak"] == shown
+    assert [one for one in told if one[0] != "leak"] == ([] if is_read else NOT_READ)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "x-bzip2", "zip", "x-xz"])
+def test_types_that_are_compressed(kind: str) -> None:
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "x-bzip2": bz2.compress,
+        "x-xz": lzma.compress,
+    }
+    data = packs.get(kind, bytes)
+    told = found(request(f"Content-Type: application/{kind}") + data(b"sip:a@10.1.1.30"))
+    is_read = kind == "gzip"
+    assert [one for one in told if one[0] == "not_read"] == ([] if is_read else NOT_READ)
+    assert not is_read or any(one[2] == PHONE for one in told)
 
 
 def test_what_does_decode_of_one_is_searched_all_the_same() -> None:
@@ -193,6 +249,24 @@ def test_the_gateway_tells_it_and_refuses_it_where_that_is_enforced(name: str) -
         assert enforced.action is Action.ACCEPT
 
 
+BEFORE = {
+    "a control before a line break": (b"\x01\r\n" + CLEAN, 5060),
+    "a control before the method": (b"\x01" + CLEAN, 5060),
+    "on another port": (b"\x01\x02\r\n" + CLEAN, 7000),
+    "a response": (b"\x01\nSIP/2.0 200 OK\r\n\r\n", 7000),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_bytes_before_a_start_line_are_no_tunnel(name: str) -> None:
+    packet = udp(*BEFORE[name])
+    told = unread(bytes(packet), PORTS)
+    assert told is not None
+    assert told.reason == "malformed"
+    assert judge(packet, audit="enforce").outcome == "refused_unread"
+    assert judge(packet, profile="strict").action is Action.DROP
+
+
 def test_what_enters_or_stays_inside_is_none_of_it() -> None:
     ways: list[dict[str, Any]] = [{"src": PEER, "dst": PHONE}, {"src": PHONE, "dst": PROXY}]
     for ends in ways:
@@ -286,5 +360,10 @@ def test_replay_strict_leaves_it_out(
     ended = command(*words, "--strict")
     assert ended.status == 1
     tree = json.loads(ended.out)
-    assert tree["refused"] == {"refused_unread": {"count": 1, "packets": [2]}}
+    refused = tree["refused"]["refused_unread"]
+    assert (list(tree["refused"]), refused["count"], refused["packets"]) == (
+        ["refused_unread"],
+        1,
+        [2],
+    )
     assert tree["packets_written"] == 2

@@ -122,7 +122,8 @@ def test_run_says_what_is_missing_and_serves(net: Row, is_root: bool) -> None:
         folder.chmod(0o755)
         KeyRing.generate().save(folder / "mask.key")
         file = folder / "gw.toml"
-        file.write_text('inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "mask.key"\n')
+        text = 'inside = ["10.9.1.0/24"]\n[topoh]\nmask_key_file = "mask.key"\n[queue]\non_tcp = "drop"\n'
+        file.write_text(text)
         before: tuple[str, ...] = ()
         if not is_root:
             os.chown(folder / "mask.key", NOBODY, NOBODY)

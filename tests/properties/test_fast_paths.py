@@ -51,7 +51,7 @@ PIECE = st.sampled_from(
 def read_slowly(text: str, *, route: bool) -> tuple[str, bool] | None:
     """The URI of a value, character by character, as address.locate says it."""
     before, in_quotes, bracket = "", False, -1
-    begins_with_uri = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text)
+    begins_with_uri = re.match(r'[A-Za-z][A-Za-z0-9+.-]*:|[^\s:;,?<>"@]+@[^\s;,?<>"@]*[;,?]', text)
     at = 0
     while at < len(text):
         character = text[at]
@@ -77,6 +77,8 @@ def read_slowly(text: str, *, route: bool) -> tuple[str, bool] | None:
         return None
     ends = ' \t\r\n\x0b\x0c,<>"' + ("" if route else ";")
     stop = next((i for i, character in enumerate(text) if character in ends), len(text))
+    if text[stop : stop + 1] == '"':
+        stop = max(text.rfind(";", 0, stop), text.rfind("?", 0, stop), 0)
     uri = text[:stop]
     is_quad = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", uri)
     is_one = ":" in uri[1:] and not uri.startswith(":")

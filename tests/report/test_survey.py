@@ -24,7 +24,7 @@ def request(*vias: str, more: str = "", call: str = "1", size: int = 0) -> str:
     return (
         f"INVITE sip:b@carrier.example SIP/2.0\n{lines}From: <sip:a@x.example>;tag=a\n"
         f"To: <sip:b@y.example>\nCall-ID: {call}\nCSeq: 1 INVITE\nContact: <sip:a@{PHONE}>\n"
-        f"{more}Content-Length: 0\n\n" + "x" * size
+        f"{more}Content-Length: {size}\n\n" + "x" * size
     )
 
 
@@ -186,3 +186,16 @@ def test_what_is_wrong_with_packets(make_capture: Make, frame: Callable[..., Any
     ]
     assert [start for start in starts if not any(line.startswith(start) for line in found)] == []
     assert len(found) == len(starts)
+
+
+def test_phones_without_a_proxy(make_capture: Make) -> None:
+    """What a packet shows is said: phones are routed straight to a registrar outside."""
+    path = make_capture(
+        "a.pcap", (PHONE, CARRIER, request(PHONE, more=ROUTED)), (CARRIER, PHONE, request(CARRIER))
+    )
+    found = warn(path, inside=["10.0.0.0/24", PROXY], own=[PROXY])
+    assert any(one.startswith("1 of 1 message that leave come straight from") for one in found), (
+        found
+    )
+    behind = make_capture("b.pcap", (PROXY, CARRIER, request(PROXY, more=ROUTED)), BOTH_WAYS[1])
+    assert warn(behind, inside=["10.0.0.0/24", PROXY], own=[PROXY]) == []

@@ -1,6 +1,7 @@
 """`run`: from a configuration to a running gateway."""
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from inline_topo import assemble, build_info
 from inline_topo.config import Config
 from inline_topo.edges.relay import rtpengine
+from inline_topo.errors import ConfigError
 
 from . import capabilities, tally, too_big
 from .port import Queue
@@ -88,6 +90,7 @@ def _job(
         fill=mode is Mode.FILL,
     )
     queue = config.queue
+    _check_folder(queue.refused_folder)
     return Job(
         gateway,
         mode,
@@ -105,3 +108,13 @@ def _job(
 def _bound(config: Config) -> tuple[str, int, int]:
     queue = config.queue
     return queue.numbers, queue.max_len, config.metrics.listen_port
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Raise ConfigError where refused packets could not be kept."""
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"queue.refused_folder: {folder}: no such folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"queue.refused_folder: {folder}: permission denied")

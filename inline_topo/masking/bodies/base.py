@@ -10,7 +10,6 @@ from inline_topo.masking.part_names import PART_NAME
 from inline_topo.masking.topos.ids import UNKNOWN_ID
 from inline_topo.masking.uris import MASKED, OPENED, KnownUri
 from inline_topo.sip import names
-from inline_topo.sip.message import Span
 
 SDP: Final = "SDP"
 BODY_URI: Final = "body URI"
@@ -46,8 +45,8 @@ class Pass:
     `seal` is for URIs and hosts, `call_id` for Call-IDs; None leaves them. `opens`: so do tokens for
     URIs, hosts and Vias where `masking` is off. `descriptions`: SDP is looked at. `session` takes the
     place of the first description. `strangers`: in what enters, hosts that name the inside are swapped.
-    `names_parts`: so are those in names of parts, but for the words that are `fixed`. `unread`: bodies
-    that were not looked into.
+    `names_parts`: there may be names of parts, which `keeps_names` leaves. `unread`: bodies that were not
+    looked into.
     """
 
     masking: bool
@@ -58,10 +57,10 @@ class Pass:
     session: bytes | None = None
     strangers: bool = False
     opens: bool = True
-    fixed: frozenset[bytes] = frozenset()
     names_parts: bool = False
+    keeps_names: bool = False
     notes: list[str] = field(default_factory=list)
-    unread: list[Span] = field(default_factory=list)
+    unread: list[bytes] = field(default_factory=list)
     left: int = MOST_IN_BODY
 
     def spend(self, count: int = 1) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from inline_topo.edits import Edit
-from inline_topo.masking import callid, part_names
+from inline_topo.masking import callid
 from inline_topo.masking.bodies.base import BODY_CALL_ID, BODY_TEXT, BODY_URI, Pass
 from inline_topo.masking.bodies.texts import Texts, touches
 from inline_topo.masking.codecs.base import Codec
@@ -51,12 +51,14 @@ class Markup:
         self._uris = uris
         self._texts = Texts(codec, hosts)
 
-    def mask(self, data: bytes, span: Span, how: Pass, *, entities: bool) -> list[Edit]:
-        """The edits that hide what data[start:end] names."""
+    def mask(
+        self, data: bytes, span: Span, how: Pass, names: list[Span], *, entities: bool
+    ) -> list[Edit]:
+        """The edits that hide what data[start:end] names, but for the `names` of parts."""
         call_ids = list(_call_ids(data, span)) if entities else []
         spared = [where for where, _ in call_ids]
-        if how.fixed:
-            spared = _apart([*spared, *part_names.in_text(data, span)])
+        if names:
+            spared = apart(spared + names)
         edits: list[Edit] = []
         left: list[Span] = []
         for where, clear, offsets, escape in _uris(data, span, spared, entities=entities):
@@ -75,16 +77,21 @@ class Markup:
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
         if how.seal:
-            spared = _apart(spared + left) if how.fixed else sorted(spared + left)
+            spared = apart(spared + left) if names else sorted(spared + left)
             words = self._texts.mask(data, span, how.flow, BODY_TEXT, is_named, spared)
             how.spend(len(words))
             edits += words
         return edits
 
-    def open(self, data: bytes, span: Span, how: Pass, *, entities: bool) -> list[Edit]:
-        """The edits that put back what the tokens in data[start:end] stand for."""
+    def open(
+        self, data: bytes, span: Span, how: Pass, names: list[Span], *, entities: bool
+    ) -> list[Edit]:
+        """The edits that put back what the tokens in data[start:end] stand for, but for the `names` of
+        parts."""
         call_ids = list(_call_ids(data, span)) if entities else []
         spared = [where for where, _ in call_ids]
+        if names:
+            spared = apart(spared + names)
         edits: list[Edit] = []
         for where, clear, offsets, escape in _uris(data, span, spared, entities=entities):
             how.spend()
@@ -98,13 +105,13 @@ class Markup:
                 self._uris.unopened.uri(clear[:length], BODY_URI)
             if how.call_id:
                 edits += _map_in_headers(clear, where[0], offsets, escape, how)
-        spared = sorted(spared + [(edit.start, edit.end) for edit in edits])
+        spared = apart(spared + [(edit.start, edit.end) for edit in edits])
         if how.call_id:
             edits += _map_call_ids(data, call_ids, how)
         return edits + (self._texts.open(data, span, BODY_TEXT, spared) if how.opens else [])
 
 
-def _apart(spans: list[Span]) -> list[Span]:
+def apart(spans: list[Span]) -> list[Span]:
     """Spans in order, those that overlap as one."""
     found: list[Span] = []
     for start, end in sorted(spans):

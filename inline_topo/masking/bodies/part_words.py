@@ -1,7 +1,5 @@
 """What becomes of the names of parts (masking.part_names): hosts in them become tokens, as in text."""
 
-from urllib.parse import unquote_to_bytes
-
 from inline_topo.edits import Edit
 from inline_topo.masking.bodies.texts import Texts
 from inline_topo.masking.flow import Flow
@@ -18,15 +16,11 @@ class PartNames:
         self._texts = texts
         self._swap = swap
 
-    def mask(
-        self, data: bytes, spans: list[Span], flow: Flow, fixed: frozenset[bytes]
-    ) -> list[Edit]:
-        """Those that hide what names the inside, but for words that are `fixed`."""
+    def mask(self, data: bytes, spans: list[Span], flow: Flow) -> list[Edit]:
+        """Those that hide what names the inside."""
         edits = []
         for span in spans:
-            for one in self._texts.mask(data, span, flow, PART_NAME, is_named):
-                if data[one.start : one.end] not in fixed:
-                    edits.append(one)
+            edits += self._texts.mask(data, span, flow, PART_NAME, is_named)
         return edits
 
     def open(self, data: bytes, spans: list[Span]) -> list[Edit]:
@@ -43,18 +37,15 @@ class PartNames:
             edits += self._swap.strangers(data, span, flow, PART_NAME)
         return edits
 
-    def fixed(self, data: bytes, unread: list[Span], flow: Flow) -> frozenset[bytes]:
-        """The words that must stay, as they stand in names in bodies that are not read, or with escapes."""
-        found = set()
-        for span in unread:
-            for start, end in in_text(data, span):
-                found |= self._words(data[start:end], flow)
+    def stay(self, data: bytes, unread: list[bytes], flow: Flow) -> bool:
+        """Whether the names of a message stay as they are: one that names the inside stands in a body that is
+        not read, or one is spelled with escapes. Opening changes nothing of that, so what was kept as it
+        entered is kept as it leaves, and nothing that opened leaves in clear."""
         for start, end in in_text(data, (0, len(data))):
-            name = data[start:end]
-            if b"%" in name:
-                found |= self._words(unquote_to_bytes(name), flow)
-        return frozenset(found)
-
-    def _words(self, name: bytes, flow: Flow) -> set[bytes]:
-        edits = self._texts.mask(name, (0, len(name)), flow, PART_NAME, is_named)
-        return {name[one.start : one.end] for one in edits}
+            if data.find(b"%", start, end) >= 0:
+                return True
+        for body in unread:
+            for name in in_text(body, (0, len(body))):
+                if self._texts.mask(body, name, flow, PART_NAME, is_named):
+                    return True
+        return False

@@ -1,6 +1,5 @@
 """The body of a message, and the bodies within it: which rule is for each."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -104,11 +103,6 @@ class Bodies:
             names_parts=fields and self._others and part_names.may_have(message),
         )
         edits = self._message(message, whole, how)
-        if how.names_parts:
-            fixed = self._part_names.fixed(data, how.unread, flow)
-            if fixed:
-                again = replace(how, fixed=fixed, session=session, left=MOST_IN_BODY)
-                edits = self._message(message, whole, again)
         if leaves:
             edits += _cut_behind(data, whole.end)
         if how.notes:
@@ -189,8 +183,13 @@ class Bodies:
 
     def _message(self, message: Message, whole: Entity, how: Pass) -> list[Edit]:
         """The edits of a whole message, those in names of parts in its header fields first."""
+        session = how.session
         named = self._names(message, how) if how.names_parts else []
         edits = named + self._entity(message.data, whole, how, 0)
+        if how.names_parts and self._part_names.stay(message.data, how.unread, how.flow):
+            how.names_parts, how.keeps_names = False, True
+            how.session, how.left = session, MOST_IN_BODY
+            edits = self._entity(message.data, whole, how, 0)
         if how.session is not None:
             raise SealError("no description in whose place that of the relay could stand")
         return edits
@@ -202,13 +201,20 @@ class Bodies:
     def _in_names(self, data: bytes, spans: list[Span], how: Pass) -> list[Edit]:
         how.spend(len(spans))
         if how.masking:
-            return self._part_names.mask(data, spans, how.flow, how.fixed)
+            return self._part_names.mask(data, spans, how.flow)
         edits = self._part_names.open(data, spans)
         if how.strangers:
             taken = [(edit.start, edit.end) for edit in edits]
             swapped = self._part_names.strangers(data, spans, how.flow)
             edits += [one for one in swapped if not touches(taken, (one.start, one.end))]
         return edits
+
+    @staticmethod
+    def _spared(data: bytes, span: Span, how: Pass) -> list[Span]:
+        """The names of parts in a text: they have edits of their own, or none."""
+        if not how.names_parts and not how.keeps_names:
+            return []
+        return part_names.in_text(data, span)
 
     def _entity(self, data: bytes, whole: Entity, how: Pass, depth: int) -> list[Edit]:
         """The edits in the body of an entity, and those of its Content-Length."""
@@ -232,15 +238,19 @@ class Bodies:
                 return self._fragment(data, start, end, how, depth)
             is_xml = kind.endswith(b"+xml") or kind in _XML
             if kind in _TEXTS or (is_xml and markup.is_readable(data, start, end)):
+                names = self._spared(data, (start, end), how)
+                named = self._in_names(data, names, how) if how.names_parts else []
                 if how.masking:
-                    return self._markup.mask(data, (start, end), how, entities=is_xml)
-                opened = self._markup.open(data, (start, end), how, entities=is_xml)
+                    masked = self._markup.mask(data, (start, end), how, names, entities=is_xml)
+                    return masked + named
+                opened = self._markup.open(data, (start, end), how, names, entities=is_xml) + named
                 if not how.strangers or not self._others:
                     return opened
                 spared = markup.dialog_ids(data, (start, end)) if is_xml else []
+                spared = markup.apart(spared + names) if names else spared
                 return opened + self._strangers(data, (start, end), how, opened, spared)
         how.note(UNSEEN)
-        how.unread.append((start, end))
+        how.unread.append(data[start:end])
         return []
 
     def _description(self, data: bytes, start: int, end: int, how: Pass) -> list[Edit]:
@@ -271,6 +281,7 @@ class Bodies:
         parts = entity.parts(data, whole)
         if not parts:
             how.note(UNSEEN)
+            how.unread.append(data[whole.start : whole.end])
         edits: list[Edit] = []
         how.spend(len(parts))
         for part in parts:
@@ -287,16 +298,20 @@ class Bodies:
             inner = fragment.parse(text)
         except Malformed:
             how.note(UNSEEN)
+            how.unread.append(text)
             return []
         how.spend(count(inner))
         whole = entity.read(inner, inner.fields)
         session = how.take_session()  # it is not for what is quoted
+        named = part_names.in_header(inner) if how.names_parts or how.keeps_names else []
         edits = self._fragments.edits(inner, how)
         if how.names_parts:
-            edits += outside_of(self._names(inner, how), sorted([(e.start, e.end) for e in edits]))
+            edits += outside_of(
+                self._in_names(text, named, how), sorted([(e.start, e.end) for e in edits])
+            )
         if how.strangers and self._others:
             for span in fragment.swappable(inner):
-                edits += self._strangers(text, span, how, edits, [])
+                edits += self._strangers(text, span, how, edits, named)
         edits += self._entity(text, whole, how, depth + 1)
         how.session = session
         offset = start - 1

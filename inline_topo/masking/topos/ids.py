@@ -60,7 +60,10 @@ class Ids:
     def write(
         self, letter: bytes, key: bytes, uri: bytes, mask: bytes, shown: bytes = b""
     ) -> bytes:
-        """The URI that stands in `uri`'s place; `shown`: what others must read of its parameters."""
+        """The URI that stands in `uri`'s place; `shown`: what others must read of its parameters. `ob` is for
+        who is on the way to it (RFC 5626 section 5.3), and there is nobody but us."""
+        if shown:
+            shown = b"".join([b";" + text for text in shown.split(b";")[1:] if text != b"ob"])
         method = METHOD.search(uri, uri.rfind(b"@") + 1)
         shown += method[0] if method else b""
         scheme = b"sips:" if uri[:5].lower() == b"sips:" else b"sip:"

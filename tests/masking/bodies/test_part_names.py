@@ -104,6 +104,16 @@ def test_all_spellings_change_alike_and_come_back(name: str, settings: dict[str,
     assert enter(network, left) == clear
 
 
+@pytest.mark.parametrize("name", [b"10.0.0.5@h", b"a-10.0.0.5@10.0.0.5", b"[2001:db8::1]@10.0.0.5"])
+def test_what_stands_before_the_at(name: bytes) -> None:
+    body = parts(PART, XML + PIDF).replace(b"p@10.0.0.5", name)
+    clear = message(b"Geolocation: <cid:%b>\r\n" % name + MULTIPART, body)
+    left = leave(NETWORK, clear)
+    assert len(set(re.findall(rb"(?:cid:|-ID: <)([^>\"\r]+)", left))) == 1
+    assert b"10.0.0.5" not in left
+    assert enter(NETWORK, left) == clear
+
+
 NONE: dict[str, tuple[bytes, bytes, dict[str, Any]]] = {
     "the configuration leaves bodies": (
         b"Geolocation: <cid:p@10.0.0.5>\r\n" + MULTIPART,
@@ -165,6 +175,22 @@ def test_a_guess_is_not_equal_to_what_the_inside_says() -> None:
     guess = message(fields, body).replace(b"192.0.2.10", b"198.51.100.20")
     theirs = leave(NETWORK, enter(NETWORK, guess))
     assert not set(re.findall(rb"p@([^>]+)>", ours)) & set(re.findall(rb"p@([^>]+)>", theirs))
+
+
+@pytest.mark.parametrize("guess", [b"<img src='cid:x@10.0.0.5'>", b"<img src='cid:x%40@h'>"])
+@pytest.mark.parametrize("kind", [b"text/html", b"application/x+xml"])
+def test_what_opened_never_leaves_in_clear(guess: bytes, kind: bytes) -> None:
+    """A stranger sends a token back, with what keeps names as they are."""
+    fields, body, _ = ALIKE["Geolocation"]
+    ours = leave(NETWORK, message(fields, body))
+    token = re.findall(rb"cid:p@([^>]+)>", ours)[0]
+    part = PART.replace(b"10.0.0.5", token)
+    body = parts(part, b"Content-Type: %b\r\n\r\n%b" % (kind, guess))
+    sent = message(b"Geolocation: <cid:p@%b>\r\n" % token + MULTIPART, body)
+    sent = sent.replace(b"192.0.2.10", b"198.51.100.20")
+    left = leave(NETWORK, enter(NETWORK, sent))
+    assert b"p@10.0.0.5" not in left
+    assert left.count(token) == 2
 
 
 def test_dialog_and_routing_fields_name_no_part() -> None:
