@@ -7,17 +7,19 @@ from clients_lab import calls, faults, specials
 from clients_lab.cast import Cast, Pair
 from clients_lab.settings import EDGE, NAT, STRICT, Setting
 
+BOTH, INSIDE, EITHER = "both", "inside", "either"
+
 
 @dataclass(frozen=True)
 class Scenario:
     """What is tried with the four clients. `not_in`: shapes in which it has no meaning. `only`: the clients
-    that can play it, inside and (if `both`) outside."""
+    that can play it; `by` says which of a pair must be one."""
 
     name: str
     play: Callable[[Cast], None]
     not_in: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    both: bool = True
+    by: str = BOTH
     only_under: tuple[str, ...] = ()
     """Treatments."""
 
@@ -27,8 +29,12 @@ class Scenario:
             return f"has no meaning in shape {setting.shape}"
         if self.only_under and setting.treatment not in self.only_under:
             return f"breaks but under {', '.join(self.only_under)}, as README says"
-        kinds = {pair.inside.kind, pair.outside.kind} if self.both else {pair.inside.kind}
-        if self.only and not kinds <= set(self.only):
+        played_by = {
+            BOTH: {pair.inside.kind, pair.outside.kind} <= set(self.only),
+            INSIDE: pair.inside.kind in self.only,
+            EITHER: {pair.inside.kind, pair.outside.kind} & set(self.only),
+        }
+        if self.only and not played_by[self.by]:
             return f"only {', '.join(self.only)} can do it"
         return ""
 
@@ -46,8 +52,8 @@ SCENARIOS = (
     Scenario("large, TCP", specials.large, only=("pjsua2",), only_under=(STRICT,)),
     Scenario("fork", calls.fork),
     Scenario("presence, MWI", specials.presence, only=("pjsua2",)),
-    Scenario("GRUU", specials.gruu, not_in=(NAT, EDGE), only=("linphone",)),
-    Scenario("outbound", specials.outbound, not_in=(NAT,), only=("baresip",), both=False),
+    Scenario("GRUU", specials.gruu, not_in=(NAT, EDGE), only=("linphone",), by=EITHER),
+    Scenario("outbound", specials.outbound, not_in=(NAT,), only=("baresip",), by=INSIDE),
     Scenario("OPTIONS by sipsak", specials.options),
     Scenario("call to sipp", specials.sipp_answers),
     Scenario("refresh", specials.refresh),

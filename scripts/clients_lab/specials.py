@@ -6,6 +6,7 @@ import time
 from clients_lab.calls import end, hold, ring, talk
 from clients_lab.cast import Cast
 from clients_lab.ground import has_module
+from clients_lab.linphone import Linphone
 from clients_lab.phone import (
     ENDED,
     ESTABLISHED,
@@ -148,14 +149,18 @@ def presence(cast: Cast) -> None:
 
 
 def gruu(cast: Cast) -> None:
-    """Calls whose Contacts are GRUUs (RFC 5627), ended by either side."""
+    """Calls in which Contacts are GRUUs (RFC 5627), by the clients that have them, ended by either side."""
     alice, bob = cast.alice, cast.bob
     for phone in (alice, bob):
-        phone.ever_said(r"pub-gruu=", "a public GRUU in its registration")
+        if phone.kind == Linphone.kind:
+            phone.ever_said(r"pub-gruu=", "a public GRUU in its registration")
     for caller, callee in ((alice, bob), (bob, alice)):
-        talk(caller, callee)
-        caller.ever_said(r"Contact: <?sip:[^\r\n]*;gr\b", "a Contact that is a GRUU")
-        end(callee, caller)
+        for first, second in ((caller, callee), (callee, caller)):
+            talk(caller, callee)
+            end(first, second)
+    for phone in (alice, bob):
+        if phone.kind == Linphone.kind:
+            phone.ever_said(r"Contact: <sip:[^>\r\n]*;gr\b", "a Contact that is a GRUU")
 
 
 def outbound(cast: Cast) -> None:
