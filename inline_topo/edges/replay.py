@@ -110,7 +110,7 @@ class ReplayReport:
             "over_mtu": dict(self.over_mtu),
             "left_out": self.left_out,
             "refused": {
-                reason: one.as_dict() | ({"details": dict(one.details)} if one.details else {})
+                reason: one.as_dict() | {"details": dict(one.details)}
                 for reason, one in self.refused.items()
             },
             "not_read": {reason: one.as_dict() for reason, one in self.not_read.items()},
