@@ -231,14 +231,15 @@ class Gateway:
                     return Verdict(Action.ACCEPT, packet, direction, "not_sip")
                 check(message)
                 edits = self._strategy.edits(message, flow, now)
-            except sip.Malformed as error:
-                return self._unread(datagram, flow, "malformed_sip", str(error))
-            except TooMuch as error:
-                return self._too_much(packet, message, flow, str(error))
-            except SealError as error:
-                return self._drop(packet, direction, "unmaskable", str(error))
-            except ClaimError as error:
-                return _claimed(packet, direction, str(error))
+            # A name for each: compiled, a variable has one type.
+            except sip.Malformed as malformed:
+                return self._unread(datagram, flow, "malformed_sip", str(malformed))
+            except TooMuch as excess:
+                return self._too_much(packet, message, flow, str(excess))
+            except SealError as unsealed:
+                return self._drop(packet, direction, "unmaskable", str(unsealed))
+            except ClaimError as claim:
+                return _claimed(packet, direction, str(claim))
             if isinstance(edits, Need):
                 return self._ask(edits, datagram, message, flow)
             return self._rewrite(datagram, message, flow, edits)
@@ -303,12 +304,12 @@ class Gateway:
                 if isinstance(edits, Need):
                     return self._ask(edits, datagram, message, flow)
                 return self._rewrite(datagram, message, flow, edits)
-            except TooMuch as error:
-                return self._too_much(datagram.packet, message, flow, str(error))
-            except SealError as error:
-                return self._drop(datagram.packet, flow.direction, "unmaskable", str(error))
-            except ClaimError as error:
-                return _claimed(datagram.packet, flow.direction, str(error))
+            except TooMuch as excess:
+                return self._too_much(datagram.packet, message, flow, str(excess))
+            except SealError as unsealed:
+                return self._drop(datagram.packet, flow.direction, "unmaskable", str(unsealed))
+            except ClaimError as claim:
+                return _claimed(datagram.packet, flow.direction, str(claim))
             except EffectFailed as failure:
                 return _failed(datagram.packet, flow.direction, failure)
             except Exception:
