@@ -8,8 +8,9 @@ from inline_topo.sip import names, values
 ROUTES: Final = frozenset((names.ROUTE, names.RECORD_ROUTE, names.PATH, names.SERVICE_ROUTE))
 """The fields in which a URI without brackets is the whole value (RFC 3261 section 20.34)."""
 
-_QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_PLAIN: Final = re.compile(rb'[^<"]*')
+_BEFORE_BRACKET: Final = re.compile(
+    rb'(?:[^<"]+|"[^"\\]*(?:\\.[^"\\]*)*")*', re.DOTALL
+)  # the texts in quotes as a whole
 _BARE: Final = re.compile(  # no name that <> follow
     rb"(?:[A-Za-z][A-Za-z0-9+.-]*:[^;,?<>\"]*|[^\s:;,?<>\"@]+@[^\s;,?<>\"@]*)[;,?]"
 )
@@ -65,15 +66,9 @@ def tag(data: bytes, start: int, end: int) -> bytes:
 
 def _bracket(data: bytes, start: int, end: int) -> int:
     """Where the first `<` outside quotes stands; `end` where there is none, -1 where a quote does not end."""
-    while True:
-        plain = _PLAIN.match(data, start, end)
-        start = plain.end() if plain else start
-        if start == end or data[start] == _LEFT:
-            return start
-        quoted = _QUOTED.match(data, start, end)
-        if not quoted:
-            return -1
-        start = quoted.end()
+    plain = _BEFORE_BRACKET.match(data, start, end)
+    found = plain.end() if plain else start
+    return found if found == end or data[found] == _LEFT else -1
 
 
 def _bare(data: bytes, start: int, end: int, route: bool) -> Address | None:
