@@ -195,7 +195,7 @@ class OutsideLeg(Topoh):
             names.ROUTE: self.echo_routes,
             names.VIA: self.echo_request_vias,
         }
-        if self.opens_all_contacts():
+        if self.options.opens_contacts:
             fields[names.CONTACT] = self.echo_contacts
         return fields, self._call_id_table(self.mask_call_ids, self.mask_uri_call_ids)
 
@@ -279,16 +279,18 @@ class OutsideLeg(Topoh):
         a spiral, which left as Contacts of calls."""
         entries = values.split(message.data, spans)
         if not lists_contacts(message):
-            entries = [entry for entry in entries if self._has_left(message.data, entry, flow)]
+            if not self.options.opens_contacts:
+                return []
+            uris = [self._uri(message.data, entry, name) for entry in entries]
+            called = [(flow.outside, uri) in self._called for uri in uris]
+            entries = [entry for entry, left in zip(entries, called, strict=True) if left]
         return self.echo_minted(message, flow, name, entries)
 
-    def _has_left(self, data: bytes, entry: Span, flow: Flow) -> bool:
-        where = address.locate(data, *entry)
+    def _uri(self, data: bytes, entry: Span, name: str) -> bytes:
+        """The URI of a field value, without its headers part; empty where there is none."""
+        where = address.locate(data, *entry, route=name in address.ROUTES)
         known = self.uris.find(data[where.start : where.end]) if where else None
-        if not where or not known:
-            return False
-        clear = data[where.start : where.start + known.length]
-        return (flow.outside, clear) in self._called and self.opens_all_contacts()
+        return data[where.start : where.start + known.length] if where and known else b""
 
     def echo_routes(self, message: Message, flow: Flow, name: str, spans: list[Span]) -> list[Edit]:
         """What stands after the first own entry; before it what was minted earlier."""
@@ -315,13 +317,8 @@ class OutsideLeg(Topoh):
         data = message.data
         edits: list[Edit] = []
         for entry in values.split(data, spans):
-            where = address.locate(data, *entry, route=name in address.ROUTES)
-            known = self.uris.find(data[where.start : where.end]) if where else None
-            if not where or not known:
-                continue
-            minted = self._minted.get(
-                (flow.outside, data[where.start : where.start + known.length])
-            )
+            uri = self._uri(data, entry, name)
+            minted = self._minted.get((flow.outside, uri)) if uri else None
             if minted and minted.masked:
                 edits += self.uris.mask(
                     data,

@@ -13,11 +13,12 @@ from urllib.parse import unquote_to_bytes
 
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import Hosts
+from inline_topo.masking.hosts import TO_DOTS, Hosts
 
-_IPV4: Final = re.compile(rb"[0-9]{1,3}(?:[._-][0-9]{0,3}){3}(?![0-9])")
+_IPV4: Final = re.compile(  # with a 0 before it a number may be octal, and longer
+    rb"(?:0[0-9]{1,3}|[0-9]{1,3})(?:[._-](?:0[0-9]{1,3}|[0-9]{0,3})){3}(?![0-9])"
+)
 _SEPARATOR: Final = b"[._-]"
-_TO_DOTS: Final = bytes.maketrans(b"_-", b"..")
 _IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]*[0-9A-Fa-f:]")
 _ESCAPED: Final = re.compile(b"%[0-9A-Fa-f]{2}")
 _MOST_BEGINNINGS: Final = 16
@@ -35,30 +36,33 @@ class Mentions:
         self._hextets: list[re.Pattern[bytes]] = []
         self._thorough = False
         own = [socket.inet_ntoa(each) for each in hosts.own_addresses if len(each) == 4]
-        by_octet: dict[bytes, list[bytes]] = {}
+        by_octet: dict[int, list[bytes]] = {}
         for size, first, last in (*hosts.inside.ranges, *hosts.protected.ranges):
             if size == 4:
                 self._add_ipv4(by_octet, own, IPv4Address(first), IPv4Address(last))
             else:
                 self._add_ipv6(first, last)
         self._thorough = self._thorough or len(by_octet) > _MOST_BEGINNINGS
-        # What begins with a literal is found fast: one pattern for each first octet.
+        # A literal is found fast: each first octet, as inet_aton(3) reads it in decimal and in octal.
         self._ipv4 = [
-            re.compile(octet + _SEPARATOR + b"(?:%b)" % b"|".join(rests))
+            (number, re.compile(number + _SEPARATOR + b"(?:%b)" % b"|".join(rests)))
             for octet, rests in by_octet.items()
+            for number in (b"%d" % octet, b"0%o" % octet)
         ]
         self._names = hosts.protected_names
         self._folds = bool(self._hextets or self._names)
 
     @staticmethod
     def _add_ipv4(
-        by_octet: dict[bytes, list[bytes]], own: list[str], first: IPv4Address, last: IPv4Address
+        by_octet: dict[int, list[bytes]], own: list[str], first: IPv4Address, last: IPv4Address
     ) -> None:
         """What follows the first octet of the addresses from `first` to `last`, but for those that are own:
-        the octets that all of them have, with zeros before them or without. A 0 may be left out: Kamailio
-        reads 10..0.5 as 10.0.0.5."""
+        the octets that all of them have, with zeros before them or without, or in octal. A 0 may be left
+        out: Kamailio reads 10..0.5 as 10.0.0.5."""
         fixed = [a for a, b in zip(first.packed, last.packed, strict=True) if a == b]
-        octets = [b"0{0,2}%d" % octet if octet else b"0{0,3}" for octet in fixed[1:]]
+        octets = [
+            b"(?:0{0,2}%d|0{1,3}%o)" % (octet, octet) if octet else b"0{0,4}" for octet in fixed[1:]
+        ]
         rest = b"".join([octet + _SEPARATOR for octet in octets[:2]])
         if len(fixed) == 4:
             rest += octets[2] + b"(?![0-9])"
@@ -73,7 +77,7 @@ class Mentions:
         if but:
             rest += b"(?!(?:%b)(?![0-9]))" % b"|".join(but)
         for octet in range(first.packed[0], last.packed[0] + 1):
-            by_octet.setdefault(b"%d" % octet, []).append(rest)
+            by_octet.setdefault(octet, []).append(rest)
 
     def _add_ipv6(self, first: int, last: int) -> None:
         """The first 16 bits of the addresses from `first` to `last`."""
@@ -95,12 +99,13 @@ class Mentions:
     def _find(self, data: bytes, flow: Flow) -> bool:
         if self._thorough:
             return any(is_named(host, flow) for host in self._hosts.named_in(data))
-        for pattern in self._ipv4:
-            begins = pattern.search(data)
+        for number, pattern in self._ipv4:
+            at = data.find(number)
+            begins = pattern.search(data, at) if at >= 0 else None
             while begins:
                 at = begins.start()
                 match = _IPV4.match(data, at)
-                if match and is_named(self._hosts.find(match[0].translate(_TO_DOTS)), flow):
+                if match and is_named(self._hosts.find(match[0].translate(TO_DOTS)), flow):
                     return True
                 begins = pattern.search(data, at + 1)
         return self._folds and self._find_folded(data.lower(), flow)
@@ -114,10 +119,8 @@ class Mentions:
                 host = self._hosts.find(text)
                 if is_named(host, flow) or (text and not host.address):
                     return True  # more than an address: whoever looks closer shall say
-                behind = text.partition(b":")[
-                    2
-                ]  # what stands before the first colon may be no part of it
-                if is_named(self._hosts.find(behind), flow):
+                # What stands before the first colon may be no part of it.
+                if is_named(self._hosts.find(text.partition(b":")[2]), flow):
                     return True
         for name in self._names:
             at = data.find(name)

@@ -12,7 +12,8 @@ it (RFC 3608 section 5), so it routes.
 
 A Contact comes back where a call goes out to a server and in again (a spiral): who is inside sends what
 is next straight to it. Of what only has to route (in a drain, from peers that a rule leaves clear) those of
-a registrar and of a redirection open alone; in mode topos they do at any time, as ids know more.
+a registrar and of a redirection open alone; in mode topos they do at any time, as ids know more, and with
+codec kamailio, as the far end may be a topoh with the same key. Whose a Contact is its host tells.
 """
 
 from typing import Final, NamedTuple

@@ -15,7 +15,14 @@ from inline_topo.edits import Edit
 from inline_topo.masking.cache import Cache
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_hidden, is_named
-from inline_topo.masking.hosts import Host, Hosts, address_text, dashed, may_be_odd
+from inline_topo.masking.hosts import (
+    TO_DOTS,
+    Host,
+    Hosts,
+    address_text,
+    dashed,
+    may_be_odd,
+)
 from inline_topo.masking.packed import Packed
 from inline_topo.masking.settle import outside_of
 from inline_topo.masking.uris import SWAPPED, Decision
@@ -31,7 +38,6 @@ _PORT: Final = re.compile(rb":[0-9]{1,5}(?![0-9A-Fa-f:.])")
 _AFTER_NAME: Final = re.compile(rb"[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _OF_NAME: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 _LONGEST_NAME: Final = 253
-_TO_DOTS: Final = bytes.maketrans(b"-_", b"..")
 _NOBODY: Final = b"anonymous"  # RFC 3323 section 4.1.1.3
 _WORD: Final = re.compile(rb"[^\s<>\",;()]+")
 _PARTS: Final = re.compile(  # a user, a host; or a value
@@ -142,7 +148,7 @@ class Swap:
         if text.count(b":") > 1:
             found += [one for match in _IPV6.finditer(text) if (one := self._ipv6(text, match))]
         for start, end in dashed(text):
-            host = self._hosts.find(text[start:end].translate(_TO_DOTS))
+            host = self._hosts.find(text[start:end].translate(TO_DOTS))
             if host.named:
                 found.append(_Found(*self._with_port(text, _name_around(text, start, end)), host))
         for match in _IPV4.finditer(text):

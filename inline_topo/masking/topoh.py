@@ -33,7 +33,7 @@ from inline_topo.masking.strangers import LEAVE, Strangers
 from inline_topo.masking.table import Rule, Table
 from inline_topo.masking.unread import Unread, may_be_response
 from inline_topo.masking.uris import MASKED, OPENED, Uris
-from inline_topo.sip import address, names, values, via
+from inline_topo.sip import address, names, uri, values, via
 from inline_topo.sip.message import Message, Span, find_fields
 from inline_topo.sip.method import is_method, is_register
 from inline_topo.sip.names import FieldNames
@@ -64,8 +64,9 @@ class Options:
     """`mask_callid` and `mask_mode` as Kamailio has them; `nat`: the rules of shape nat are added;
     `hide`: which carriers are hidden beside Via, Record-Route and Contact; `sdp`, `bodies`: so is
     what SDP and other bodies name. `as_topoh`: Vias open one by one, below any branch, as topoh has
-    it, and nothing else that topoh does not (codec kamailio in profile topoh). `guards`: a response
-    whose lower Vias name the inside in clear does not enter; off while answers to what left before
+    it, and nothing else that topoh does not (codec kamailio in profile topoh). `opens_contacts`: so does a
+    Contact of a call that left here and comes back, as who is inside writes straight to it.
+    `guards`: a response whose lower Vias name the inside in clear does not enter; off while answers to what left before
     the gateway was there come in. `strangers`: what becomes of their words (masking.strangers), for
     whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
     the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
@@ -86,6 +87,7 @@ class Options:
     refuses: bool = False
     nowhere: bool = False
     as_topoh: bool = False
+    opens_contacts: bool = True
     guards: bool = True
     clear_params: frozenset[bytes] = frozenset()
 
@@ -345,8 +347,8 @@ class Topoh:
             names.REQUEST_URI: self.open_request_uri,
             names.ROUTE: self.carriers.open_routes,
         }
-        if self.opens_all_contacts():
-            fields[names.CONTACT] = self.open_request_contacts
+        if self.options.opens_contacts:
+            fields[names.CONTACT] = self.open_returned_contacts
         return fields, self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
 
     def ingress_response(self) -> tuple[Table, Table]:
@@ -354,19 +356,16 @@ class Topoh:
         fields |= {
             names.VIA: self.open_lower_vias,
             names.RECORD_ROUTE: self.carriers.open_routes,
-            names.CONTACT: self.open_listed_contacts,
+            names.CONTACT: (
+                self.open_response_contacts
+                if self.options.opens_contacts
+                else self.open_listed_contacts
+            ),
         }
-        if self.opens_all_contacts():
-            fields[names.CONTACT] = self.open_response_contacts
         identifiers = self._call_id_table(self.open_call_ids, self.open_uri_call_ids)
         if self.options.nat:
             identifiers[names.VIA] = self.open_via1
         return fields, identifiers
-
-    def opens_all_contacts(self) -> bool:
-        """Whether a Contact that left and comes back (a spiral through a server outside) opens; topoh opens
-        it when a request is sent to it."""
-        return not self.options.as_topoh
 
     def egress_registration(self, *, is_request: bool) -> tuple[Table, Table]:
         """REGISTER and PUBLISH where `hide.registers` is off. Outsiders send these to each other too, and
@@ -595,22 +594,34 @@ class Topoh:
         edit = self.uris.open_request_uri(message.data, spans[0], name)
         return [edit] if edit else []
 
-    def open_request_contacts(
-        self, message: Message, flow: Flow, name: str, spans: list[Span]
-    ) -> list[Edit]:
-        """Tokens in the Contact of a request that was outside in between: who is inside writes straight
-        to it."""
-        return self.uris.open_all(message.data, spans, name)
-
     def open_response_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]
     ) -> list[Edit]:
         """The bindings that a registrar lists, the targets of a redirection, and whom an answer that was
         outside in between comes from."""
-        if is_register(message) and lists_contacts(message):
+        if not lists_contacts(message):
+            return self.open_returned_contacts(message, flow, name, spans)
+        if is_register(message) and message.status in _SUCCESS:
             # A registrar alone writes where it saw a phone.
             return self.open_contacts(message, flow, name, spans)
         return self.uris.open_all(message.data, spans, name)
+
+    def open_returned_contacts(
+        self, message: Message, flow: Flow, name: str, spans: list[Span]
+    ) -> list[Edit]:
+        """Tokens in the Contacts of a call that left here. Others', who may have the same key, stand at
+        another host, and are to be written to there."""
+        data = message.data
+        if not self.codec.may_open(data, spans[0][0], spans[-1][1]):
+            return []
+        edits: list[Edit] = []
+        for entry in values.split(data, spans):
+            where = address.locate(data, *entry)
+            host = uri.host(data[where.start : where.end]) if where else None
+            known = self.hosts.find(host) if host else None
+            if known and (known.own or known.address == flow.mask_address):
+                edits += self.uris.open(data, entry, name)
+        return edits
 
     def open_listed_contacts(
         self, message: Message, flow: Flow, name: str, spans: list[Span]

@@ -38,6 +38,7 @@ class Row:
     refused: dict[str, list[int]]
     shows_nothing: str
     cookies: int
+    contacts: int
     spirals: int
     not_read: list[int]
     claims: list[int]
@@ -60,6 +61,8 @@ class Row:
         edits = dict(self.edits)
         if codec == "aes-siv" and self.merged_vias:
             edits["Via"] = self.merged_vias
+        if codec == "aes-siv" and self.contacts:
+            edits["Contact"] += self.contacts
         return edits
 
 
@@ -76,6 +79,7 @@ def _row(name: str, corpus: bool, config: dict[str, Any], expected: dict[str, An
         expected.get("refused", {}),
         expected.get("shows_nothing", ""),
         expected.get("cookies", 0),
+        expected.get("contacts", 0),
         expected.get("spirals", 0),
         expected.get("not_read", []),
         expected.get("claims", []),

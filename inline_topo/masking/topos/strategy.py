@@ -47,10 +47,6 @@ class Stripped(Topoh):
     def egress_response(self) -> tuple[Table, Table]:
         return self.without(super().egress_response(), *_TAKEN_OUT)
 
-    def opens_all_contacts(self) -> bool:
-        """No: an id stands for the Routes too, which a Contact cannot tell."""
-        return False
-
     def fields_at_rest(self) -> tuple[str, ...]:
         return tuple(name for name in FIELDS_AT_REST if name not in _TAKEN_OUT)
 
