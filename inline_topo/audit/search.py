@@ -18,7 +18,7 @@ from inline_topo.audit.layers import (
     unpack,
     unquoted,
 )
-from inline_topo.audit.literals import IPV4, IPV6, Literals
+from inline_topo.audit.literals import IPV4, IPV6, Literal, Literals
 from inline_topo.audit.packed import Packed
 from inline_topo.audit.work import Work
 
@@ -63,6 +63,10 @@ class Sighting(NamedTuple):
     packed: bool = False
 
 
+_Found = dict[tuple[int, str, bytes, bool], Sighting]
+"""By where it starts, its kind, how it is spelled, and whether it is named."""
+
+
 class Seen(NamedTuple):
     """The sightings of a message in order, and why something in it was not read (BODY, BOUNDS)."""
 
@@ -80,7 +84,7 @@ class Search:
     def find(self, data: bytes, exempt: tuple[bytes, ...]) -> Seen:
         """All of them in `data`. `exempt`: packed addresses that are known anyway."""
         work = Work(LOOKS, ROOM, FINDS)
-        found: dict[tuple[int, str, bytes, bool], Sighting] = {}
+        found: _Found = {}
         is_whole = True
         todo = [Layer(data)]
         for layer in todo:  # grows
@@ -108,44 +112,42 @@ class Search:
             sightings.sort(key=_start)
         return Seen(sightings, not_read)
 
-    def _look(
-        self,
-        layer: Layer,
-        exempt: tuple[bytes, ...],
-        work: Work,
-        found: dict[tuple[int, str, bytes, bool], Sighting],
-    ) -> None:
+    def _look(self, layer: Layer, exempt: tuple[bytes, ...], work: Work, found: _Found) -> None:
         text = layer.text
-        is_outermost = layer.within is None
         for one in self._literals.find(text, exempt, work, is_guess=layer.is_guess):
-            if layer.is_guess and (not one.named or one.part):
-                continue
-            start, end = one.start, one.end
-            shown = text[start:end]
-            if not is_outermost:
-                start, end = layer.place(start), layer.place(end - 1) + 1
-            key = (start, one.kind, shown, one.named)
-            if key not in found and work.find(named=one.named):
-                found[key] = Sighting(
-                    start, end, one.kind, shown, one.named, one.part, one.address, layer, one.start
-                )
+            if not layer.is_guess or (one.named and not one.part):
+                _keep(found, layer, one, work)
 
     def _look_at_digits(
-        self,
-        layer: Layer,
-        exempt: tuple[bytes, ...],
-        work: Work,
-        found: dict[tuple[int, str, bytes, bool], Sighting],
+        self, layer: Layer, exempt: tuple[bytes, ...], work: Work, found: _Found
     ) -> None:
         for one in self._packed.find(layer.text, exempt, work):
-            start, end = layer.place(one.start), layer.place(one.end - 1) + 1
-            shown, address = layer.text[one.start : one.end], one.host.address
+            address = one.host.address
             kind = IPV4 if len(address) == 4 else IPV6
-            key = (start, kind, shown, True)
-            if key not in found and work.find(named=True):
-                found[key] = Sighting(
-                    start, end, kind, shown, True, False, address, layer, one.start, True
-                )
+            literal = Literal(one.start, one.end, kind, True, address=address)
+            _keep(found, layer, literal, work, packed=True)
+
+
+def _keep(found: _Found, layer: Layer, one: Literal, work: Work, *, packed: bool = False) -> None:
+    """Add what was found in a layer, where the message has it, unless that is known or too much is."""
+    start, end = one.start, one.end
+    shown = layer.text[start:end]
+    if layer.within is not None:
+        start, end = layer.place(start), layer.place(end - 1) + 1
+    key = (start, one.kind, shown, one.named)
+    if key not in found and work.find(named=one.named):
+        found[key] = Sighting(
+            start,
+            end,
+            one.kind,
+            shown,
+            one.named,
+            one.part,
+            one.address,
+            layer,
+            one.start,
+            packed,
+        )
 
 
 def _start(sighting: Sighting) -> int:

@@ -9,7 +9,7 @@ from inline_topo.masking.bodies.base import NOTES
 from inline_topo.report.texts import count
 
 if TYPE_CHECKING:
-    from inline_topo.edges.replay import ReplayReport
+    from inline_topo.edges.replay import Refusals, ReplayReport
 
 _WIDTH = 12
 _MOST_DETAILS = 8
@@ -55,16 +55,11 @@ def lines(report: "ReplayReport") -> Iterator[str]:
         counts = "; ".join(f"{number} {OUTCOMES[name]}" for name, number in others.items())
         yield _line("untouched", counts)
     for reason, refused in report.refused.items():
-        numbers = ", ".join(map(str, refused.packets))
-        more = ", ..." if refused.count > len(refused.packets) else ""
-        yield _line("REFUSED", f"{refused.count}: {OUTCOMES[reason]} (packet {numbers}{more})")
+        yield _line("REFUSED", _numbered(refused, OUTCOMES[reason]))
         for detail, number in refused.details.most_common(_MOST_DETAILS):
             yield _line("", f"{number}: {detail}")
     for reason, unread in report.not_read.items():
-        numbers = ", ".join(map(str, unread.packets))
-        more = ", ..." if unread.count > len(unread.packets) else ""
-        text = f"{unread.count}: {NOT_READ_MEANS[reason]} (packet {numbers}{more})"
-        yield _line("NOT READ", text)
+        yield _line("NOT READ", _numbered(unread, NOT_READ_MEANS[reason]))
 
 
 def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
@@ -100,6 +95,13 @@ def warnings(report: "ReplayReport", *, only_outside: bool) -> Iterator[str]:
 def _rewritten(report: "ReplayReport") -> list[int]:
     done = ("masked", "unmasked")
     return [report.outcomes[name + end] for name in done for end in ("", CORRUPT)]
+
+
+def _numbered(packets: "Refusals", what: str) -> str:
+    """How many packets, what they are, and the numbers of the first."""
+    numbers = ", ".join(map(str, packets.packets))
+    more = ", ..." if packets.count > len(packets.packets) else ""
+    return f"{packets.count}: {what} (packet {numbers}{more})"
 
 
 def _line(name: str, text: str) -> str:

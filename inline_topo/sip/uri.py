@@ -19,6 +19,7 @@ _OTHER_URI: Final = re.compile(
 _LITERAL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.])")
 _CONTROL: Final = re.compile(rb"[\x00-\x20\x7f<>\"]")
 _ODD: Final = re.compile(rb"[^\x00-\x1f\x7f<>]+")
+_WORD: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _BEFORE_HOST: Final = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://)?)?")
 _ODD_HOST: Final = re.compile(
     rb"(" + LITERAL + rb"|[A-Za-z0-9_.-]+)(?::[^;?,/& ]*)?(?=[;?,/& ]|\Z)"
@@ -66,9 +67,6 @@ def host(uri: bytes) -> bytes | None:
         return None
     literal = None if match["host"] else _LITERAL.match(uri)
     return literal[1] if literal else match["host"] or b""
-
-
-_WORD: Final = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 def odd_host(text: bytes) -> bytes | None:

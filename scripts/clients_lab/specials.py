@@ -2,6 +2,8 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from clients_lab.calls import end, hold, ring, talk
 from clients_lab.cast import Cast
@@ -29,6 +31,22 @@ ERIN, FRANK = "erin", "frank"
 _MORE = 5064
 """Their port."""
 LONG = 30.0
+
+
+@contextmanager
+def _two_more(
+    cast: Cast, inside: type[Phone], outside: type[Phone], *, expires: int = 600
+) -> Iterator[tuple[Phone, Phone]]:
+    """erin and frank, registered; they go again."""
+    erin = cast.add(inside, "alice", ERIN, _MORE, expires=expires)
+    frank = cast.add(outside, "bob", FRANK, _MORE, expires=expires)
+    try:
+        for phone in (erin, frank):
+            phone.hears(REGISTERED)
+        yield erin, frank
+    finally:
+        cast.remove(erin)
+        cast.remove(frank)
 
 
 def _pjsua(phone: Phone) -> Pjsua:
@@ -61,11 +79,7 @@ def attended(cast: Cast) -> None:
 
 def prack(cast: Cast) -> None:
     """183 with PRACK (RFC 3262), UPDATE and INFO, both ways."""
-    erin = cast.add(RelyingPjsua, "alice", ERIN, _MORE)
-    frank = cast.add(RelyingPjsua, "bob", FRANK, _MORE)
-    try:
-        erin.hears(REGISTERED)
-        frank.hears(REGISTERED)
+    with _two_more(cast, RelyingPjsua, RelyingPjsua) as (erin, frank):
         for caller, callee in ((erin, frank), (frank, erin)):
             caller.forget()
             callee.forget()
@@ -84,35 +98,23 @@ def prack(cast: Cast) -> None:
             _pjsua(caller).order("info", "7")
             caller.said(r"EVENT transaction INFO 200")
             end(caller, callee)
-    finally:
-        cast.remove(erin)
-        cast.remove(frank)
 
 
 def large(cast: Cast) -> None:
     """Requests for which clients would rather have TCP, which is reset: calls both ways."""
-    erin = cast.add(LargePjsua, "alice", ERIN, _MORE)
-    frank = cast.add(LargePjsua, "bob", FRANK, _MORE)
-    try:
-        erin.hears(REGISTERED)
-        frank.hears(REGISTERED)
+    with _two_more(cast, LargePjsua, LargePjsua) as (erin, frank):
         for caller, callee in ((erin, frank), (frank, erin)):
             talk(caller, callee)
             hold(caller, callee)
             hold(callee, caller)
             end(callee, caller)
-    finally:
-        cast.remove(erin)
-        cast.remove(frank)
 
 
 def forwarded(cast: Cast) -> None:
     """302 by a phone: to an address of record, and from inside to a device inside."""
     alice, bob, carol, dave = cast.alice, cast.bob, cast.carol, cast.dave
     line = dave.line
-    device = f"sip:dave@{line.address}:{line.port}"
-    if ":" in line.address:
-        device = f"sip:dave@[{line.address}]:{line.port}"
+    device = f"sip:dave@{bracketed(line.address)}:{line.port}"
     for caller, callee, contact, target in (
         (alice, bob, uri("carol"), carol),
         (bob, alice, uri("dave"), dave),
@@ -132,9 +134,7 @@ def presence(cast: Cast) -> None:
     """PUBLISH, SUBSCRIBE and NOTIFY of presence, and of waiting messages, both ways."""
     if not has_module("presence"):
         raise Skipped("Kamailio has no presence (Debian: apt install kamailio-presence-modules)")
-    erin = cast.add(PresentPjsua, "alice", ERIN, _MORE)
-    frank = cast.add(PresentPjsua, "bob", FRANK, _MORE)
-    try:
+    with _two_more(cast, PresentPjsua, PresentPjsua) as (erin, frank):
         for phone in (erin, frank):
             phone.said("EVENT waiting")
         for watcher, watched in ((erin, frank), (frank, erin)):
@@ -143,9 +143,6 @@ def presence(cast: Cast) -> None:
             time.sleep(_SETTLE)
             _pjsua(watched).order("note", text)
             watcher.said(rf"EVENT presence .*{text}")
-    finally:
-        cast.remove(erin)
-        cast.remove(frank)
 
 
 def gruu(cast: Cast) -> None:
@@ -180,11 +177,7 @@ def outbound(cast: Cast) -> None:
 
 def refresh(cast: Cast) -> None:
     """Registrations for 15 seconds are refreshed: one binding each, and a call after it."""
-    erin = cast.add(cast.pair.inside, "alice", ERIN, _MORE, expires=15)
-    frank = cast.add(cast.pair.outside, "bob", FRANK, _MORE, expires=15)
-    try:
-        for phone in (erin, frank):
-            phone.hears(REGISTERED)
+    with _two_more(cast, *cast.pair, expires=15) as (erin, frank):
         before = cast.ground.contacts(ERIN), cast.ground.contacts(FRANK)
         for phone in (erin, frank):
             await_refresh(phone)
@@ -194,9 +187,6 @@ def refresh(cast: Cast) -> None:
         for caller, callee in ((erin, frank), (frank, erin)):
             talk(caller, callee)
             end(caller, callee)
-    finally:
-        cast.remove(erin)
-        cast.remove(frank)
 
 
 def await_refresh(phone: Phone, times: int = 2) -> None:
