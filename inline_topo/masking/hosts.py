@@ -54,7 +54,7 @@ _NUMBER_AS_HOST: Final = re.compile(
     + rb")(?![\w.@-])",
     re.IGNORECASE,
 )
-_PLAIN_QUAD: Final = re.compile(rb"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
+PLAIN_QUAD: Final = re.compile(rb"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 _MAY_WRAP: Final = re.compile(
     rb"\.(?=\.|25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})"
     rb"|(?:25[6-9]|2[6-9][0-9]|[3-9][0-9][0-9]|[0-9]{4})\.|(?<![\w.-])\.[0-9]"
@@ -101,7 +101,7 @@ def may_be_odd(text: bytes) -> bool:
         return True
     if _MAY_WRAP.search(text) or _MAY_BE_OCTAL.search(text) or _REVERSED.search(text):
         return True
-    return any(not _PLAIN_QUAD.fullmatch(number) for number in _NUMBER_AS_HOST.findall(text))
+    return any(not PLAIN_QUAD.fullmatch(number) for number in _NUMBER_AS_HOST.findall(text))
 
 
 def _referenced(match: re.Match[bytes]) -> bytes:

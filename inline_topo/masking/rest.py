@@ -21,12 +21,12 @@ from inline_topo.masking.callid import DIALOG_IDS
 from inline_topo.masking.codecs.base import SealError
 from inline_topo.masking.flow import Flow
 from inline_topo.masking.hidden import is_named
-from inline_topo.masking.hosts import Host, Hosts, may_be_odd
+from inline_topo.masking.hosts import PLAIN_QUAD, Host, Hosts, may_be_odd
 from inline_topo.masking.mentions import Mentions
 from inline_topo.masking.out import IN_URI
 from inline_topo.masking.settle import outside_of
 from inline_topo.masking.swap import Swap
-from inline_topo.masking.uris import STRIPPED, KnownUri, Uris
+from inline_topo.masking.uris import STRIPPED, KnownUri, Uris, plain_route_host
 from inline_topo.sip import address, names, values
 from inline_topo.sip import uri as uris
 from inline_topo.sip.message import Message, Span
@@ -56,11 +56,9 @@ _LONGEST_REMEMBERED: Final = 512
 
 
 class Taken:
-    """The spans that edits replace, sorted when they are first looked up: most often none is.
-    `goes_back`: the field that is looked at goes to who may have written it."""
+    """The spans that edits replace, sorted when they are first looked up: most often none is."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
-        self.goes_back = True
         self._edits = edits
         self._starts: list[int] | None = None
         self._ends: list[int] = []
@@ -110,15 +108,16 @@ class Rest:
         for name in fields:
             spans = message.fields.get(name)
             if spans and not (name == names.ROUTE and self._lets_through):
-                taken.goes_back = _goes_back(message, name)
                 for span in spans:
-                    found += self._line(message.data, span, flow, name, taken)
+                    found += self._line(message, span, flow, name, taken)
         return edits + found if found else edits
 
-    def _line(self, data: bytes, span: Span, flow: Flow, name: str, taken: Taken) -> Sequence[Edit]:
+    def _line(
+        self, message: Message, span: Span, flow: Flow, name: str, taken: Taken
+    ) -> Sequence[Edit]:
         """The edits for one header line. Most name nothing of the inside, or are edited: that is seen
         without parsing them again."""
-        start, end = span
+        data, (start, end) = message.data, span
         key = (data[start:end], flow.mask_address, name in _ROUTES)
         at = self._lines.get(key)
         if at is None:
@@ -128,12 +127,14 @@ class Rest:
             return ()
         found: list[Edit] = []
         for entry in values.split(data, [span]):
-            found += self._value(data, entry, flow, name, taken)
+            found += self._value(message, entry, flow, name, taken)
         return found
 
     def _look(self, value: bytes, flow: Flow, name: str) -> int:
         """Where the one URI of a header line begins, _SEVERAL (also where something is named beside it),
         or _NOTHING."""
+        if name in _ROUTES and self._is_plain(value, flow):
+            return _NOTHING
         packed = self._uris.packed
         if (
             value.find(IN_URI) < 0
@@ -151,6 +152,14 @@ class Rest:
         named = self._is_named(value[: where.start] + b" " + value[behind:], flow)
         return _SEVERAL if named else where.start
 
+    def _is_plain(self, value: bytes, flow: Flow) -> bool:
+        """Whether a route is an address that is not inside, with nothing beside it that could be."""
+        text = plain_route_host(value, 0, len(value))
+        if not text or not PLAIN_QUAD.fullmatch(text) or self._shown.has_name(value):
+            return False
+        host = self._shown.find(text)
+        return bool(host.address) and not is_named(host, flow)
+
     def _request_uri(self, message: Message, flow: Flow, taken: Taken) -> list[Edit]:
         data, span = message.data, message.request_uri
         uri = data[span[0] : span[1]]
@@ -159,7 +168,7 @@ class Rest:
             self._refuse_if_named(uri, flow, names.REQUEST_URI)
             return []
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow, taken) and not taken.holds(span[0]):
+        if self._names_inside(uri, known, flow) and not taken.holds(span[0]):
             edit = self._uris.mask_request_uri(
                 data, span, flow, is_named, names.REQUEST_URI, stable=True
             )
@@ -170,8 +179,9 @@ class Rest:
         return found
 
     def _value(
-        self, data: bytes, entry: Span, flow: Flow, name: str, taken: Taken
+        self, message: Message, entry: Span, flow: Flow, name: str, taken: Taken
     ) -> Sequence[Edit]:
+        data = message.data
         where = address.locate(data, *entry, route=name in _ROUTES)
         uri = data[where.start : where.end] if where else b""
         known = self._uris.find(uri) if where else None
@@ -183,7 +193,8 @@ class Rest:
             self._refuse_if_named(left, flow, name)
             return ()
         found: list[Edit] = []
-        if self._names_inside(uri, known, flow, taken) and not taken.holds(where.start):
+        goes_back = bool(known.packed) and _goes_back(message, name)
+        if self._names_inside(uri, known, flow, goes_back) and not taken.holds(where.start):
             span = where.start, where.start + known.length
             within = taken.within(span)  # hosts that `hide.swap` swaps
             if not within:
@@ -201,9 +212,11 @@ class Rest:
                 found += self._beside(data, beside, flow, name, taken)
         return found
 
-    def _names_inside(self, uri: bytes, known: KnownUri, flow: Flow, taken: Taken) -> bool:
+    def _names_inside(
+        self, uri: bytes, known: KnownUri, flow: Flow, goes_back: bool = True
+    ) -> bool:
         """Whether a URI does; a Contact that mode topos wrote does not, whatever its host."""
-        if not known.names_inside(flow, goes_back=taken.goes_back):
+        if not known.names_inside(flow, goes_back=goes_back):
             return False
         if known.marked or known.host.own:
             return True

@@ -67,9 +67,9 @@ class Options:
     it, and nothing else that topoh does not (codec kamailio in profile topoh). `opens_contacts`: so does a
     Contact of a call that left here and comes back, as who is inside writes straight to it.
     `guards`: a response whose lower Vias name the inside in clear does not enter; off while answers to
-    what left before the gateway was there come in. `strangers`: what becomes of their words (masking.strangers), for
-    whom `shown` says which hosts are own (None: the same). `rest`: what becomes of what still names
-    the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
+    what left before the gateway was there come in. `strangers`: what becomes of their words
+    (masking.strangers), for whom `shown` says which hosts are own (None: the same). `rest`: what becomes
+    of what still names the inside where something routes (masking.rest): LEAVE, SEAL or FILL.
     `refuses`: a message that enters and names the inside where proxies route does not (masking.claims);
     `nowhere`: nor has a registered Contact a host of the inside. `clear_params`: URI parameters that stay
     readable beside a token."""

@@ -212,11 +212,11 @@ class Uris:
         Two where `<>` are added around a headers part, which has edits of its own.
         """
         start, end = span
-        plain = _PLAIN_ROUTE.fullmatch(data, start, end) if route else None
+        host = plain_route_host(data, start, end) if route else b""
         if (
-            plain
-            and not self._hosts.has_name(plain[0])
-            and not decide(self._hosts.find(plain[1]), flow)
+            host
+            and not self._hosts.has_name(data[start:end])
+            and not decide(self._hosts.find(host), flow)
         ):
             return ()
         where = address.locate(data, start, end, route=route)
@@ -392,6 +392,12 @@ class Uris:
     def _length(self, uri: bytes) -> int:
         known = self.find(uri)
         return known.length if known else len(uri)
+
+
+def plain_route_host(data: bytes, start: int, end: int) -> bytes:
+    """The host of a route beside which stands nothing that could hide one; empty for any other value."""
+    plain = _PLAIN_ROUTE.fullmatch(data, start, end)
+    return plain[1] if plain else b""
 
 
 def _is_open(data: bytes, position: int) -> bool:

@@ -138,12 +138,13 @@ VALUE = st.one_of(
 @given(st.lists(VALUE, min_size=1, max_size=3), st.sampled_from([names.ROUTE, names.CONTACT]))
 def test_the_last_look_is_the_same_without_a_quick_one(texts: list[str], name: str) -> None:
     data = ", ".join(texts).encode()
+    whole = message.Message(data, b"INVITE", 0, (0, 0))
     looked = rest.Rest(HOSTS, URIS)
 
     def sealed() -> object:
         taken = rest.Taken([])
         try:
-            return list(looked._line(data, (0, len(data)), FLOW, name, taken))
+            return list(looked._line(whole, (0, len(data)), FLOW, name, taken))
         except SealError as error:
             return str(error)
 
