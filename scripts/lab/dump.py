@@ -6,7 +6,8 @@ import time
 
 from lab.net import LISTENING, LabError, Net, stop
 
-_CAPTURED = re.compile(r"^tcpdump: (\d+) packets? captured, (\d+) packets? received", re.MULTILINE)
+# Asked early, tcpdump answers in the middle of the line that says on what it listens.
+_CAPTURED = re.compile(r"tcpdump: (\d+) packets? captured, (\d+) packets? received")
 
 
 class Dump:
